@@ -1,0 +1,1 @@
+//! Codec traits, their registry, G.711 and L16

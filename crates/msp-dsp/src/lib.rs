@@ -1,0 +1,1 @@
+//! Pure sound: resampler, levels, tones and concealment

@@ -1,0 +1,1 @@
+//! The media service provider over RTP: control core, shards, ports, drivers

@@ -1,0 +1,1 @@
+//! One RTP session without sockets: RTP, RTCP, telephone-event, playout

@@ -1,0 +1,1 @@
+//! A simulated network in virtual time, and the same model as a UDP proxy

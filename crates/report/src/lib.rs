@@ -1,0 +1,1 @@
+//! Evidence of a call from its trace: JSON, HTML, pcap

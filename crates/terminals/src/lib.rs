@@ -1,0 +1,1 @@
+//! Terminals: file player and recorder, application, echo, null

@@ -1,0 +1,1 @@
+//! A telephony service provider for SIP: wire, transport, transaction, dialog, call
