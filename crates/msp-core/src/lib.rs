@@ -1,9 +1,19 @@
 //! Nouns, states, events and traits of a media service provider, free of any protocol.
 //!
 //! A telephony service provider (TSP) signals; a media service provider (MSP) carries the sound. The two
-//! meet in this crate alone: they share a call's key and exchange plain messages over a `ControlLink`.
-//! Nothing in here does I/O, reads a clock, needs a runtime or knows a codec or a signalling protocol.
+//! meet in this crate alone: they share a call's key and exchange plain messages over a
+//! [`link::ControlLink`]. Nothing in here does I/O, reads a clock, needs a runtime or knows a codec or a
+//! signalling protocol.
 #![forbid(unsafe_code)]
 
+pub mod error;
+pub mod event;
+pub mod flow;
 pub mod id;
+pub mod link;
+pub mod media;
+pub mod params;
+pub mod secret;
 pub mod time;
+
+pub use error::{Error, ErrorKind, Result};
