@@ -1,1 +1,4 @@
+//! Calls with programs that others wrote.
+#![forbid(unsafe_code)]
+
 fn main() {}

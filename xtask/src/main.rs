@@ -1,1 +1,53 @@
-fn main() {}
+//! `cargo xtask`: the tasks of the workspace, the same on a desk and in CI.
+#![forbid(unsafe_code)]
+
+mod cargo;
+mod ci;
+mod steps;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask ci      [--no-install]            everything that has to hold before a change lands
+cargo xtask test    [--no-install]            the tests, then the calls with real peers
+cargo xtask interop [--no-install] [ARGS...]  only the calls with real peers (see `cargo xtask interop --help`)
+
+--no-install: say what is missing instead of installing it";
+
+fn main() -> ExitCode {
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let before = args.len();
+    args.retain(|arg| arg != "--no-install");
+    let install = if args.len() == before {
+        tools::Install::Do
+    } else {
+        tools::Install::OnlySay
+    };
+
+    let Some((task, rest)) = args.split_first() else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let result = match (task.as_str(), rest) {
+        ("ci", []) => ci::run(install),
+        ("test", []) => test::run(install),
+        ("interop", rest) => test::interop(install, rest),
+        ("help" | "--help" | "-h", _) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("unknown task or argument: {}\n\n{USAGE}", args.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
