@@ -8,12 +8,17 @@
 
 pub mod error;
 pub mod event;
+pub mod fault;
 pub mod flow;
 pub mod id;
 pub mod link;
 pub mod media;
 pub mod params;
+pub mod provider;
 pub mod secret;
+pub mod stats;
+pub mod terminal;
 pub mod time;
+pub mod trace;
 
 pub use error::{Error, ErrorKind, Result};

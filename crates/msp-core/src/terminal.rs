@@ -1,0 +1,352 @@
+//! Terminals: where the sound of a stream comes from or goes to, and the registry of their classes.
+//!
+//! A terminal has two sides. Its application side is a [`Terminal`], shared and called from anywhere. When it
+//! is selected on a stream, [`Terminal::connect`] makes its media side, a [`FrameSource`] or a [`FrameSink`],
+//! which moves to the media thread and is called there every frame: it must never block, allocate, open or
+//! close anything. It is dropped elsewhere again.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Cause, EventKind};
+use crate::id::{CallKey, StreamId, TerminalId};
+use crate::media::{Direction, MediaKind, MediaKinds};
+use crate::time::{ClockRate, Instant};
+
+/// The name of a way to make terminals, dotted from the general to the special.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TerminalClass(Cow<'static, str>);
+
+impl TerminalClass {
+    /// Plays a sound file.
+    pub const FILE_PLAY: Self = Self::new("file.play");
+    /// Records to a sound file.
+    pub const FILE_RECORD: Self = Self::new("file.record");
+    /// Gives frames to the application, or takes them from it.
+    pub const MEDIA_APP: Self = Self::new("media.app");
+    /// Sends back what is received.
+    pub const ECHO: Self = Self::new("echo");
+    /// Is silent, and throws away what it gets.
+    pub const NULL: Self = Self::new("null");
+
+    /// A class of a fixed name.
+    pub const fn new(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
+    /// A class of a name that was read.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self(Cow::Owned(name.into()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TerminalClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Linear sound of 16 bits a sample, as frames carry it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct AudioFormat {
+    /// Samples a second of one channel.
+    pub rate: ClockRate,
+    /// Channels, interleaved.
+    pub channels: u8,
+}
+
+impl AudioFormat {
+    /// One channel at `rate`.
+    pub const fn mono(rate: ClockRate) -> Self {
+        Self { rate, channels: 1 }
+    }
+
+    /// Samples that a frame of `length` has, all channels counted.
+    pub fn samples(self, length: Duration) -> usize {
+        self.rate.ticks(length) as usize * usize::from(self.channels)
+    }
+}
+
+/// How much sound the media thread moves at once.
+pub const FRAME: Duration = Duration::from_millis(10);
+
+/// Which frame of a stream is moved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FrameTime {
+    /// The media thread's time of this frame; equal for all streams of a call.
+    pub at: Instant,
+    /// Samples of one channel since the stream was made, those included during which it did not flow.
+    pub position: u64,
+}
+
+/// What a source had to give.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pulled {
+    /// The whole frame is sound.
+    Sound,
+    /// Only the first samples are sound, the rest is silence; so many are sound.
+    Partial(usize),
+    /// Nothing: the frame is silence.
+    Nothing,
+}
+
+/// The media side of a terminal that gives sound.
+pub trait FrameSource: Send {
+    /// Fills `frame`, all of it, with the next sound in the format of the port.
+    fn pull(&mut self, time: FrameTime, frame: &mut [i16]) -> Pulled;
+}
+
+/// The media side of a terminal that takes sound.
+pub trait FrameSink: Send {
+    /// Takes the next frame, in the format of the port.
+    fn push(&mut self, time: FrameTime, frame: &[i16]);
+}
+
+/// The media side of a terminal on one stream.
+pub enum Connection {
+    /// It gives sound: on a capture stream.
+    Source(Box<dyn FrameSource>),
+    /// It takes sound: on a render stream what was received, on a capture stream what is sent.
+    Sink(Box<dyn FrameSink>),
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source(_) => "Connection::Source",
+            Self::Sink(_) => "Connection::Sink",
+        })
+    }
+}
+
+type Emit = dyn Fn(EventKind, Cause, Option<Error>) + Send + Sync;
+
+/// Where a connected terminal reports; the provider fills in address, call, stream, terminal and time.
+#[derive(Clone)]
+pub struct TerminalEvents(Arc<Emit>);
+
+impl TerminalEvents {
+    /// Reports go to `emit`, which must not block.
+    pub fn new(emit: impl Fn(EventKind, Cause, Option<Error>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(emit))
+    }
+
+    /// Reports `kind`. May be called from any thread; rare things only, never for each frame.
+    pub fn emit(&self, kind: EventKind, cause: Cause, error: Option<Error>) {
+        (self.0)(kind, cause, error);
+    }
+}
+
+impl fmt::Debug for TerminalEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TerminalEvents")
+    }
+}
+
+/// The place on a stream that a terminal is connected to.
+#[derive(Clone, Debug)]
+pub struct StreamPort {
+    /// The call.
+    pub call: CallKey,
+    /// The stream.
+    pub stream: StreamId,
+    /// Which way the stream carries media.
+    pub direction: Direction,
+    /// What frames look like here; a terminal of another format converts.
+    pub format: AudioFormat,
+    /// Where to report.
+    pub events: TerminalEvents,
+}
+
+/// The application side of a terminal.
+pub trait Terminal: Send + Sync {
+    /// Its name in the process.
+    fn id(&self) -> TerminalId;
+    /// A name for people: a file's, a device's.
+    fn name(&self) -> &str;
+    /// How it was made.
+    fn class(&self) -> &TerminalClass;
+    /// What it carries.
+    fn kind(&self) -> MediaKind {
+        MediaKind::Audio
+    }
+    /// Which streams it can serve.
+    fn direction(&self) -> Direction;
+    /// Streams that it can serve at once.
+    fn capacity(&self) -> usize {
+        1
+    }
+    /// Makes the media side for one stream. Called on a thread that may block.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TerminalInUse`] at capacity, [`ErrorKind::NoFormat`] when it cannot convert,
+    /// [`ErrorKind::Device`] when what is behind it failed.
+    fn connect(&self, port: StreamPort) -> Result<Connection>;
+}
+
+/// A terminal identifier that no other terminal of this process has.
+pub fn next_terminal_id() -> TerminalId {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    TerminalId(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What is to be made of a class.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TerminalSpec {
+    /// What it shall carry.
+    pub kind: MediaKind,
+    /// Which streams it shall serve.
+    pub direction: Direction,
+    /// Options of the class, for instance `path`; a class refuses an option that it does not know.
+    pub options: BTreeMap<String, String>,
+}
+
+impl TerminalSpec {
+    /// An audio terminal without options.
+    pub const fn audio(direction: Direction) -> Self {
+        Self {
+            kind: MediaKind::Audio,
+            direction,
+            options: BTreeMap::new(),
+        }
+    }
+
+    /// The same with option `name` set to `value`.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.options.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Refuses options other than `known`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] that names the first unknown option.
+    pub fn expect_options(&self, known: &[&str]) -> Result<()> {
+        match self.options.keys().find(|k| !known.contains(&k.as_str())) {
+            Some(unknown) => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("terminal option '{unknown}'"),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a class is, for those who look for one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TerminalClassInfo {
+    /// Its name.
+    pub class: TerminalClass,
+    /// The class that it is a kind of, for instance `file`.
+    pub superclass: TerminalClass,
+    /// Who made it.
+    pub vendor: Cow<'static, str>,
+    /// What its terminals can carry.
+    pub kinds: MediaKinds,
+    /// Which streams its terminals can serve.
+    pub direction: Direction,
+}
+
+/// Makes terminals of one class.
+pub trait TerminalFactory: Send + Sync {
+    /// What the class is.
+    fn info(&self) -> TerminalClassInfo;
+    /// Makes one. Called on a thread that may block.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidMediaType`], [`ErrorKind::InvalidDirection`], [`ErrorKind::InvalidArgument`] for a
+    /// spec that it cannot meet, [`ErrorKind::Device`] when what is behind it cannot be opened.
+    fn create(&self, spec: &TerminalSpec) -> Result<Arc<dyn Terminal>>;
+}
+
+/// The classes that terminals can be made of; others than the built-in ones may be added.
+#[derive(Clone, Default)]
+pub struct TerminalRegistry {
+    factories: Arc<RwLock<BTreeMap<TerminalClass, Arc<dyn TerminalFactory>>>>,
+}
+
+impl TerminalRegistry {
+    /// Adds a class.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidTerminalClass`] if there is one of that name.
+    pub fn register(&self, factory: Arc<dyn TerminalFactory>) -> Result<()> {
+        let class = factory.info().class;
+        let mut factories = self
+            .factories
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if factories.contains_key(&class) {
+            return Err(Error::new(
+                ErrorKind::InvalidTerminalClass,
+                format!("{class} is registered"),
+            ));
+        }
+        factories.insert(class, factory);
+        Ok(())
+    }
+
+    /// The classes that carry all of `kinds`, in the order of their names.
+    pub fn classes(&self, kinds: MediaKinds) -> Vec<TerminalClassInfo> {
+        let factories = self
+            .factories
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        factories
+            .values()
+            .map(|f| f.info())
+            .filter(|i| kinds.is_subset(i.kinds))
+            .collect()
+    }
+
+    /// Makes a terminal of `class`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidTerminalClass`] for an unknown class,
+    /// [`ErrorKind::InvalidMediaType`] or [`ErrorKind::InvalidDirection`] for what it cannot carry, else
+    /// whatever [`TerminalFactory::create`] says.
+    pub fn create(&self, class: &TerminalClass, spec: &TerminalSpec) -> Result<Arc<dyn Terminal>> {
+        let factory = {
+            let factories = self
+                .factories
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
+            factories.get(class).cloned()
+        };
+        let Some(factory) = factory else {
+            return Err(Error::new(ErrorKind::InvalidTerminalClass, class.as_str()));
+        };
+        let info = factory.info();
+        if !info.kinds.contains(spec.kind) {
+            return Err(Error::new(ErrorKind::InvalidMediaType, class.as_str()));
+        }
+        let fits = info.direction == Direction::Bidirectional || info.direction == spec.direction;
+        if !fits {
+            return Err(Error::new(ErrorKind::InvalidDirection, class.as_str()));
+        }
+        factory.create(spec)
+    }
+}
+
+impl fmt::Debug for TerminalRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let factories = self
+            .factories
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        f.debug_set()
+            .entries(factories.keys().map(TerminalClass::as_str))
+            .finish()
+    }
+}

@@ -1,0 +1,276 @@
+//! What happened in a call: bytes as they came and went, decisions, events. Reports, captures and replays
+//! are readers of it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::event::MspEvent;
+use crate::id::{CallKey, Generation, LegId, StreamId};
+use crate::params::MediaParams;
+use crate::stats::{DropReason, StreamStats};
+use crate::time::Instant;
+
+/// Which way bytes went.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Way {
+    /// To us.
+    In,
+    /// From us.
+    Out,
+}
+
+/// What a media datagram was.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum PacketKind {
+    /// RTP.
+    Rtp,
+    /// RTCP.
+    Rtcp,
+    /// Anything else, told apart by its first byte (RFC 7983).
+    Other,
+}
+
+/// Where the samples of a stretch of played sound came from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum PlayoutAction {
+    /// Decoded from a packet, one to one.
+    Normal,
+    /// Decoded, but blended into what was made up before it.
+    Blended,
+    /// Made up for what was missing.
+    Concealed,
+    /// Stretched: more samples than were sent.
+    Stretched,
+    /// Compressed: fewer samples than were sent.
+    Compressed,
+    /// Comfort noise.
+    Comfort,
+    /// Silence: nothing to play.
+    Silence,
+}
+
+impl PlayoutAction {
+    /// A stable name for reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Blended => "blended",
+            Self::Concealed => "concealed",
+            Self::Stretched => "stretched",
+            Self::Compressed => "compressed",
+            Self::Comfort => "comfort",
+            Self::Silence => "silence",
+        }
+    }
+}
+
+/// A stretch of played sound of one origin.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct PlayoutSegment {
+    /// The first sample, counted since the stream was made.
+    pub position: u64,
+    /// How many samples.
+    pub samples: u32,
+    /// Where they came from.
+    pub action: PlayoutAction,
+    /// The RTP timestamp of the first sample, where it came from a packet.
+    pub rtp_timestamp: Option<u32>,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum TraceBody {
+    /// A message of the signalling.
+    Signal {
+        /// Which way.
+        way: Way,
+        /// Our address.
+        local: SocketAddr,
+        /// The other address.
+        remote: SocketAddr,
+        /// The transport, for instance `UDP`.
+        transport: &'static str,
+        /// The message as it was on the wire.
+        bytes: Arc<[u8]>,
+    },
+    /// A datagram of the media.
+    Media {
+        /// Which way.
+        way: Way,
+        /// What it was.
+        kind: PacketKind,
+        /// Our address.
+        local: SocketAddr,
+        /// The other address.
+        remote: SocketAddr,
+        /// The datagram as it was on the wire.
+        bytes: Arc<[u8]>,
+        /// Why it went no further, if it did not.
+        dropped: Option<DropReason>,
+    },
+    /// What the two halves agreed on for a leg.
+    Agreed {
+        /// The leg.
+        leg: LegId,
+        /// The round of offer and answer.
+        generation: Generation,
+        /// The stream pairs.
+        params: Vec<MediaParams>,
+    },
+    /// What playout did.
+    Playout {
+        /// The received stream.
+        stream: StreamId,
+        /// The stretch.
+        segment: PlayoutSegment,
+    },
+    /// The numbers of a stream pair at this time.
+    Stats {
+        /// The received stream of the pair.
+        stream: StreamId,
+        /// The numbers.
+        stats: Box<StreamStats>,
+    },
+    /// An event.
+    Event(MspEvent),
+    /// A decision, in words.
+    Note(Arc<str>),
+}
+
+/// One entry of a trace.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TraceEntry {
+    /// When.
+    pub at: Instant,
+    /// In which call, where that is known.
+    pub call: Option<CallKey>,
+    /// What.
+    pub body: TraceBody,
+}
+
+/// Takes what happens. Called from signalling and media threads: must be quick and must not block for long.
+pub trait TraceSink: Send + Sync {
+    /// Takes one entry.
+    fn record(&self, entry: TraceEntry);
+}
+
+/// A handle to a sink, or to none: what is not traced costs a test of a pointer.
+#[derive(Clone, Default)]
+pub struct Trace(Option<Arc<dyn TraceSink>>);
+
+impl Trace {
+    /// Nothing is traced.
+    pub const OFF: Self = Self(None);
+
+    /// Everything goes to `sink`.
+    pub fn to(sink: Arc<dyn TraceSink>) -> Self {
+        Self(Some(sink))
+    }
+
+    /// Whether anybody wants to know.
+    pub const fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Records what `body` makes, which is not called when nobody wants to know.
+    pub fn record(&self, at: Instant, call: Option<CallKey>, body: impl FnOnce() -> TraceBody) {
+        if let Some(sink) = &self.0 {
+            sink.record(TraceEntry {
+                at,
+                call,
+                body: body(),
+            });
+        }
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_on() {
+            "Trace(on)"
+        } else {
+            "Trace(off)"
+        })
+    }
+}
+
+/// A sink that keeps entries in memory, up to a number; what comes after is counted.
+#[derive(Debug)]
+pub struct TraceLog {
+    capacity: usize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    entries: Vec<TraceEntry>,
+    dropped: u64,
+}
+
+impl TraceLog {
+    /// Entries that a log keeps unless asked otherwise: half an hour of a call, both ways.
+    pub const CAPACITY: usize = 1_000_000;
+
+    /// A log of up to `capacity` entries.
+    pub fn new(capacity: usize) -> Arc<Self> {
+        Arc::new(Self {
+            capacity,
+            kept: Mutex::default(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was recorded so far, in the order of time.
+    pub fn entries(&self) -> Vec<TraceEntry> {
+        let mut entries = self.lock().entries.clone();
+        // Threads record side by side: arrival order is nearly the order of time, never exactly.
+        entries.sort_by_key(|e| e.at);
+        entries
+    }
+
+    /// How many entries found no room.
+    pub fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+}
+
+impl TraceSink for TraceLog {
+    fn record(&self, entry: TraceEntry) {
+        let mut kept = self.lock();
+        if kept.entries.len() < self.capacity {
+            kept.entries.push(entry);
+        } else {
+            kept.dropped += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_sorts_by_time_and_counts_what_it_cannot_keep() {
+        let log = TraceLog::new(2);
+        let trace = Trace::to(log.clone());
+        for at in [30, 10, 20] {
+            trace.record(Instant::from_millis(at), None, || {
+                TraceBody::Note("x".into())
+            });
+        }
+        let times: Vec<_> = log.entries().iter().map(|e| e.at).collect();
+        assert_eq!(times, [Instant::from_millis(10), Instant::from_millis(30)]);
+        assert_eq!(log.dropped(), 1);
+    }
+
+    #[test]
+    fn nothing_is_built_when_nobody_wants_to_know() {
+        Trace::OFF.record(Instant::ZERO, None, || unreachable!("built for nobody"));
+    }
+}
