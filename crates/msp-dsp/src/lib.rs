@@ -1,1 +1,26 @@
-//! Pure sound: resampler, levels, tones and concealment
+//! Pure sound: resampler, levels, gain, tones, concealment, and alignment of what was heard with what was said.
+//!
+//! Sound is one channel of `i16` at the edges and `f32` inside. What works on the frames of a stream allocates only when
+//! it is made, never per frame; [`align`] works on whole recordings and may.
+#![forbid(unsafe_code)]
+
+pub mod align;
+mod concealment;
+mod error;
+mod gain;
+mod level;
+mod resampler;
+mod tone;
+
+pub use concealment::Concealer;
+pub use error::{DspError, DspErrorKind};
+pub use gain::{Gain, db_to_ratio, ratio_to_db};
+pub use level::{Level, LevelMeter, SILENCE_DB};
+pub use resampler::{Progress, Resampler};
+pub use tone::{Partial, ToneGenerator};
+
+/// The nearest sample, at the ends of the range if it lies outside.
+pub(crate) fn to_sample(value: f32) -> i16 {
+    // A cast of a float saturates, and makes zero of NaN.
+    value.round() as i16
+}

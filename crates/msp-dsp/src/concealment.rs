@@ -1,0 +1,210 @@
+//! Concealment of what was lost, by repetition of the pitch: the idea of G.711 Appendix I, without its delay.
+//!
+//! Appendix I holds the sound back by 3.75 ms so that it can bend the last good samples towards the repetition. Here
+//! nothing is held back and no good sample is touched. Instead the step between the last good sample and the repetition
+//! is smoothed from the other side: the difference rings out through a linear predictor of the sound, as the throat
+//! would let it.
+
+use msp_core::time::ClockRate;
+
+use crate::{DspError, DspErrorKind, to_sample};
+
+mod pitch;
+mod predictor;
+
+use predictor::Predictor;
+
+const MIN_HZ: u32 = 8_000;
+const MAX_HZ: u32 = 48_000;
+
+/// Pitch periods that are repeated at once at most; more, as a loss goes on, so that it does not buzz.
+const MAX_PERIODS: usize = 3;
+
+/// Hides gaps in the sound of one stream.
+///
+/// Every frame goes through it in order: those that came through [`good`](Self::good), for each that is missing
+/// [`conceal`](Self::conceal). Frames may differ in length. The first 10 ms of a gap are as loud as what went before,
+/// then it fades by a fifth each 10 ms and is silent from 60 ms on. Nothing is allocated after it is made.
+#[derive(Clone, Debug)]
+pub struct Concealer {
+    times: Times,
+    /// What was played last, oldest first.
+    history: Box<[i16]>,
+    /// The history as it was when the gap began: what is repeated.
+    source: Box<[i16]>,
+    predictor: Predictor,
+    gap: Option<Gap>,
+}
+
+/// Lengths in samples at the sample rate.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    ten_ms: usize,
+    min_pitch: usize,
+    max_pitch: usize,
+    /// How much sound is compared to find the pitch.
+    window: usize,
+}
+
+/// Where in a gap we are.
+#[derive(Clone, Copy, Debug)]
+struct Gap {
+    pitch: usize,
+    /// Samples made since the gap began.
+    made: usize,
+    /// How far before the end of the source the next sample lies.
+    back: usize,
+}
+
+impl Concealer {
+    /// A concealer for sound at `rate`, with silence before the first frame.
+    ///
+    /// # Errors
+    /// [`UnsupportedRate`](DspErrorKind::UnsupportedRate) outside 8,000 to 48,000 Hz.
+    pub fn new(rate: ClockRate) -> Result<Self, DspError> {
+        let hz = rate.hz();
+        if !(MIN_HZ..=MAX_HZ).contains(&hz) {
+            let kind = DspErrorKind::UnsupportedRate {
+                hz,
+                min: MIN_HZ,
+                max: MAX_HZ,
+            };
+            return Err(DspError::new(kind, "concealment"));
+        }
+        let ms = |tenths: usize| hz as usize * tenths / 10_000;
+        let times = Times {
+            ten_ms: ms(100),
+            min_pitch: ms(50),
+            max_pitch: ms(150),
+            window: ms(200),
+        };
+        let len = MAX_PERIODS * times.max_pitch + overlap(times.max_pitch);
+        Ok(Self {
+            times,
+            history: vec![0; len].into(),
+            source: vec![0; len].into(),
+            predictor: Predictor::new(hz),
+            gap: None,
+        })
+    }
+
+    /// Passes a frame that came.
+    ///
+    /// Returns how many samples at its start were changed: none but after a gap, where the repetition is blended into
+    /// it over at most 10 ms.
+    pub fn good(&mut self, frame: &mut [i16]) -> usize {
+        let mut changed = 0;
+        if let Some(mut gap) = self.gap.take() {
+            let blend = self.times.blend(&gap);
+            changed = blend.min(frame.len());
+            for (n, sample) in frame.iter_mut().take(changed).enumerate() {
+                let share = (n + 1) as f32 / (blend + 1) as f32;
+                let synthetic = self.next(&mut gap);
+                *sample = to_sample(synthetic + (f32::from(*sample) - synthetic) * share);
+            }
+        }
+        self.record(frame);
+        changed
+    }
+
+    /// Fills a frame that is missing.
+    pub fn conceal(&mut self, out: &mut [i16]) {
+        let mut gap = match self.gap {
+            Some(gap) => gap,
+            None => self.begin(),
+        };
+        for sample in out.iter_mut() {
+            *sample = to_sample(self.next(&mut gap));
+        }
+        self.gap = Some(gap);
+        self.record(out);
+    }
+
+    /// Whether the last frame was concealed.
+    pub fn is_concealing(&self) -> bool {
+        self.gap.is_some()
+    }
+
+    /// Forgets the sound so far: another source follows.
+    pub fn reset(&mut self) {
+        self.history.fill(0);
+        self.gap = None;
+    }
+
+    fn begin(&mut self) -> Gap {
+        self.source.copy_from_slice(&self.history);
+        let pitch = pitch::estimate(
+            &self.source,
+            self.times.min_pitch,
+            self.times.max_pitch,
+            self.times.window,
+        );
+        self.predictor.begin(&self.source, pitch);
+        Gap {
+            pitch,
+            made: 0,
+            back: pitch,
+        }
+    }
+
+    fn next(&mut self, gap: &mut Gap) -> f32 {
+        let fade = self.times.fade(gap.made);
+        if fade <= 0.0 {
+            return 0.0;
+        }
+        let repeated = self.repeat(gap);
+        let ringing = self.predictor.ring();
+        gap.made += 1;
+        (repeated + ringing) * fade
+    }
+
+    /// The next sample of the repetition. The last quarter of each turn slides into what lies before the start of the
+    /// next one, so that it joins without a step.
+    fn repeat(&self, gap: &mut Gap) -> f32 {
+        let overlap = overlap(gap.pitch);
+        let periods = (gap.made / self.times.ten_ms + 1).min(MAX_PERIODS);
+        let at = |back: usize| f32::from(self.source[self.source.len() - back]);
+        if gap.back == 0 {
+            gap.back = periods * gap.pitch;
+        }
+        let mut sample = at(gap.back);
+        if gap.back <= overlap {
+            let share = (overlap + 1 - gap.back) as f32 / (overlap + 1) as f32;
+            sample += (at(gap.back + periods * gap.pitch) - sample) * share;
+        }
+        gap.back -= 1;
+        sample
+    }
+
+    fn record(&mut self, frame: &[i16]) {
+        let len = self.history.len();
+        if let Some(start) = frame.len().checked_sub(len) {
+            self.history.copy_from_slice(&frame[start..]);
+        } else {
+            self.history.copy_within(frame.len().., 0);
+            self.history[len - frame.len()..].copy_from_slice(frame);
+        }
+    }
+}
+
+impl Times {
+    /// Loudness `made` samples into a gap.
+    fn fade(&self, made: usize) -> f32 {
+        let tens = made as f32 / self.ten_ms as f32;
+        (1.0 - 0.2 * (tens - 1.0)).clamp(0.0, 1.0)
+    }
+
+    /// How long the repetition is blended into what follows: longer after a long gap, where they agree less.
+    fn blend(&self, gap: &Gap) -> usize {
+        let longer = gap.made * 4 / 10;
+        (overlap(gap.pitch) + longer).min(self.ten_ms)
+    }
+}
+
+/// The part of a pitch period over which repetitions overlap.
+fn overlap(pitch: usize) -> usize {
+    pitch / 4
+}
+
+#[cfg(test)]
+mod tests;

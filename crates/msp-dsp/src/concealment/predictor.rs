@@ -1,0 +1,115 @@
+//! A linear predictor of the sound before a gap, through which a difference rings out.
+
+/// Most coefficients that are used.
+const MAX_ORDER: usize = 16;
+
+/// How much nearer to the origin each pole is moved, at 8 kHz: what rings must die away within some milliseconds.
+const DAMPING_8K: f32 = 0.95;
+
+#[derive(Clone, Debug)]
+pub(super) struct Predictor {
+    order: usize,
+    /// How much sound it is estimated from.
+    window: usize,
+    damping: f32,
+    coefficients: [f32; MAX_ORDER],
+    /// The last values of the ringing, newest first.
+    memory: [f32; MAX_ORDER],
+    /// Values still to come before it is cut off.
+    left: usize,
+    limit: usize,
+}
+
+impl Predictor {
+    pub(super) fn new(hz: u32) -> Self {
+        Self {
+            order: if hz < 16_000 { 10 } else { MAX_ORDER },
+            window: hz as usize / 50,
+            damping: DAMPING_8K.powf(8000.0 / hz as f32),
+            coefficients: [0.0; MAX_ORDER],
+            memory: [0.0; MAX_ORDER],
+            left: 0,
+            limit: hz as usize / 200,
+        }
+    }
+
+    /// Prepares to ring with the difference between the end of `sound` and the same place one pitch period earlier.
+    pub(super) fn begin(&mut self, sound: &[i16], pitch: usize) {
+        let end = sound.len();
+        for (k, memory) in self.memory.iter_mut().take(self.order).enumerate() {
+            *memory = f32::from(sound[end - 1 - k]) - f32::from(sound[end - 1 - k - pitch]);
+        }
+        self.coefficients = levinson(
+            &autocorrelation(&sound[end - self.window..], self.order),
+            self.order,
+        );
+        let mut damping = 1.0;
+        for c in &mut self.coefficients {
+            damping *= self.damping;
+            *c *= damping;
+        }
+        self.left = self.limit;
+    }
+
+    /// The next value, zero once 5 ms have passed.
+    pub(super) fn ring(&mut self) -> f32 {
+        if self.left == 0 {
+            return 0.0;
+        }
+        let order = self.order;
+        let value: f32 = self
+            .coefficients
+            .iter()
+            .zip(&self.memory)
+            .take(order)
+            .map(|(c, m)| c * m)
+            .sum();
+        self.memory.copy_within(..order - 1, 1);
+        self.memory[0] = value;
+        let fade = self.left as f32 / self.limit as f32;
+        self.left -= 1;
+        value * fade
+    }
+}
+
+fn autocorrelation(sound: &[i16], order: usize) -> [f64; MAX_ORDER + 1] {
+    let mut result = [0.0; MAX_ORDER + 1];
+    let half = sound.len() as f32 / 2.0;
+    // A parabola for a window: cheap, and zero at both ends.
+    let windowed = |n: usize| {
+        let t = (n as f32 + 0.5) / half - 1.0;
+        f32::from(sound[n]) * (1.0 - t * t)
+    };
+    for (lag, value) in result.iter_mut().enumerate().take(order + 1) {
+        let sum: f32 = (lag..sound.len())
+            .map(|n| windowed(n) * windowed(n - lag))
+            .sum();
+        *value = f64::from(sum);
+    }
+    // A little white noise keeps pure tones solvable.
+    result[0] = result[0] * 1.0001 + 1.0;
+    result
+}
+
+/// Solves for the coefficients of the predictor by the recursion of Levinson and Durbin.
+fn levinson(r: &[f64; MAX_ORDER + 1], order: usize) -> [f32; MAX_ORDER] {
+    let mut a = [0.0f64; MAX_ORDER];
+    let mut error = r[0];
+    for i in 0..order {
+        let mut k = r[i + 1];
+        for j in 0..i {
+            k -= a[j] * r[i - j];
+        }
+        k /= error;
+        let previous = a;
+        a[i] = k;
+        for j in 0..i {
+            a[j] -= k * previous[i - 1 - j];
+        }
+        error *= 1.0 - k * k;
+        if error <= 0.0 {
+            break;
+        }
+    }
+    a.map(|c| c as f32)
+}

@@ -1,0 +1,135 @@
+//! How loud a sound is.
+//!
+//! Two scales are in use and 3 dB apart. On **dBov** a square wave at full scale is 0 and a sine at full scale is -3.01
+//! (ITU-T G.100.1, RFC 6464 section 3); on **dBFS** a sine at full scale is 0 (AES17). The peak is the same on both.
+
+/// What digital silence is called on either scale: RFC 6464 section 3 knows nothing softer.
+pub const SILENCE_DB: f32 = -127.0;
+
+/// A sine lies this far under a square wave of the same peak.
+const SINE_DB: f32 = 3.0103;
+
+/// Loudness over some stretch of sound, as a share of full scale.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Level {
+    /// Root of the mean square, 0 to 1.
+    pub rms: f32,
+    /// Magnitude of the largest sample, 0 to 1.
+    pub peak: f32,
+}
+
+impl Level {
+    /// The level of `pcm`; nothing at all is silent.
+    pub fn of(pcm: &[i16]) -> Self {
+        let mut meter = LevelMeter::default();
+        meter.add(pcm);
+        meter.level()
+    }
+
+    /// Mean power in dBov, from [`SILENCE_DB`] to 0.
+    pub fn rms_dbov(&self) -> f32 {
+        decibels(self.rms)
+    }
+
+    /// Mean power in dBFS, from [`SILENCE_DB`] to 3.01, which is a square wave at full scale.
+    pub fn rms_dbfs(&self) -> f32 {
+        if self.rms > 0.0 {
+            (decibels(self.rms) + SINE_DB).max(SILENCE_DB)
+        } else {
+            SILENCE_DB
+        }
+    }
+
+    /// Peak in dBFS, from [`SILENCE_DB`] to 0.
+    pub fn peak_dbfs(&self) -> f32 {
+        decibels(self.peak)
+    }
+}
+
+/// Gathers the level of a sound that comes in pieces.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LevelMeter {
+    // At most 2^30 a sample: enough for 2^34 samples, which are four days at 48 kHz; then it saturates.
+    squares: u64,
+    samples: u64,
+    peak: u16,
+}
+
+impl LevelMeter {
+    /// Counts `pcm` in.
+    pub fn add(&mut self, pcm: &[i16]) {
+        let mut squares = 0u64;
+        for sample in pcm {
+            let magnitude = sample.unsigned_abs();
+            squares += u64::from(magnitude) * u64::from(magnitude);
+            self.peak = self.peak.max(magnitude);
+        }
+        self.squares = self.squares.saturating_add(squares);
+        self.samples += pcm.len() as u64;
+    }
+
+    /// The level of all that was counted since the start or the last [`take`](Self::take).
+    pub fn level(&self) -> Level {
+        if self.samples == 0 {
+            return Level::default();
+        }
+        let mean = self.squares as f64 / self.samples as f64;
+        Level {
+            rms: (mean.sqrt() / FULL_SCALE) as f32,
+            peak: (f64::from(self.peak) / FULL_SCALE) as f32,
+        }
+    }
+
+    /// The level so far, and starts anew.
+    pub fn take(&mut self) -> Level {
+        let level = self.level();
+        *self = Self::default();
+        level
+    }
+}
+
+fn decibels(share: f32) -> f32 {
+    if share > 0.0 {
+        (20.0 * share.log10()).clamp(SILENCE_DB, 0.0)
+    } else {
+        SILENCE_DB
+    }
+}
+
+const FULL_SCALE: f64 = 32_768.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_square_wave_is_0_dbov_and_silence_the_bottom() {
+        let square = Level::of(&[i16::MIN; 160]);
+        assert_eq!((square.rms_dbov(), square.peak_dbfs()), (0.0, 0.0));
+        assert!((square.rms_dbfs() - 3.01).abs() < 0.01);
+        for silence in [Level::of(&[0; 160]), Level::of(&[])] {
+            assert_eq!(silence.rms_dbov(), SILENCE_DB);
+            assert_eq!(silence.rms_dbfs(), SILENCE_DB);
+            assert_eq!(silence.peak_dbfs(), SILENCE_DB);
+        }
+    }
+
+    #[test]
+    fn a_sine_is_three_decibels_lower() {
+        let sine: Vec<i16> = (0..800)
+            .map(|n| (32_767.0 * (f64::from(n) * std::f64::consts::TAU / 8.0).sin()).round() as i16)
+            .collect();
+        let level = Level::of(&sine);
+        assert!((level.rms_dbov() + 3.01).abs() < 0.01, "{level:?}");
+        assert!(level.rms_dbfs().abs() < 0.01);
+    }
+
+    #[test]
+    fn pieces_are_counted_together() {
+        let mut meter = LevelMeter::default();
+        meter.add(&[3000, -3000]);
+        meter.add(&[0, -16_384]);
+        assert_eq!(meter.take(), Level::of(&[3000, -3000, 0, -16_384]));
+        assert_eq!(meter.take(), Level::default());
+    }
+}
