@@ -1,12 +1,9 @@
-//! What a provider tells its application: events in order, each once, in a bounded queue.
+//! What a provider tells its application.
 
-use std::collections::VecDeque;
-use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::sync::Arc;
 
+use crate::bus::{Bus, Queued, Receiver};
 use crate::error::Error;
 use crate::id::{AddressId, CallKey, Ssrc, StreamId, TerminalId};
 use crate::link::Digit;
@@ -174,191 +171,34 @@ impl EventFilter {
     }
 }
 
-#[derive(Default)]
-struct Queue {
-    events: VecDeque<MspEvent>,
-    lagged: u64,
-    closed: bool,
-    waker: Option<Waker>,
-}
+impl Queued for MspEvent {
+    type Filter = EventFilter;
 
-struct Subscriber {
-    filter: EventFilter,
-    capacity: usize,
-    queue: Mutex<Queue>,
-    arrived: Condvar,
-}
-
-impl Subscriber {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn admitted_by(&self, filter: &EventFilter) -> bool {
+        filter.admits(self)
     }
 
-    fn push(&self, event: &MspEvent) {
-        let mut queue = self.lock();
-        if queue.closed {
-            return;
-        }
-        if queue.events.len() >= self.capacity {
-            // The subscriber is a whole queue behind: what it holds is history, it must look anew.
-            queue.lagged += queue.events.len() as u64;
-            queue.events.clear();
-        }
-        queue.events.push_back(event.clone());
-        self.notify(queue);
-    }
-
-    fn close(&self) {
-        let mut queue = self.lock();
-        queue.closed = true;
-        self.notify(queue);
-    }
-
-    fn notify(&self, mut queue: MutexGuard<'_, Queue>) {
-        let waker = queue.waker.take();
-        drop(queue);
-        self.arrived.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-/// Where a provider puts its events; each subscriber gets a copy of those that it wants.
-///
-/// A slow subscriber never slows the provider: when its queue is full, what it holds is replaced by one
-/// [`EventKind::Lagged`].
-#[derive(Clone, Default)]
-pub struct EventBus {
-    subscribers: Arc<Mutex<Subscribers>>,
-}
-
-#[derive(Default)]
-struct Subscribers {
-    list: Vec<Weak<Subscriber>>,
-    closed: bool,
-}
-
-impl EventBus {
-    /// Events that a subscriber may fall behind, unless it asks otherwise.
-    pub const CAPACITY: usize = 1024;
-
-    fn lock(&self) -> MutexGuard<'_, Subscribers> {
-        self.subscribers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sees the events from now on that `filter` admits; up to `capacity` (at least 1) wait.
-    pub fn subscribe(&self, filter: EventFilter, capacity: usize) -> EventReceiver {
-        let subscriber = Arc::new(Subscriber {
-            filter,
-            capacity: capacity.max(1),
-            queue: Mutex::default(),
-            arrived: Condvar::new(),
-        });
-        let mut subscribers = self.lock();
-        if subscribers.closed {
-            subscriber.close();
-        } else {
-            subscribers.list.push(Arc::downgrade(&subscriber));
-        }
-        EventReceiver { subscriber }
-    }
-
-    /// Gives `event` to everybody who wants it.
-    pub fn emit(&self, event: &MspEvent) {
-        self.lock().list.retain(|weak| {
-            let Some(subscriber) = weak.upgrade() else {
-                return false;
-            };
-            if subscriber.filter.admits(event) {
-                subscriber.push(event);
-            }
-            true
-        });
-    }
-
-    /// Ends all subscriptions: what waits can still be read, nothing more arrives.
-    pub fn close(&self) {
-        let mut subscribers = self.lock();
-        subscribers.closed = true;
-        for subscriber in subscribers.list.drain(..).filter_map(|w| w.upgrade()) {
-            subscriber.close();
-        }
-    }
-}
-
-impl fmt::Debug for EventBus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EventBus({} subscribers)", self.lock().list.len())
-    }
-}
-
-/// One subscription to a provider's events.
-pub struct EventReceiver {
-    subscriber: Arc<Subscriber>,
-}
-
-impl EventReceiver {
-    fn take(&self, queue: &mut Queue) -> Option<MspEvent> {
-        let next = queue.events.front()?;
-        if queue.lagged == 0 {
-            return queue.events.pop_front();
-        }
-        Some(MspEvent {
-            at: next.at,
-            scope: Scope::address(next.scope.address),
-            kind: EventKind::Lagged(std::mem::take(&mut queue.lagged)),
+    fn lagged(&self, missed: u64) -> Self {
+        Self {
+            at: self.at,
+            scope: Scope::address(self.scope.address),
+            kind: EventKind::Lagged(missed),
             cause: Cause::Unknown,
             error: None,
-        })
-    }
-
-    /// The next event if one waits.
-    pub fn try_recv(&self) -> Option<MspEvent> {
-        self.take(&mut self.subscriber.lock())
-    }
-
-    /// The next event, waiting up to `timeout`; `None` when none came or the source was closed.
-    pub fn recv_timeout(&self, timeout: Duration) -> Option<MspEvent> {
-        let queue = self.subscriber.lock();
-        let (mut queue, _) = self
-            .subscriber
-            .arrived
-            .wait_timeout_while(queue, timeout, |q| q.events.is_empty() && !q.closed)
-            .unwrap_or_else(PoisonError::into_inner);
-        self.take(&mut queue)
-    }
-
-    /// The next event, or `None` once the source is closed and everything was read; registers `cx` to be
-    /// woken otherwise. Only the last one who polled is woken.
-    pub fn poll_recv(&self, cx: &Context<'_>) -> Poll<Option<MspEvent>> {
-        let mut queue = self.subscriber.lock();
-        if let Some(event) = self.take(&mut queue) {
-            return Poll::Ready(Some(event));
         }
-        if queue.closed {
-            return Poll::Ready(None);
-        }
-        queue.waker = Some(cx.waker().clone());
-        Poll::Pending
     }
 }
 
-impl fmt::Debug for EventReceiver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "EventReceiver({} waiting)",
-            self.subscriber.lock().events.len()
-        )
-    }
-}
+/// Where a provider puts its events.
+pub type EventBus = Bus<MspEvent>;
+/// One subscription to a provider's events.
+pub type EventReceiver = Receiver<MspEvent>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
 
     fn event(call: u64, n: u8) -> MspEvent {
         MspEvent {

@@ -6,6 +6,7 @@
 //! signalling protocol.
 #![forbid(unsafe_code)]
 
+pub mod bus;
 pub mod error;
 pub mod event;
 pub mod fault;

@@ -1,4 +1,5 @@
 //! The capabilities C01 to C15, as far as they need no network, on the loopback provider.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
