@@ -1,0 +1,608 @@
+//! Offer and answer for one leg of a call (RFC 3264): who may speak, what holds, what was said before.
+
+use std::net::IpAddr;
+
+use msp_core::id::PayloadType;
+use msp_core::link::PrepareSlot;
+use msp_core::media::{MediaDirection, MediaKind};
+use msp_core::params::{MediaParams, MediaSlot, PayloadMapping};
+
+use crate::description::SessionDescription;
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::Limits;
+use crate::line::Media;
+use crate::local::{Identity, LocalMedia, media_line, write};
+use crate::negotiate::{RefusalReason, accept, acceptable, conclude};
+use crate::payload::free_numbers;
+use crate::remote::{IgnoreReason, Ignored, RemoteMedia, RemoteSession, Unresolved};
+
+/// Whose order of preference an answer follows; its first codec is the one that is used.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum CodecOrder {
+    /// The offerer's, as RFC 3264 section 6.1 recommends.
+    #[default]
+    Offerer,
+    /// Ours.
+    Own,
+}
+
+/// What to do with an answer that differs from the one that the same offer got before on this leg.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum LaterAnswers {
+    /// It replaces the former: servers that play an announcement first send such.
+    #[default]
+    Replace,
+    /// It is passed over (RFC 3261 section 13.2.1).
+    Ignore,
+}
+
+/// How we negotiate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Policy {
+    /// Whose preference counts when we answer.
+    pub order: CodecOrder,
+    /// An answer names one sound codec and the telephone events that go with it, so that both ends know
+    /// what will be sent.
+    pub single_codec: bool,
+    /// Whether a leg's later answer to the same offer counts.
+    pub later_answers: LaterAnswers,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            order: CodecOrder::default(),
+            single_codec: true,
+            later_answers: LaterAnswers::default(),
+        }
+    }
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum State {
+    /// No offer is open; either end may make one.
+    Stable,
+    /// Our offer waits for its answer.
+    LocalOffer,
+    /// The peer's offer waits for ours.
+    RemoteOffer,
+}
+
+/// A medium that is off, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// The medium.
+    pub slot: MediaSlot,
+    /// Why.
+    pub reason: RefusalReason,
+}
+
+/// What offer and answer came to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Agreement {
+    /// One for each m-line of a kind that we have a word for, refused ones included: what the media half
+    /// has to apply. Other m-lines are off and leave a gap in the slots.
+    pub params: Vec<MediaParams>,
+    /// Nothing of `params` differs from what was agreed before.
+    pub unchanged: bool,
+    /// Names to be resolved; until then the medium has no `remote`.
+    pub unresolved: Vec<Unresolved>,
+    /// The media that are off.
+    pub refusals: Vec<Refusal>,
+    /// What was passed over in the peer's description.
+    pub ignored: Vec<Ignored>,
+}
+
+impl Agreement {
+    /// Whether any medium is on.
+    pub fn has_media(&self) -> bool {
+        self.params.iter().any(|p| !p.refused)
+    }
+}
+
+/// An offer of the peer's, read.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RemoteOffer {
+    /// What the media half has to prepare for an answer: the media that could be accepted.
+    pub slots: Vec<PrepareSlot>,
+    /// Where the peer receives, when it is an address.
+    pub toward: Option<IpAddr>,
+    /// It says what the peer's description in force says: [`OfferAnswer::repeat_answer`] will do.
+    pub unchanged: bool,
+    /// What was passed over.
+    pub ignored: Vec<Ignored>,
+}
+
+/// Our answer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Answer {
+    /// What to send.
+    pub description: SessionDescription,
+    /// What is agreed with it.
+    pub agreement: Agreement,
+}
+
+/// Offer and answer of one leg.
+///
+/// An INVITE that forks is one offer with an answer from each leg: clone the machine once the offer is made
+/// and give each leg its own.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use msp_core::id::PayloadType;
+/// use msp_core::media::MediaKind;
+/// use msp_core::params::{CodecSpec, LocalAddress, MediaParams, MediaSlot, PayloadMapping};
+/// use msp_core::time::ClockRate;
+/// use tsp_sdp::{Identity, OfferAnswer, Policy, State};
+///
+/// let at = |port| SocketAddr::from(([192, 0, 2, 1], port));
+/// let mut local = MediaParams::new(MediaSlot(0), MediaKind::Audio);
+/// local.local = Some(LocalAddress { bound: at(4000), advertised: at(4000) });
+/// local.receive = vec![PayloadMapping {
+///     payload_type: PayloadType(8),
+///     codec: CodecSpec::mono("PCMA", ClockRate::HZ_8000),
+///     parameters: None,
+/// }];
+///
+/// let identity = Identity { username: "-".into(), session_id: 7, version: 1, address: at(0).ip() };
+/// let mut leg = OfferAnswer::new(identity, Policy::default());
+/// let offer = leg.create_offer(vec![local])?;
+/// assert!(offer.to_string().contains("m=audio 4000 RTP/AVP 8\r\n"));
+///
+/// let answer = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
+///               m=audio 5000 RTP/AVP 8\r\n";
+/// let agreement = leg.receive_answer(answer.as_bytes())?;
+/// assert_eq!(agreement.params[0].remote, Some("192.0.2.9:5000".parse().unwrap()));
+/// assert_eq!(leg.state(), State::Stable);
+/// # Ok::<(), tsp_sdp::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct OfferAnswer {
+    identity: Identity,
+    policy: Policy,
+    /// What we sent last, whether it came to hold or not, and its version.
+    sent: Option<(SessionDescription, u64)>,
+    round: Round,
+    agreed: Option<Agreed>,
+}
+
+#[derive(Clone, Debug)]
+enum Round {
+    Stable,
+    LocalOffer(Proposal),
+    RemoteOffer(SessionDescription, RemoteSession),
+}
+
+/// Our offer: what the media half said, and the m-lines made of it.
+#[derive(Clone, Debug)]
+struct Proposal {
+    local: Vec<MediaParams>,
+    media: Vec<LocalMedia>,
+}
+
+/// What holds.
+#[derive(Clone, Debug)]
+struct Agreed {
+    places: Vec<Place>,
+    local: Vec<MediaParams>,
+    params: Vec<MediaParams>,
+    remote: SessionDescription,
+    /// The offer that it answers, when it was ours.
+    answered: Option<Proposal>,
+}
+
+/// What is remembered of an m-line for as long as the call lives.
+#[derive(Clone, Debug)]
+struct Place {
+    media: Media,
+    /// What the numbers under which we receive have meant so far: they must not change (RFC 3264 section 8.3.2).
+    numbers: Vec<PayloadMapping>,
+}
+
+impl OfferAnswer {
+    /// A leg on which nothing was said yet.
+    pub const fn new(identity: Identity, policy: Policy) -> Self {
+        Self {
+            identity,
+            policy,
+            sent: None,
+            round: Round::Stable,
+            agreed: None,
+        }
+    }
+
+    /// Makes an offer of `local`, one for each slot that was prepared, and opens a round.
+    ///
+    /// Media that an earlier round had and `local` has not, or refuses, keep their place with port 0.
+    /// Encodings keep the numbers that they had in earlier rounds.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] while another offer is open; [`ErrorKind::BadLocal`] for a medium without
+    /// address or encoding, or for a gap in the slots.
+    pub fn create_offer(&mut self, local: Vec<MediaParams>) -> Result<SessionDescription> {
+        if !matches!(self.round, Round::Stable) {
+            return Err(ErrorKind::WrongState.into());
+        }
+        let places = self.agreed.as_ref().map_or(&[][..], |a| &a.places);
+        let slots = local.iter().map(|p| usize::from(p.slot.0) + 1).max();
+        let count = slots.unwrap_or(0).max(places.len());
+        if count > Limits::MEDIA {
+            return Err(ErrorKind::TooManyMedia.into());
+        }
+        let mut media = Vec::with_capacity(count);
+        for i in 0..count {
+            let place = places.get(i);
+            let params = local.iter().find(|p| usize::from(p.slot.0) == i);
+            media.push(match (params, place) {
+                (Some(params), place) if !params.refused => {
+                    let mut params = params.clone();
+                    let known = place.map_or(&[][..], |p| &p.numbers);
+                    params.receive = renumber(&params.receive, known);
+                    LocalMedia::On(Box::new(params))
+                }
+                (_, Some(place)) => LocalMedia::Off(place.media.clone()),
+                (Some(params), None) => LocalMedia::Off(media_line(params, 0)),
+                (None, None) => {
+                    // There are at most 16.
+                    let slot = MediaSlot(i as u16);
+                    return Err(Error::at_slot(ErrorKind::BadLocal, slot));
+                }
+            });
+        }
+        if self.agreed.is_none() && !media.iter().any(|m| matches!(m, LocalMedia::On(_))) {
+            return Err(ErrorKind::BadLocal.into());
+        }
+        let description = self.describe(&media)?;
+        self.round = Round::LocalOffer(Proposal { local, media });
+        Ok(description)
+    }
+
+    /// Takes the answer to our offer and closes the round.
+    ///
+    /// A further answer to the same offer (a 183, then the 200) is taken as long as no other round was
+    /// opened; one that says the same is `unchanged`, one that differs is treated as the policy wants.
+    ///
+    /// # Errors
+    /// What reading the text gives, with the round still open; [`ErrorKind::NoCommonCodec`] when the answer
+    /// has media on and none that we can use, with the round closed and the former agreement in force;
+    /// [`ErrorKind::WrongState`] when there is nothing to answer.
+    pub fn receive_answer(&mut self, text: &[u8]) -> Result<Agreement> {
+        let (proposal, later) = match (&self.round, &self.agreed) {
+            (Round::LocalOffer(proposal), _) => (proposal.clone(), None),
+            (Round::Stable, Some(agreed)) => {
+                let proposal = agreed.answered.clone().ok_or(ErrorKind::WrongState)?;
+                (proposal, Some(agreed))
+            }
+            _ => return Err(ErrorKind::WrongState.into()),
+        };
+        let remote = match (later, self.policy.later_answers) {
+            (Some(agreed), LaterAnswers::Ignore) => agreed.remote.clone(),
+            _ => SessionDescription::parse(text)?,
+        };
+        let session = RemoteSession::read(&remote)?;
+        let mut outcome = Outcome::new(&session);
+        for (i, medium) in proposal.media.iter().enumerate() {
+            let answer = session.media.get(i);
+            match medium {
+                LocalMedia::On(local) => {
+                    let name = media_line(local, 0).media;
+                    match conclude(local, answer, &name) {
+                        Ok(agreed) => outcome.on(agreed, answer),
+                        Err(reason) => outcome.off(local.slot, Some(local.kind), reason),
+                    }
+                }
+                LocalMedia::Off(media) => {
+                    outcome.off(MediaSlot(i as u16), media.kind(), RefusalReason::Local);
+                }
+            }
+        }
+        for extra in remote.media().iter().skip(proposal.media.len()) {
+            outcome.agreement.ignored.push(Ignored {
+                line: extra.section.first_line(),
+                reason: IgnoreReason::NotOffered,
+            });
+        }
+        let answered_on = session.media.iter().any(|m| m.media.port != 0);
+        if answered_on && !outcome.agreement.has_media() {
+            self.round = Round::Stable;
+            return Err(ErrorKind::NoCommonCodec.into());
+        }
+        let places = remember(
+            self.agreed.as_ref().map_or(&[][..], |a| &a.places),
+            proposal.media.iter().map(LocalMedia::line).collect(),
+            &outcome.agreement.params,
+        );
+        self.round = Round::Stable;
+        Ok(self.settle(
+            outcome.agreement,
+            Agreed {
+                places,
+                local: proposal.local.clone(),
+                params: Vec::new(),
+                remote,
+                answered: Some(proposal),
+            },
+        ))
+    }
+
+    /// Takes an offer and opens a round.
+    ///
+    /// # Errors
+    /// What reading the text gives; [`ErrorKind::WrongState`] while another offer is open: with
+    /// [`State::LocalOffer`] both ends have offered at once.
+    pub fn receive_offer(&mut self, text: &[u8]) -> Result<RemoteOffer> {
+        if !matches!(self.round, Round::Stable) {
+            return Err(ErrorKind::WrongState.into());
+        }
+        let remote = SessionDescription::parse(text)?;
+        let session = RemoteSession::read(&remote)?;
+        let possible = || session.media.iter().filter_map(|m| acceptable(m).ok());
+        let offer = RemoteOffer {
+            slots: possible()
+                .map(|params| PrepareSlot {
+                    slot: params.slot,
+                    kind: params.kind,
+                    direction: params.direction,
+                })
+                .collect(),
+            toward: possible().find_map(MediaParams::remote_ip),
+            unchanged: self
+                .agreed
+                .as_ref()
+                .is_some_and(|a| a.remote.same_but_version(&remote)),
+            ignored: session.ignored.clone(),
+        };
+        self.round = Round::RemoteOffer(remote, session);
+        Ok(offer)
+    }
+
+    /// Answers the open offer with `local`, one for each slot of [`RemoteOffer::slots`], and closes the round.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoCommonCodec`] when media were offered and none can be accepted (answer 488),
+    /// [`ErrorKind::BadLocal`] for a medium without an address; the round stays open after both: answer with
+    /// something else, or roll back. [`ErrorKind::WrongState`] when no offer is open.
+    pub fn create_answer(&mut self, local: Vec<MediaParams>) -> Result<Answer> {
+        let Round::RemoteOffer(remote, session) = &self.round else {
+            return Err(ErrorKind::WrongState.into());
+        };
+        let (remote, session) = (remote.clone(), session.clone());
+        let mut outcome = Outcome::new(&session);
+        let mut media = Vec::with_capacity(session.media.len());
+        for (i, offered) in session.media.iter().enumerate() {
+            // There are at most 16.
+            let slot = MediaSlot(i as u16);
+            let ours = local.iter().find(|p| p.slot == slot);
+            match accept(offered, ours, self.policy) {
+                Ok(accepted) => {
+                    media.push(LocalMedia::On(Box::new(accepted.answer)));
+                    outcome.on(accepted.agreed, Some(offered));
+                }
+                Err(reason) => {
+                    media.push(LocalMedia::Off(offered.media.clone()));
+                    outcome.off(slot, offered.media.kind(), reason);
+                }
+            }
+        }
+        let offered_on = session.media.iter().any(|m| m.media.port != 0);
+        if offered_on && !outcome.agreement.has_media() {
+            return Err(ErrorKind::NoCommonCodec.into());
+        }
+        let description = self.describe(&media)?;
+        let places = remember(
+            self.agreed.as_ref().map_or(&[][..], |a| &a.places),
+            media.iter().map(LocalMedia::line).collect(),
+            &outcome.agreement.params,
+        );
+        self.round = Round::Stable;
+        let agreement = self.settle(
+            outcome.agreement,
+            Agreed {
+                places,
+                local,
+                params: Vec::new(),
+                remote,
+                answered: None,
+            },
+        );
+        Ok(Answer {
+            description,
+            agreement,
+        })
+    }
+
+    /// Answers the open offer with what the media half said in the round that is in force, as suits an offer
+    /// that is `unchanged`.
+    ///
+    /// # Errors
+    /// As [`OfferAnswer::create_answer`]; [`ErrorKind::WrongState`] also when nothing was agreed yet.
+    pub fn repeat_answer(&mut self) -> Result<Answer> {
+        let agreed = self.agreed.as_ref().ok_or(ErrorKind::WrongState)?;
+        self.create_answer(agreed.local.clone())
+    }
+
+    /// Drops the open offer, whoever made it: what was agreed before goes on (RFC 3264 section 8, RFC 6141).
+    /// Without an open offer nothing happens.
+    pub fn rollback(&mut self) {
+        self.round = Round::Stable;
+    }
+
+    /// Whose turn it is.
+    pub const fn state(&self) -> State {
+        match self.round {
+            Round::Stable => State::Stable,
+            Round::LocalOffer(_) => State::LocalOffer,
+            Round::RemoteOffer(..) => State::RemoteOffer,
+        }
+    }
+
+    /// What is agreed, once something is: see [`Agreement::params`].
+    pub fn negotiated(&self) -> Option<&[MediaParams]> {
+        self.agreed.as_ref().map(|a| &a.params[..])
+    }
+
+    /// What the media half has to prepare for an offer of ours in this call: the media that are on, both
+    /// ways. Who holds the call narrows the direction.
+    pub fn slots(&self) -> Vec<PrepareSlot> {
+        self.negotiated()
+            .unwrap_or_default()
+            .iter()
+            .filter(|p| !p.refused)
+            .map(|p| PrepareSlot {
+                slot: p.slot,
+                kind: p.kind,
+                direction: MediaDirection::SendRecv,
+            })
+            .collect()
+    }
+
+    /// What we sent last.
+    pub fn sent(&self) -> Option<&SessionDescription> {
+        self.sent.as_ref().map(|(description, _)| description)
+    }
+
+    /// The peer's description that is in force.
+    pub fn remote(&self) -> Option<&SessionDescription> {
+        self.agreed.as_ref().map(|a| &a.remote)
+    }
+
+    /// Writes a description. Its version counts up from the last one sent, if it differs (RFC 3264 section 8).
+    fn describe(&mut self, media: &[LocalMedia]) -> Result<SessionDescription> {
+        let (description, version) = match &self.sent {
+            None => {
+                let version = self.identity.version;
+                (write(&self.identity, version, media)?, version)
+            }
+            Some((before, version)) => {
+                let same = write(&self.identity, *version, media)?;
+                if same.same_but_version(before) {
+                    (same, *version)
+                } else {
+                    let version = version.wrapping_add(1);
+                    (write(&self.identity, version, media)?, version)
+                }
+            }
+        };
+        self.sent = Some((description.clone(), version));
+        Ok(description)
+    }
+
+    /// Puts what was agreed in force.
+    fn settle(&mut self, mut agreement: Agreement, mut agreed: Agreed) -> Agreement {
+        agreement.unchanged = self
+            .agreed
+            .as_ref()
+            .is_some_and(|before| before.params == agreement.params);
+        agreed.params.clone_from(&agreement.params);
+        self.agreed = Some(agreed);
+        agreement
+    }
+}
+
+impl LocalMedia {
+    /// The m= line.
+    fn line(&self) -> Media {
+        match self {
+            Self::On(params) => {
+                let port = params.local.map_or(0, |l| l.advertised.port());
+                media_line(params, port)
+            }
+            Self::Off(media) => media.clone(),
+        }
+    }
+}
+
+/// An agreement that grows medium by medium.
+struct Outcome {
+    agreement: Agreement,
+}
+
+impl Outcome {
+    fn new(session: &RemoteSession) -> Self {
+        Self {
+            agreement: Agreement {
+                params: Vec::with_capacity(session.media.len()),
+                unchanged: false,
+                unresolved: Vec::new(),
+                refusals: Vec::new(),
+                ignored: session.ignored.clone(),
+            },
+        }
+    }
+
+    fn on(&mut self, params: MediaParams, remote: Option<&RemoteMedia>) {
+        let unresolved = remote.and_then(|r| r.unresolved.clone());
+        self.agreement.unresolved.extend(unresolved);
+        self.agreement.params.push(params);
+    }
+
+    fn off(&mut self, slot: MediaSlot, kind: Option<MediaKind>, reason: RefusalReason) {
+        self.agreement.refusals.push(Refusal { slot, reason });
+        if let Some(kind) = kind {
+            let mut params = MediaParams::new(slot, kind);
+            params.refused = true;
+            params.direction = MediaDirection::Inactive;
+            self.agreement.params.push(params);
+        }
+    }
+}
+
+/// The m-lines of a round, each with what its numbers have meant before and mean now.
+fn remember(before: &[Place], lines: Vec<Media>, params: &[MediaParams]) -> Vec<Place> {
+    let count = lines.len().max(before.len());
+    let mut lines = lines.into_iter();
+    let mut places = Vec::with_capacity(count);
+    for i in 0..count {
+        let old = before.get(i);
+        let Some(media) = lines.next().or_else(|| old.map(|p| p.media.clone())) else {
+            break;
+        };
+        let mut numbers = old.map(|p| p.numbers.clone()).unwrap_or_default();
+        for p in params.iter().filter(|p| usize::from(p.slot.0) == i) {
+            for mapping in &p.receive {
+                numbers.retain(|n| n.payload_type != mapping.payload_type);
+                numbers.push(mapping.clone());
+            }
+        }
+        places.push(Place { media, numbers });
+    }
+    places
+}
+
+/// `wanted` under the numbers that the same encodings had before; new encodings keep their number if it never
+/// meant anything else.
+fn renumber(wanted: &[PayloadMapping], known: &[PayloadMapping]) -> Vec<PayloadMapping> {
+    let mut numbers: Vec<Option<PayloadType>> = Vec::with_capacity(wanted.len());
+    for mapping in wanted {
+        let before = known.iter().rev().find(|k| k.codec.matches(&mapping.codec));
+        let number = before.map(|k| k.payload_type);
+        numbers.push(number.filter(|n| !numbers.contains(&Some(*n))));
+    }
+    for (i, mapping) in wanted.iter().enumerate() {
+        let means_another = |number| {
+            known
+                .iter()
+                .any(|k| k.payload_type == number && !k.codec.matches(&mapping.codec))
+        };
+        let own = mapping.payload_type;
+        let free = |n: &PayloadType| !numbers.contains(&Some(*n)) && !means_another(*n);
+        let number = Some(own).filter(free).or_else(|| {
+            free_numbers().find(|n| free(n) && !wanted.iter().any(|w| w.payload_type == *n))
+        });
+        if let Some(slot @ None) = numbers.get_mut(i) {
+            *slot = number;
+        }
+    }
+    // Sixty-odd free numbers outlast the formats that an m= line may have.
+    wanted
+        .iter()
+        .zip(numbers)
+        .filter_map(|(mapping, number)| {
+            Some(PayloadMapping {
+                payload_type: number?,
+                ..mapping.clone()
+            })
+        })
+        .collect()
+}
