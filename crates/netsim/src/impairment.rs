@@ -202,7 +202,7 @@ impl FromStr for Impairment {
                     let packets = match value {
                         None => Self::DEFAULT_BURST,
                         Some(value) => {
-                            value.parse().map_err(|_| refuse(NetsimErrorKind::Number))?;
+                            value.parse().map_err(|_| refuse(NetsimErrorKind::Number))?
                         }
                     };
                     if !(1.0..=1e6).contains(&packets) {
