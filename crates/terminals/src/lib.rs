@@ -1,1 +1,69 @@
-//! Terminals: file player and recorder, application, echo, null
+//! Terminals: file player and recorder, application, echo, null, tone.
+//!
+//! Each of them is a [`Terminal`](msp_core::terminal::Terminal). Their media sides never block and allocate nothing: files
+//! are read and written by threads of their own, and the application's sound waits in rings of bounded length.
+#![forbid(unsafe_code)]
+
+mod convert;
+mod null;
+mod options;
+mod play;
+mod sound;
+#[cfg(test)]
+mod testing;
+mod tone;
+
+use std::sync::Arc;
+
+use msp_core::error::{Error, ErrorKind, Result};
+use msp_core::media::{Direction, MediaKinds};
+use msp_core::terminal::{
+    StreamPort, TerminalClass, TerminalClassInfo, TerminalFactory, TerminalRegistry,
+};
+use msp_core::time::ClockRate;
+
+pub use null::{Null, NullFactory};
+pub use play::{FilePlay, FilePlayFactory, PlayOptions};
+pub use sound::{SoundInfo, read_mono};
+pub use tone::{Tone, ToneFactory};
+
+/// Adds all classes of this crate.
+///
+/// # Errors
+/// [`ErrorKind::InvalidTerminalClass`] if one of them is there already.
+pub fn register_all(registry: &TerminalRegistry) -> Result<()> {
+    let factories: [Arc<dyn TerminalFactory>; 3] = [
+        Arc::new(FilePlayFactory),
+        Arc::new(NullFactory),
+        Arc::new(ToneFactory),
+    ];
+    factories.into_iter().try_for_each(|f| registry.register(f))
+}
+
+/// The superclass of the classes of files.
+static FILE: TerminalClass = TerminalClass::new("file");
+
+fn class_info(
+    class: &TerminalClass,
+    superclass: &TerminalClass,
+    direction: Direction,
+) -> TerminalClassInfo {
+    TerminalClassInfo {
+        class: class.clone(),
+        superclass: superclass.clone(),
+        vendor: "tipring".into(),
+        kinds: MediaKinds::AUDIO,
+        direction,
+    }
+}
+
+/// The rate of a port, which has to be of one channel.
+fn mono(port: &StreamPort, name: &str) -> Result<ClockRate> {
+    match port.format.channels {
+        1 => Ok(port.format.rate),
+        n => Err(Error::new(
+            ErrorKind::NoFormat,
+            format!("{name}: {n} channels"),
+        )),
+    }
+}

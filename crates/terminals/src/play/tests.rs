@@ -1,0 +1,239 @@
+use std::sync::mpsc::{Receiver, channel};
+
+use msp_core::event::{EventKind, FileState::*};
+use msp_core::id::{CallKey, StreamId};
+use msp_core::terminal::{AudioFormat, FrameSource, FrameTime, Pulled, TerminalEvents};
+
+use super::*;
+use crate::testing::{Scratch, noise, wav};
+
+type Seen = (FileState, Option<Error>);
+
+fn port(hz: u32) -> (StreamPort, Receiver<Seen>) {
+    let (sender, receiver) = channel();
+    let events = TerminalEvents::new(move |kind, _, error| {
+        let EventKind::File(state) = kind else {
+            panic!("{kind:?}");
+        };
+        sender.send((state, error)).unwrap();
+    });
+    let port = StreamPort {
+        call: CallKey(1),
+        stream: StreamId(1),
+        direction: Direction::Capture,
+        format: AudioFormat::mono(ClockRate::new(hz).unwrap()),
+        events,
+    };
+    (port, receiver)
+}
+
+fn connect(file: &FilePlay, hz: u32) -> (Box<dyn FrameSource>, Receiver<Seen>) {
+    let (port, events) = port(hz);
+    let Connection::Source(source) = file.connect(port).unwrap() else {
+        panic!("no source");
+    };
+    (source, events)
+}
+
+const TIME: FrameTime = FrameTime {
+    at: msp_core::time::Instant::ZERO,
+    position: 0,
+};
+
+fn pull(source: &mut dyn FrameSource, len: usize) -> (Pulled, Vec<i16>) {
+    let mut frame = vec![99; len];
+    (source.pull(TIME, &mut frame), frame)
+}
+
+fn states(events: &Receiver<Seen>) -> Vec<FileState> {
+    events.try_iter().map(|(state, _)| state).collect()
+}
+
+/// Takes what a source gives until it says that it has nothing, waiting for a reader that is not there yet.
+fn drain(source: &mut dyn FrameSource, file: &FilePlay) -> Vec<i16> {
+    let mut all = Vec::new();
+    while file.state() == Active {
+        let (pulled, frame) = pull(source, 80);
+        match pulled {
+            Pulled::Sound => all.extend(frame),
+            Pulled::Partial(n) => all.extend(&frame[..n]),
+            Pulled::Nothing => std::thread::yield_now(),
+        }
+    }
+    all
+}
+
+#[test]
+fn a_short_file_comes_out_bit_for_bit_and_ends_once() {
+    let scratch = Scratch::new();
+    let sound = noise(1_000);
+    let path = scratch.file("a.wav", &wav(8_000, 1, &sound));
+    let file = FilePlay::open(&path, PlayOptions::default()).unwrap();
+    let (mut source, events) = connect(&file, 8_000);
+    let mut out = Vec::new();
+    for n in 0..13 {
+        let (pulled, frame) = pull(&mut *source, 80);
+        out.extend(frame);
+        let wanted = if n < 12 {
+            Pulled::Sound
+        } else {
+            Pulled::Partial(40)
+        };
+        assert_eq!(pulled, wanted);
+    }
+    assert_eq!(out[..1_000], sound);
+    assert_eq!(out[1_000..], [0; 40]);
+    assert_eq!(file.position().ticks, 1_000);
+    assert_eq!(pull(&mut *source, 80), (Pulled::Nothing, vec![0; 80]));
+    assert_eq!(states(&events), [Active, EndOfFile]);
+    assert_eq!(read_all(&path, 8_000), sound);
+}
+
+fn read_all(path: &Path, hz: u32) -> Vec<i16> {
+    crate::read_mono(path, ClockRate::new(hz).unwrap()).unwrap()
+}
+
+#[test]
+fn the_last_sample_and_the_end_come_in_one_frame() {
+    let scratch = Scratch::new();
+    let path = scratch.file("a.wav", &wav(8_000, 1, &noise(160)));
+    let file = FilePlay::open(path, PlayOptions::default()).unwrap();
+    let (mut source, events) = connect(&file, 8_000);
+    pull(&mut *source, 80);
+    assert_eq!(states(&events), [Active]);
+    assert_eq!(pull(&mut *source, 80).0, Pulled::Sound);
+    assert_eq!(states(&events), [EndOfFile]);
+}
+
+#[test]
+fn c19_pause_keeps_the_place_and_stop_goes_back() {
+    let scratch = Scratch::new();
+    let sound = noise(8_000 * 70);
+    for (name, len) in [("short", 8_000), ("long", sound.len())] {
+        let path = scratch.file(name, &wav(8_000, 1, &sound[..len]));
+        let file = FilePlay::open(path, PlayOptions::default()).unwrap();
+        let (mut source, events) = connect(&file, 8_000);
+        assert_eq!(pull(&mut *source, 80).1, sound[..80]);
+        file.pause().unwrap();
+        file.pause().unwrap();
+        assert_eq!(pull(&mut *source, 80).0, Pulled::Nothing);
+        assert_eq!(file.position().ticks, 80);
+        file.play();
+        assert_eq!(pull(&mut *source, 80).1, sound[80..160]);
+        file.stop();
+        assert_eq!(file.position().ticks, 0);
+        assert_eq!(pull(&mut *source, 80).0, Pulled::Nothing);
+        assert_eq!(file.pause().unwrap_err().kind(), ErrorKind::WrongState);
+        file.play();
+        assert_eq!(drain(&mut *source, &file), sound[..len], "{name}");
+        assert_eq!(
+            states(&events),
+            [Active, Paused, Active, Idle, Active, EndOfFile]
+        );
+        // Once more from the beginning, left and taken up again on another stream.
+        file.play();
+        let mut first = Vec::new();
+        while first.len() < 80 {
+            let (pulled, frame) = pull(&mut *source, 80);
+            if pulled != Pulled::Nothing {
+                first.extend(frame);
+            }
+        }
+        assert_eq!(first, sound[..80]);
+        drop(source);
+        let (mut source, _events) = connect(&file, 8_000);
+        assert_eq!(pull(&mut *source, 80).1, sound[80..160]);
+        assert_eq!(file.position().ticks, 160);
+    }
+}
+
+#[test]
+fn it_repeats_without_a_seam() {
+    let scratch = Scratch::new();
+    let sound = noise(8_000 * 61);
+    for len in [100, sound.len()] {
+        let path = scratch.file("a.wav", &wav(8_000, 1, &sound[..len]));
+        let options = PlayOptions {
+            repeat: true,
+            start: Duration::from_millis(5),
+        };
+        let file = FilePlay::open(path, options).unwrap();
+        let (mut source, events) = connect(&file, 8_000);
+        let round = &sound[40..len];
+        let mut wanted = round.iter().cycle();
+        let mut taken = 0;
+        while taken < 2 * len + 33 {
+            let (pulled, frame) = pull(&mut *source, 33);
+            let n = match pulled {
+                Pulled::Sound => 33,
+                Pulled::Partial(n) => n,
+                Pulled::Nothing => 0,
+            };
+            for sample in &frame[..n] {
+                assert_eq!(Some(sample), wanted.next());
+            }
+            taken += n;
+            if n == 0 {
+                std::thread::yield_now();
+            }
+        }
+        let at = file.position().ticks as usize;
+        assert_eq!(at % round.len(), taken % round.len());
+        assert_eq!(states(&events), [Active]);
+    }
+}
+
+#[test]
+fn a_long_file_is_read_ahead_and_equals_the_helper() {
+    let scratch = Scratch::new();
+    let sound = noise(11_025 * 65 * 2);
+    let path = scratch.file("a.wav", &wav(11_025, 2, &sound));
+    let file = FilePlay::open(&path, PlayOptions::default()).unwrap();
+    let (mut source, events) = connect(&file, 16_000);
+    assert_eq!(pull(&mut *source, 0).0, Pulled::Nothing);
+    let (pulled, _) = pull(&mut *source, 8_000);
+    assert_eq!(pulled, Pulled::Sound, "half a second is there at once");
+    file.stop();
+    file.play();
+    assert_eq!(drain(&mut *source, &file), read_all(&path, 16_000));
+    assert_eq!(states(&events), [Active, Idle, Active, EndOfFile]);
+}
+
+#[test]
+fn one_stream_at_a_time_and_one_channel() {
+    let scratch = Scratch::new();
+    let path = scratch.file("a.wav", &wav(8_000, 1, &noise(100)));
+    let file = FilePlay::open(path, PlayOptions::default()).unwrap();
+    let refused = |port| file.connect(port).map(|_| ()).unwrap_err().kind();
+    let mut stereo = port(8_000).0;
+    stereo.format.channels = 2;
+    assert_eq!(refused(stereo), ErrorKind::NoFormat);
+    let mut render = port(8_000).0;
+    render.direction = Direction::Render;
+    assert_eq!(refused(render), ErrorKind::InvalidDirection);
+    assert_eq!(refused(port(3_000).0), ErrorKind::NoFormat);
+    let first = connect(&file, 8_000);
+    assert_eq!(refused(port(8_000).0), ErrorKind::TerminalInUse);
+    drop(first);
+    connect(&file, 8_000);
+}
+
+#[test]
+fn a_file_that_breaks_off_is_played_and_reported() {
+    let scratch = Scratch::new();
+    let sound = noise(8_000);
+    let mut bytes = wav(8_000, 1, &sound);
+    bytes.truncate(44 + 2 * 3_000);
+    let path = scratch.file("a.wav", &bytes);
+    let file = FilePlay::open(&path, PlayOptions::default()).unwrap();
+    let (mut source, events) = connect(&file, 8_000);
+    assert_eq!(drain(&mut *source, &file), sound[..3_000]);
+    let seen: Vec<_> = events.try_iter().collect();
+    assert_eq!(seen[0], (Active, None));
+    let (ReadError, Some(error)) = &seen[1] else {
+        panic!("{seen:?}");
+    };
+    let text = error.to_string();
+    assert!(text.contains("ends after 375.00ms of the 1.00s"), "{text}");
+    assert_eq!(read_all(&path, 8_000), sound[..3_000]);
+}
