@@ -212,7 +212,11 @@ fn common_rtcp(local: &MediaParams, remote: &MediaParams) -> RtcpParams {
     RtcpParams {
         mux,
         local: local.rtcp.local,
-        remote: remote.rtcp.remote,
+        remote: if mux {
+            remote.remote
+        } else {
+            remote.rtcp.remote
+        },
         reduced_size: local.rtcp.reduced_size && remote.rtcp.reduced_size,
         extended_reports: local.rtcp.extended_reports && remote.rtcp.extended_reports,
     }

@@ -198,6 +198,8 @@ struct Place {
     media: Media,
     /// What the numbers under which we receive have meant so far: they must not change (RFC 3264 section 8.3.2).
     numbers: Vec<PayloadMapping>,
+    /// The same of the peer's: to keep clear of them lets either end answer under the other's numbers.
+    peer_numbers: Vec<PayloadMapping>,
 }
 
 impl OfferAnswer {
@@ -218,8 +220,8 @@ impl OfferAnswer {
     /// Encodings keep the numbers that they had in earlier rounds.
     ///
     /// # Errors
-    /// [`ErrorKind::WrongState`] while another offer is open; [`ErrorKind::BadLocal`] for a medium without
-    /// address or encoding, or for a gap in the slots.
+    /// [`ErrorKind::WrongState`] while another offer is open; [`ErrorKind::BadLocal`] for a medium that is no
+    /// sound or has no address or encoding, and for a gap in the slots.
     pub fn create_offer(&mut self, local: Vec<MediaParams>) -> Result<SessionDescription> {
         if !matches!(self.round, Round::Stable) {
             return Err(ErrorKind::WrongState.into());
@@ -235,10 +237,14 @@ impl OfferAnswer {
             let place = places.get(i);
             let params = local.iter().find(|p| usize::from(p.slot.0) == i);
             media.push(match (params, place) {
-                (Some(params), place) if !params.refused => {
+                (Some(params), _) if !params.refused => {
+                    if params.kind != MediaKind::Audio {
+                        return Err(Error::at_slot(ErrorKind::BadLocal, params.slot));
+                    }
                     let mut params = params.clone();
-                    let known = place.map_or(&[][..], |p| &p.numbers);
-                    params.receive = renumber(&params.receive, known);
+                    if let Some(place) = place {
+                        params.receive = place.renumber(&params.receive);
+                    }
                     LocalMedia::On(Box::new(params))
                 }
                 (_, Some(place)) => LocalMedia::Off(place.media.clone()),
@@ -312,6 +318,7 @@ impl OfferAnswer {
             self.agreed.as_ref().map_or(&[][..], |a| &a.places),
             proposal.media.iter().map(LocalMedia::line).collect(),
             &outcome.agreement.params,
+            &session,
         );
         self.round = Round::Stable;
         Ok(self.settle(
@@ -394,6 +401,7 @@ impl OfferAnswer {
             self.agreed.as_ref().map_or(&[][..], |a| &a.places),
             media.iter().map(LocalMedia::line).collect(),
             &outcome.agreement.params,
+            &session,
         );
         self.round = Round::Stable;
         let agreement = self.settle(
@@ -549,7 +557,12 @@ impl Outcome {
 }
 
 /// The m-lines of a round, each with what its numbers have meant before and mean now.
-fn remember(before: &[Place], lines: Vec<Media>, params: &[MediaParams]) -> Vec<Place> {
+fn remember(
+    before: &[Place],
+    lines: Vec<Media>,
+    params: &[MediaParams],
+    session: &RemoteSession,
+) -> Vec<Place> {
     let count = lines.len().max(before.len());
     let mut lines = lines.into_iter();
     let mut places = Vec::with_capacity(count);
@@ -558,51 +571,70 @@ fn remember(before: &[Place], lines: Vec<Media>, params: &[MediaParams]) -> Vec<
         let Some(media) = lines.next().or_else(|| old.map(|p| p.media.clone())) else {
             break;
         };
-        let mut numbers = old.map(|p| p.numbers.clone()).unwrap_or_default();
+        let mut place = Place {
+            media,
+            numbers: old.map(|p| p.numbers.clone()).unwrap_or_default(),
+            peer_numbers: old.map(|p| p.peer_numbers.clone()).unwrap_or_default(),
+        };
         for p in params.iter().filter(|p| usize::from(p.slot.0) == i) {
-            for mapping in &p.receive {
-                numbers.retain(|n| n.payload_type != mapping.payload_type);
-                numbers.push(mapping.clone());
-            }
+            learn(&mut place.numbers, &p.receive);
         }
-        places.push(Place { media, numbers });
+        if let Some(theirs) = session.media.get(i).and_then(|m| m.params.as_ref()) {
+            learn(&mut place.peer_numbers, &theirs.send);
+        }
+        places.push(place);
     }
     places
 }
 
-/// `wanted` under the numbers that the same encodings had before; new encodings keep their number if it never
-/// meant anything else.
-fn renumber(wanted: &[PayloadMapping], known: &[PayloadMapping]) -> Vec<PayloadMapping> {
-    let mut numbers: Vec<Option<PayloadType>> = Vec::with_capacity(wanted.len());
-    for mapping in wanted {
-        let before = known.iter().rev().find(|k| k.codec.matches(&mapping.codec));
-        let number = before.map(|k| k.payload_type);
-        numbers.push(number.filter(|n| !numbers.contains(&Some(*n))));
+/// Adds what `mappings` say, over what their numbers meant before.
+fn learn(numbers: &mut Vec<PayloadMapping>, mappings: &[PayloadMapping]) {
+    for mapping in mappings {
+        numbers.retain(|n| n.payload_type != mapping.payload_type);
+        numbers.push(mapping.clone());
     }
-    for (i, mapping) in wanted.iter().enumerate() {
-        let means_another = |number| {
-            known
-                .iter()
-                .any(|k| k.payload_type == number && !k.codec.matches(&mapping.codec))
+}
+
+impl Place {
+    /// `wanted` under the numbers that the same encodings had before, else those that the peer gives them; new
+    /// encodings keep their number if it never meant anything else.
+    fn renumber(&self, wanted: &[PayloadMapping]) -> Vec<PayloadMapping> {
+        let known = || self.numbers.iter().rev().chain(&self.peer_numbers);
+        let means_another = |number, mapping: &PayloadMapping| {
+            known().any(|k| k.payload_type == number && !k.codec.matches(&mapping.codec))
         };
-        let own = mapping.payload_type;
-        let free = |n: &PayloadType| !numbers.contains(&Some(*n)) && !means_another(*n);
-        let number = Some(own).filter(free).or_else(|| {
-            free_numbers().find(|n| free(n) && !wanted.iter().any(|w| w.payload_type == *n))
-        });
-        if let Some(slot @ None) = numbers.get_mut(i) {
-            *slot = number;
+        let mut numbers: Vec<Option<PayloadType>> = Vec::with_capacity(wanted.len());
+        for mapping in wanted {
+            let before = known().find(|k| {
+                k.codec.matches(&mapping.codec)
+                    && !numbers.contains(&Some(k.payload_type))
+                    && !self.numbers.iter().any(|n| {
+                        n.payload_type == k.payload_type && !n.codec.matches(&mapping.codec)
+                    })
+            });
+            numbers.push(before.map(|k| k.payload_type));
         }
-    }
-    // Sixty-odd free numbers outlast the formats that an m= line may have.
-    wanted
-        .iter()
-        .zip(numbers)
-        .filter_map(|(mapping, number)| {
-            Some(PayloadMapping {
-                payload_type: number?,
-                ..mapping.clone()
+        for (i, mapping) in wanted.iter().enumerate() {
+            let own = mapping.payload_type;
+            let free =
+                |n: &PayloadType| !numbers.contains(&Some(*n)) && !means_another(*n, mapping);
+            let number = Some(own).filter(free).or_else(|| {
+                free_numbers().find(|n| free(n) && !wanted.iter().any(|w| w.payload_type == *n))
+            });
+            if let Some(slot @ None) = numbers.get_mut(i) {
+                *slot = number;
+            }
+        }
+        // Sixty-odd free numbers outlast the formats that an m= line may have.
+        wanted
+            .iter()
+            .zip(numbers)
+            .filter_map(|(mapping, number)| {
+                Some(PayloadMapping {
+                    payload_type: number?,
+                    ..mapping.clone()
+                })
             })
-        })
-        .collect()
+            .collect()
+    }
 }

@@ -86,7 +86,7 @@ pub struct RemoteMedia {
     /// What is said about it, seen from here; none where we have no word for the kind or the profile.
     ///
     /// `send` is what the peer receives; `receive` stays empty. `direction` is what is left for us to do.
-    /// `refused` says that the port is 0. `keys.receive` are the peer's keys, `dtls.setup` our role.
+    /// `rtcp.remote` is where reports go as long as sharing the port is not agreed. `refused` says that the port is 0. `keys.receive` are the peer's keys, `dtls.setup` our role.
     pub params: Option<MediaParams>,
     /// The name that stands where the address should.
     pub unresolved: Option<Unresolved>,
@@ -158,7 +158,12 @@ fn read_media(
         .unwrap_or_default()
         .reversed();
     params.bandwidth = bandwidth(section).or_else(|| bandwidth(session));
-    params.send = read_formats(&media, section, ignored);
+    // A medium that is off lists formats only for the grammar's sake: nobody explains them.
+    params.send = if params.refused {
+        read_formats(&media, section, &mut Vec::new())
+    } else {
+        read_formats(&media, section, ignored)
+    };
 
     let mut rtcp = None;
     let mut security = SecurityLines::default();
@@ -232,15 +237,11 @@ fn address(
         return None;
     }
     let rtcp_port = match rtcp {
-        _ if params.rtcp.mux => port,
         Some((rtcp_port, _)) => rtcp_port,
         // Port 65,535 has no next one: then reports have no place to go.
         None => port.checked_add(1).unwrap_or(0),
     };
-    let rtcp_ip = rtcp
-        .and_then(|(_, ip)| ip)
-        .filter(|_| !params.rtcp.mux)
-        .or_else(|| connection.host.ip());
+    let rtcp_ip = rtcp.and_then(|(_, ip)| ip).or_else(|| connection.host.ip());
     params.rtcp.remote = rtcp_ip
         .filter(|ip| rtcp_port != 0 && !ip.is_unspecified())
         .map(|ip| SocketAddr::new(ip, rtcp_port));
