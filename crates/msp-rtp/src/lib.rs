@@ -1,1 +1,9 @@
-//! One RTP session without sockets: RTP, RTCP, telephone-event, playout
+//! One RTP session without sockets.
+#![forbid(unsafe_code)]
+
+pub mod header;
+pub mod latch;
+pub mod packet;
+pub mod receiver;
+pub mod source;
+pub mod view;
