@@ -22,7 +22,7 @@ pub struct Alignment {
 /// they are shorter than 50 ms.
 ///
 /// One of them may be a piece of the other. Always look at the similarity: of two strange sounds, the best of bad delays is
-/// found. So it is with a sound that repeats itself: of several equally good delays one is found.
+/// found. Of a sound that repeats itself, the delay at which most of it fits is found.
 pub fn find(sent: &[i16], received: &[i16], rate: ClockRate) -> Option<Alignment> {
     let hop = (rate.hz() / 200).max(1) as usize;
     let factor = (rate.hz() / 8000).max(1) as usize;
@@ -33,30 +33,33 @@ pub fn find(sent: &[i16], received: &[i16], rate: ClockRate) -> Option<Alignment
     let candidates = coarse(&loud_sent, &loud_received)?;
 
     let (low_sent, low_received) = (decimate(sent, factor), decimate(received, factor));
+    let (full_sent, full_received) = (decimate(sent, 1), decimate(received, 1));
     let low_hop = (hop / factor) as i64;
-    let (low, _) = candidates
-        .into_iter()
-        .filter_map(|lag| {
-            let middle = lag * hop as i64 / factor as i64;
-            let probes = probes(&loud_sent, hop, factor, middle, low_received.len());
-            finest(
-                &low_sent,
-                &low_received,
-                &probes,
-                middle - 2 * low_hop..=middle + 2 * low_hop,
-            )
-        })
-        .max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let mut best: Option<(i64, f32)> = None;
+    for lag in candidates {
+        let middle = lag * hop as i64 / factor as i64;
+        let places = probes(&loud_sent, hop, factor, middle, low_received.len());
+        let lags = middle - 2 * low_hop..=middle + 2 * low_hop;
+        let Some(lag) = finest(&low_sent, &low_received, &places, lags) else {
+            continue;
+        };
 
-    let middle = low * factor as i64;
-    let delay = if factor == 1 {
-        low
-    } else {
-        let (sent, received) = (decimate(sent, 1), decimate(received, 1));
-        let reach = factor as i64 + 1;
-        let probes = probes(&loud_sent, hop, 1, middle, received.len());
-        finest(&sent, &received, &probes, middle - reach..=middle + reach)?.0
-    };
+        let middle = lag * factor as i64;
+        let places = probes(&loud_sent, hop, 1, middle, received.len());
+        let reach = factor as i64 - 1;
+        let lags = middle - reach..=middle + reach;
+        let Some(lag) = finest(&full_sent, &full_received, &places, lags) else {
+            continue;
+        };
+
+        // Of a sound that repeats itself several delays fit as well; this is largest where most of it fits.
+        let (a, b) = overlap(&full_sent, &full_received, lag);
+        let common = dot(a, b);
+        if best.is_none_or(|(_, most)| common > most) {
+            best = Some((lag, common));
+        }
+    }
+    let (delay, _) = best?;
     let (a, b) = overlap(sent, received, delay);
     Some(Alignment {
         delay,
@@ -66,9 +69,9 @@ pub fn find(sent: &[i16], received: &[i16], rate: ClockRate) -> Option<Alignment
 }
 
 /// The parts of the two that lie over each other if `received` lags by `delay` samples; equally long.
-pub fn overlap<'a>(sent: &'a [i16], received: &'a [i16], delay: i64) -> (&'a [i16], &'a [i16]) {
+pub fn overlap<'a, T>(sent: &'a [T], received: &'a [T], delay: i64) -> (&'a [T], &'a [T]) {
     let skip = |by: i64| usize::try_from(by).unwrap_or(0);
-    let a = sent.get(skip(-delay)..).unwrap_or_default();
+    let a = sent.get(skip(delay.saturating_neg())..).unwrap_or_default();
     let b = received.get(skip(delay)..).unwrap_or_default();
     let len = a.len().min(b.len());
     (&a[..len], &b[..len])
@@ -98,7 +101,7 @@ pub fn gain_db(sent: &[i16], received: &[i16]) -> f32 {
 }
 
 /// Delays, in pieces of the envelope, that deserve a closer look.
-const CANDIDATES: usize = 8;
+const CANDIDATES: usize = 16;
 
 /// Stretches of the sound that the closer look compares, and how long each is, in pieces of the envelope: 4 of 0.4 s.
 const PROBES: usize = 4;
@@ -114,19 +117,28 @@ fn envelope(pcm: &[i16], hop: usize) -> Vec<f32> {
         .collect()
 }
 
-/// Averages of `factor` samples.
+/// Every `factor`th average of twice as many samples: so wide that a delay of half a step does not hide the sound.
 fn decimate(pcm: &[i16], factor: usize) -> Vec<f32> {
-    let share = 1.0 / factor as f32;
-    pcm.chunks_exact(factor)
-        .map(|piece| piece.iter().map(|s| f32::from(*s)).sum::<f32>() * share)
-        .collect()
+    if factor == 1 {
+        return pcm.iter().map(|s| f32::from(*s)).collect();
+    }
+    let sums: Vec<f32> = pcm
+        .chunks_exact(factor)
+        .map(|piece| piece.iter().map(|s| f32::from(*s)).sum())
+        .collect();
+    let share = 0.5 / factor as f32;
+    sums.windows(2).map(|w| (w[0] + w[1]) * share).collect()
 }
 
 /// The delays at which the envelopes correlate best, apart from each other; `None` if one is silent.
 fn coarse(sent: &[f32], received: &[f32]) -> Option<Vec<i64>> {
+    // Smoothed, else a delay of half a piece would hide it.
     let centred = |envelope: &[f32]| -> Vec<f32> {
         let mean = envelope.iter().sum::<f32>() / envelope.len() as f32;
-        envelope.iter().map(|e| e - mean).collect()
+        envelope
+            .windows(3)
+            .map(|w| (w[0] + 2.0 * w[1] + w[2]) / 4.0 - mean)
+            .collect()
     };
     if sent.iter().all(|e| *e == 0.0) || received.iter().all(|e| *e == 0.0) {
         return None;
@@ -186,13 +198,13 @@ fn probes(
         .collect()
 }
 
-/// The delay among `lags` at which the probes correlate best, and how well.
+/// The delay among `lags` at which the probes correlate best.
 fn finest(
     sent: &[f32],
     received: &[f32],
     probes: &[std::ops::Range<usize>],
     lags: std::ops::RangeInclusive<i64>,
-) -> Option<(i64, f32)> {
+) -> Option<i64> {
     let mut best: Option<(i64, f32)> = None;
     for lag in lags {
         let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
@@ -216,7 +228,7 @@ fn finest(
             }
         }
     }
-    best
+    best.map(|(lag, _)| lag)
 }
 
 /// Power of each and the product of both, over the shorter.
