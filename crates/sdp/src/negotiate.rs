@@ -88,12 +88,8 @@ pub(crate) fn accept(
 pub(crate) fn conclude(
     local: &MediaParams,
     answer: Option<&RemoteMedia>,
-    media: &str,
 ) -> Result<MediaParams, RefusalReason> {
     let answer = answer.ok_or(RefusalReason::Peer)?;
-    if &*answer.media.media != media {
-        return Err(RefusalReason::Kind);
-    }
     let answered = acceptable(answer)?;
     if answered.profile != local.profile
         && (answered.profile.is_secure() || local.profile.is_secure())

@@ -291,13 +291,10 @@ impl OfferAnswer {
         for (i, medium) in proposal.media.iter().enumerate() {
             let answer = session.media.get(i);
             match medium {
-                LocalMedia::On(local) => {
-                    let name = media_line(local, 0).media;
-                    match conclude(local, answer, &name) {
-                        Ok(agreed) => outcome.on(agreed, answer),
-                        Err(reason) => outcome.off(local.slot, Some(local.kind), reason),
-                    }
-                }
+                LocalMedia::On(local) => match conclude(local, answer) {
+                    Ok(agreed) => outcome.on(agreed, answer),
+                    Err(reason) => outcome.off(local.slot, Some(local.kind), reason),
+                },
                 LocalMedia::Off(media) => {
                     outcome.off(MediaSlot(i as u16), media.kind(), RefusalReason::Local);
                 }

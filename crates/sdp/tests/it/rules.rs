@@ -173,6 +173,18 @@ fn reports_share_a_port_only_if_both_want_it() {
 }
 
 #[test]
+fn the_name_of_a_medium_is_the_offerers() {
+    let mut local = audio(0, 4000, &g711());
+    local.mid = Some("ours".into());
+    let media = "m=audio 5000 RTP/AVP 0\r\na=mid:theirs\r\n";
+    let (text, agreed) = answered(Policy::default(), media, local.clone());
+    assert!(text.contains("a=mid:theirs\r\n"), "{text}");
+    assert_eq!(agreed.mid.as_deref(), Some("theirs"));
+    let (text, _) = answered(Policy::default(), "m=audio 5000 RTP/AVP 0\r\n", local);
+    assert!(!text.contains("a=mid"), "{text}");
+}
+
+#[test]
 fn what_is_refused_keeps_its_place_and_says_why() {
     let media = "m=video 5002 RTP/AVP 31 97\r\na=rtpmap:97 H264/90000\r\nm=audio 5004 RTP/AVP 0\r\n\
         m=image 5006 udptl t38\r\nm=audio 5008 RTP/SAVP 0\r\nm=audio 5010 RTP/AVP 18\r\n\
