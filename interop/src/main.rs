@@ -1,4 +1,145 @@
-//! Calls with programs that others wrote.
+//! Calls with programs that others wrote, over real sockets, with the sound compared sample by sample.
+//!
+//! Each case starts its peers and the program `tipring` as child processes, on ports of its own,
+//! and keeps all they print in `target/interop/CASE/`.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod baresip;
+mod capture;
+mod case;
+mod cases;
+mod clock;
+mod error;
+mod lab;
+mod netns;
+mod ports;
+mod process;
+mod sipp;
+mod sound;
+mod table;
+mod tipring;
+mod wav;
+
+use std::cell::RefCell;
+use std::fs;
+use std::process::ExitCode;
+
+use case::{Case, Ended, Outcome};
+use clock::now;
+use error::Error;
+use lab::Lab;
+use ports::Ports;
+
+const USAGE: &str = "\
+cargo xtask interop                run every case; if all pass, write docs/conformance.md
+cargo xtask interop --check        run every case; fail if docs/conformance.md says anything else
+cargo xtask interop --no-table     run every case that can run here; leave the document alone
+cargo xtask interop NAME...        run these cases
+cargo xtask interop --list         name the cases";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (options, names): (Vec<&str>, Vec<&str>) = args
+        .iter()
+        .map(String::as_str)
+        .partition(|arg| arg.starts_with('-'));
+    if let ["--list"] = options[..] {
+        for case in cases::ALL {
+            println!("{:<28} {}", case.name, case.shows);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let table = match (&options[..], names.is_empty()) {
+        ([], true) => Table::Write,
+        (["--check"], true) => Table::Check,
+        (["--no-table"], true) | ([], false) => Table::LeaveAlone,
+        _ => return usage(&format!("what to do with `{}`?", args.join(" "))),
+    };
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| cases::ALL.iter().all(|case| case.name != **name))
+    {
+        return usage(&format!("no case is named `{unknown}`; --list names them"));
+    }
+    netns::enter();
+    let chosen = cases::ALL
+        .iter()
+        .filter(|case| names.is_empty() || names.contains(&case.name));
+    match run(chosen, table) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("interop: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Table {
+    Write,
+    Check,
+    LeaveAlone,
+}
+
+fn usage(problem: &str) -> ExitCode {
+    eprintln!("interop: {problem}\n\n{USAGE}");
+    ExitCode::from(2)
+}
+
+/// Runs the cases one after the other; whether all passed, or were skipped where that is allowed.
+fn run(cases: impl Iterator<Item = &'static Case>, table: Table) -> Result<bool, Error> {
+    let folder = lab::output_folder();
+    fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
+    let ports = RefCell::new(Ports::new());
+    let mut ended = Vec::new();
+    for case in cases {
+        let start = now();
+        let outcome = match case.hindrance() {
+            Some(why) => Outcome::Skipped(why),
+            None => match Lab::open(case.name, &ports).and_then(|lab| (case.run)(&lab)) {
+                Ok(()) => Outcome::Passed,
+                Err(error) => Outcome::Failed(error.to_string()),
+            },
+        };
+        let took = now() - start;
+        match &outcome {
+            Outcome::Passed => println!("test {} ... ok ({:.1} s)", case.name, took.as_secs_f64()),
+            Outcome::Failed(why) => {
+                println!(
+                    "test {} ... FAILED: {why}\n     logs: {}",
+                    case.name,
+                    folder.join(case.name).display()
+                );
+            }
+            Outcome::Skipped(why) => println!("test {} ... not run: {why}", case.name),
+        }
+        ended.push(Ended {
+            case,
+            outcome,
+            took,
+        });
+    }
+    table::junit(&folder.join("junit.xml"), &ended)?;
+    let count =
+        |wanted: fn(&Outcome) -> bool| ended.iter().filter(|ended| wanted(&ended.outcome)).count();
+    let passed = count(|outcome| matches!(outcome, Outcome::Passed));
+    let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
+    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
+    println!("\n{passed} passed, {failed} failed, {skipped} skipped");
+    if failed > 0 {
+        return Ok(false);
+    }
+    match table {
+        Table::Check => table::check(&table::markdown(&ended))?,
+        Table::Write if skipped == 0 => {
+            println!(
+                "written: {}",
+                table::write(&table::markdown(&ended))?.display()
+            );
+        }
+        Table::Write => println!("docs/conformance.md is left alone: not every case ran"),
+        Table::LeaveAlone => {}
+    }
+    Ok(true)
+}

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the tasks of the workspace, the same on a desk and in CI.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cargo;
 mod ci;
 mod steps;
@@ -12,7 +13,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask ci      [--no-install]            everything that has to hold before a change lands
 cargo xtask test    [--no-install]            the tests, then the calls with real peers
-cargo xtask interop [--no-install] [ARGS...]  only the calls with real peers (see `cargo xtask interop --help`)
+cargo xtask interop [--no-install] [ARGS...]  only the calls with real peers (`--list` names them)
+cargo xtask bench   [NAMES...]                ours beside the other; without names writes docs/measurements.md
 
 --no-install: say what is missing instead of installing it";
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
     let result = match (task.as_str(), rest) {
         ("ci", []) => ci::run(install),
         ("test", []) => test::run(install),
+        ("bench", names) => bench::run(names),
         ("interop", rest) => test::interop(install, rest),
         ("help" | "--help" | "-h", _) => {
             println!("{USAGE}");

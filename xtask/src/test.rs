@@ -11,7 +11,6 @@ pub(crate) fn run(install: Install) -> Result<(), Failure> {
         steps.run("tools", || tools::need(tools::ALL, install))?;
     }
     steps.run("test", cargo_test)?;
-    steps.run("interop", || run_interop(&[]))?;
     steps.print();
     let missing = tools::missing(tools::ALL);
     for tool in &missing {

@@ -1,0 +1,234 @@
+//! baresip: a whole phone, led over its control socket.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::clock::{Deadline, wait_until};
+use crate::error::Error;
+use crate::lab::Lab;
+use crate::process::Process;
+
+/// How to start it.
+pub(crate) struct Setup<'a> {
+    /// The file it speaks, at 8 kHz.
+    pub(crate) voice: &'a Path,
+    pub(crate) auto_answer: bool,
+    /// Its names of the codecs it offers, best first.
+    pub(crate) codecs: &'static str,
+}
+
+/// A running baresip.
+pub(crate) struct Baresip {
+    process: Process,
+    control: TcpStream,
+    received: Vec<u8>,
+    events: Vec<Value>,
+    port: u16,
+    recordings: PathBuf,
+}
+
+impl Baresip {
+    pub(crate) fn start(lab: &Lab<'_>, setup: &Setup<'_>) -> Result<Self, Error> {
+        let port = lab.ports()?;
+        let media = lab.ports()?;
+        let home = lab.path("baresip");
+        let recordings = home.join("recordings");
+        fs::create_dir_all(&recordings).map_err(|error| Error::io(recordings.display(), &error))?;
+        // It takes the port above the signalling port for TLS, whether wanted or not.
+        let control = port + 2;
+        let config = format!(
+            "poll_method epoll\n\
+             sip_listen 127.0.0.1:{port}\n\
+             net_interface 127.0.0.1\n\
+             audio_player none\n\
+             audio_source aufile,{voice}\n\
+             audio_alert none\n\
+             ausrc_srate 8000\n\
+             auplay_srate 8000\n\
+             rtp_ports {media}-{last}\n\
+             rtp_stats yes\n\
+             jitter_buffer_delay 1-20\n\
+             module_path {modules}\n\
+             module g711.so\n\
+             module l16.so\n\
+             module aufile.so\n\
+             module sndfile.so\n\
+             module_tmp account.so\n\
+             module_app menu.so\n\
+             module_app ctrl_tcp.so\n\
+             ctrl_tcp_listen 127.0.0.1:{control}\n\
+             snd_path {recordings}\n",
+            voice = setup.voice.display(),
+            last = media + 9,
+            modules = modules().display(),
+            recordings = recordings.display(),
+        );
+        let account = format!(
+            "<sip:baresip@127.0.0.1:{port}>;regint=0;answermode={};audio_codecs={}\n",
+            if setup.auto_answer { "auto" } else { "manual" },
+            setup.codecs,
+        );
+        for (name, text) in [("config", &config), ("accounts", &account)] {
+            fs::write(home.join(name), text).map_err(|error| Error::io(name, &error))?;
+        }
+        let mut process = Process::start(
+            lab.folder(),
+            "baresip",
+            Command::new("baresip").arg("-v").arg("-f").arg(&home),
+        )?;
+        let connected = wait_until(Deadline::after(Duration::from_secs(10)), || {
+            if process.has_ended() {
+                Some(None)
+            } else {
+                TcpStream::connect(("127.0.0.1", control)).ok().map(Some)
+            }
+        });
+        let Some(Some(control)) = connected else {
+            return Err(Error::new("baresip did not start; see baresip.out"));
+        };
+        control
+            .set_read_timeout(Some(Duration::from_millis(20)))
+            .map_err(|error| Error::io("baresip's control socket", &error))?;
+        Ok(Self {
+            process,
+            control,
+            received: Vec::new(),
+            events: Vec::new(),
+            port,
+            recordings,
+        })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn dial(&mut self, uri: &str) -> Result<(), Error> {
+        self.command("dial", uri)
+    }
+
+    pub(crate) fn hang_up(&mut self) -> Result<(), Error> {
+        self.command("hangup", "")
+    }
+
+    pub(crate) fn send_digit(&mut self, digit: char) -> Result<(), Error> {
+        self.command("sndcode", &digit.to_string())
+    }
+
+    /// Ends it the way a crash would: no BYE.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Waits for an event of this type; events before it are kept.
+    pub(crate) fn wait_for(&mut self, kind: &str, limit: Duration) -> Result<Value, Error> {
+        let deadline = Deadline::after(limit);
+        loop {
+            if let Some(at) = self.events.iter().position(|event| event["type"] == kind) {
+                return Ok(self.events.remove(at));
+            }
+            if deadline.is_over() {
+                return Err(Error::new(format!(
+                    "baresip had no {kind} within {} s",
+                    limit.as_secs()
+                )));
+            }
+            self.read()?;
+        }
+    }
+
+    /// Waits for as many digits as `digits` has and demands that they are those.
+    pub(crate) fn wait_for_digits(&mut self, digits: &str, limit: Duration) -> Result<(), Error> {
+        let mut heard = String::new();
+        for _ in digits.chars() {
+            let event = self.wait_for("CALL_DTMF_START", limit).map_err(|error| {
+                Error::new(format!(
+                    "{error}; digits until then: `{heard}`, sent: `{digits}`"
+                ))
+            })?;
+            heard.push_str(event["param"].as_str().unwrap_or("?"));
+        }
+        if heard == digits {
+            Ok(())
+        } else {
+            Err(Error::new(format!(
+                "baresip heard `{heard}`, not `{digits}`"
+            )))
+        }
+    }
+
+    /// What it sent and what it received, as it recorded both: files that end with `enc` and `dec`.
+    pub(crate) fn recording(&self, direction: &str) -> Result<PathBuf, Error> {
+        let end = format!("-{direction}.wav");
+        let entries = fs::read_dir(&self.recordings)
+            .map_err(|error| Error::io("baresip's recordings", &error))?;
+        entries
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .find(|path| path.to_string_lossy().ends_with(&end))
+            .ok_or_else(|| {
+                Error::new(format!(
+                    "baresip recorded no {end}: it had no sound in that direction"
+                ))
+            })
+    }
+
+    fn command(&mut self, command: &str, params: &str) -> Result<(), Error> {
+        let text = json!({ "command": command, "params": params }).to_string();
+        self.control
+            .write_all(format!("{}:{text},", text.len()).as_bytes())
+            .map_err(|error| Error::io("baresip's control socket", &error))
+    }
+
+    /// Reads netstrings (`LEN:TEXT,`) for a moment.
+    fn read(&mut self) -> Result<(), Error> {
+        let mut buffer = [0; 4096];
+        match self.control.read(&mut buffer) {
+            Ok(0) => return Err(Error::new("baresip closed its control socket")),
+            Ok(len) => self.received.extend(buffer.iter().take(len)),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => return Err(Error::io("baresip's control socket", &error)),
+        }
+        while let Some((event, used)) = netstring(&self.received) {
+            if event["event"] == true {
+                self.events.push(event);
+            }
+            self.received.drain(..used);
+        }
+        Ok(())
+    }
+}
+
+/// The first whole netstring of JSON, and how many bytes it takes.
+fn netstring(bytes: &[u8]) -> Option<(Value, usize)> {
+    let colon = bytes.iter().position(|&byte| byte == b':')?;
+    let len: usize = std::str::from_utf8(bytes.get(..colon)?)
+        .ok()?
+        .parse()
+        .ok()?;
+    let text = bytes.get(colon + 1..colon + 1 + len)?;
+    Some((
+        serde_json::from_slice(text).unwrap_or_default(),
+        colon + len + 2,
+    ))
+}
+
+/// Where the Debian package lays its modules.
+fn modules() -> &'static Path {
+    Path::new("/usr/lib/baresip/modules")
+}
+
+/// `1.0.0` of `baresip v1.0.0 Copyright ...`
+pub(crate) fn version() -> Option<String> {
+    let text = Command::new("baresip").arg("-h").output().ok()?;
+    let text = String::from_utf8_lossy(&[text.stdout, text.stderr].concat()).into_owned();
+    let word = text
+        .split_whitespace()
+        .find(|word| word.starts_with('v') && word[1..].starts_with(char::is_numeric))?;
+    Some(word[1..].to_owned())
+}

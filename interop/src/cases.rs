@@ -1,0 +1,38 @@
+//! The cases, in the order of the table.
+
+mod baresip;
+mod digits;
+mod failures;
+mod ours;
+mod sipp;
+mod wire;
+
+use crate::case::Case;
+
+/// Every case.
+pub(crate) const ALL: &[Case] = &[
+    sipp::CALLS_ECHO,
+    sipp::CALLS_PLAYING,
+    sipp::CALLS_ODDLY,
+    sipp::CALLED_ECHO,
+    sipp::CALLED_PLAYING,
+    sipp::CALLED_IPV6,
+    sipp::ASKS,
+    sipp::ASKED,
+    baresip::CALLS,
+    baresip::CALLED_PCMU,
+    baresip::CALLED_PCMA,
+    baresip::CALLED_L16,
+    digits::TO_BARESIP,
+    digits::FROM_BARESIP,
+    digits::FROM_SIPP,
+    digits::TO_SIPP,
+    failures::WE_CANCEL,
+    failures::CALLER_CANCELS,
+    failures::REFUSED,
+    failures::NO_ANSWER,
+    failures::NOBODY_THERE,
+    failures::SIPP_VANISHES,
+    failures::BARESIP_VANISHES,
+    wire::TSHARK_AGREES,
+];
