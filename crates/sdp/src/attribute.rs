@@ -56,7 +56,7 @@ pub enum Attribute {
     IcePassword(Secret<String>),
     /// `a=ice-lite` (RFC 8839 section 5.3).
     IceLite,
-    /// `a=ice-options` with `trickle` among them (RFC 8840 section 4.1).
+    /// `a=ice-options` with `trickle` among them (RFC 8839 section 5.6, RFC 8840).
     IceTrickle,
     /// `a=candidate` (RFC 8839 section 5.1).
     Candidate(Candidate),

@@ -13,6 +13,7 @@
 //! (RFC 8843) and capability negotiation (RFC 5939) are not offered and not accepted.
 #![forbid(unsafe_code)]
 
+mod agreement;
 mod attribute;
 mod description;
 mod error;
@@ -24,8 +25,11 @@ mod local;
 mod negotiate;
 mod offer_answer;
 mod payload;
+mod place;
+mod policy;
 mod remote;
 
+pub use agreement::{Agreement, Answer, Refusal, RemoteOffer};
 pub use attribute::Attribute;
 pub use description::{MediaSection, Section, SessionDescription};
 pub use error::{Error, ErrorKind, Result};
@@ -33,7 +37,6 @@ pub use limits::Limits;
 pub use line::{Bandwidth, Connection, Host, Line, Media, Origin, Value};
 pub use local::Identity;
 pub use negotiate::RefusalReason;
-pub use offer_answer::{
-    Agreement, Answer, CodecOrder, LaterAnswers, OfferAnswer, Policy, Refusal, RemoteOffer, State,
-};
+pub use offer_answer::{OfferAnswer, State};
+pub use policy::{CodecOrder, LaterAnswers, Policy};
 pub use remote::{IgnoreReason, Ignored, RemoteMedia, RemoteSession, Unresolved};

@@ -9,8 +9,9 @@ pub struct Limits;
 impl Limits {
     /// Bytes of the whole text.
     pub const BYTES: usize = 65_536;
-    /// Lines of the whole text.
-    pub const LINES: usize = 4_096;
+    /// Lines of the whole text: the attributes of all sections, and some more. What is read of them stays
+    /// below 400 KiB.
+    pub const LINES: usize = 2_304;
     /// m= lines.
     pub const MEDIA: usize = 16;
     /// Formats of an m= line.

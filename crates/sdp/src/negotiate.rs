@@ -7,8 +7,8 @@ use msp_core::params::{
     KeyParams, MediaParams, PayloadMapping, Profile, RtcpParams, SecurityPolicy, Setup,
 };
 
-use crate::offer_answer::{CodecOrder, Policy};
 use crate::payload::{is_sound, single_codec};
+use crate::policy::{CodecOrder, Policy};
 use crate::remote::RemoteMedia;
 
 /// Why a medium is off.

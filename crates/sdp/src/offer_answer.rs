@@ -1,62 +1,19 @@
 //! Offer and answer for one leg of a call (RFC 3264): who may speak, what holds, what was said before.
 
-use std::net::IpAddr;
-
-use msp_core::id::PayloadType;
 use msp_core::link::PrepareSlot;
 use msp_core::media::{MediaDirection, MediaKind};
-use msp_core::params::{MediaParams, MediaSlot, PayloadMapping};
+use msp_core::params::{MediaParams, MediaSlot};
 
+use crate::agreement::{Agreement, Answer, Outcome, RemoteOffer};
 use crate::description::SessionDescription;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::line::Media;
 use crate::local::{Identity, LocalMedia, media_line, write};
 use crate::negotiate::{RefusalReason, accept, acceptable, conclude};
-use crate::payload::free_numbers;
-use crate::remote::{IgnoreReason, Ignored, RemoteMedia, RemoteSession, Unresolved};
-
-/// Whose order of preference an answer follows; its first codec is the one that is used.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum CodecOrder {
-    /// The offerer's, as RFC 3264 section 6.1 recommends.
-    #[default]
-    Offerer,
-    /// Ours.
-    Own,
-}
-
-/// What to do with an answer that differs from the one that the same offer got before on this leg.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub enum LaterAnswers {
-    /// It replaces the former: servers that play an announcement first send such.
-    #[default]
-    Replace,
-    /// It is passed over (RFC 3261 section 13.2.1).
-    Ignore,
-}
-
-/// How we negotiate.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Policy {
-    /// Whose preference counts when we answer.
-    pub order: CodecOrder,
-    /// An answer names one sound codec and the telephone events that go with it, so that both ends know
-    /// what will be sent.
-    pub single_codec: bool,
-    /// Whether a leg's later answer to the same offer counts.
-    pub later_answers: LaterAnswers,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            order: CodecOrder::default(),
-            single_codec: true,
-            later_answers: LaterAnswers::default(),
-        }
-    }
-}
+use crate::place::{Place, remember};
+use crate::policy::{LaterAnswers, Policy};
+use crate::remote::{IgnoreReason, Ignored, RemoteSession};
 
 /// Whose turn it is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -67,60 +24,6 @@ pub enum State {
     LocalOffer,
     /// The peer's offer waits for ours.
     RemoteOffer,
-}
-
-/// A medium that is off, and why.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Refusal {
-    /// The medium.
-    pub slot: MediaSlot,
-    /// Why.
-    pub reason: RefusalReason,
-}
-
-/// What offer and answer came to.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Agreement {
-    /// One for each m-line of a kind that we have a word for, refused ones included: what the media half
-    /// has to apply. Other m-lines are off and leave a gap in the slots.
-    pub params: Vec<MediaParams>,
-    /// Nothing of `params` differs from what was agreed before.
-    pub unchanged: bool,
-    /// Names to be resolved; until then the medium has no `remote`.
-    pub unresolved: Vec<Unresolved>,
-    /// The media that are off.
-    pub refusals: Vec<Refusal>,
-    /// What was passed over in the peer's description.
-    pub ignored: Vec<Ignored>,
-}
-
-impl Agreement {
-    /// Whether any medium is on.
-    pub fn has_media(&self) -> bool {
-        self.params.iter().any(|p| !p.refused)
-    }
-}
-
-/// An offer of the peer's, read.
-#[derive(Clone, PartialEq, Debug)]
-pub struct RemoteOffer {
-    /// What the media half has to prepare for an answer: the media that could be accepted.
-    pub slots: Vec<PrepareSlot>,
-    /// Where the peer receives, when it is an address.
-    pub toward: Option<IpAddr>,
-    /// It says what the peer's description in force says: [`OfferAnswer::repeat_answer`] will do.
-    pub unchanged: bool,
-    /// What was passed over.
-    pub ignored: Vec<Ignored>,
-}
-
-/// Our answer.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Answer {
-    /// What to send.
-    pub description: SessionDescription,
-    /// What is agreed with it.
-    pub agreement: Agreement,
 }
 
 /// Offer and answer of one leg.
@@ -190,16 +93,6 @@ struct Agreed {
     remote: SessionDescription,
     /// The offer that it answers, when it was ours.
     answered: Option<Proposal>,
-}
-
-/// What is remembered of an m-line for as long as the call lives.
-#[derive(Clone, Debug)]
-struct Place {
-    media: Media,
-    /// What the numbers under which we receive have meant so far: they must not change (RFC 3264 section 8.3.2).
-    numbers: Vec<PayloadMapping>,
-    /// The same of the peer's: to keep clear of them lets either end answer under the other's numbers.
-    peer_numbers: Vec<PayloadMapping>,
 }
 
 impl OfferAnswer {
@@ -515,123 +408,5 @@ impl LocalMedia {
             }
             Self::Off(media) => media.clone(),
         }
-    }
-}
-
-/// An agreement that grows medium by medium.
-struct Outcome {
-    agreement: Agreement,
-}
-
-impl Outcome {
-    fn new(session: &RemoteSession) -> Self {
-        Self {
-            agreement: Agreement {
-                params: Vec::with_capacity(session.media.len()),
-                unchanged: false,
-                unresolved: Vec::new(),
-                refusals: Vec::new(),
-                ignored: session.ignored.clone(),
-            },
-        }
-    }
-
-    fn on(&mut self, params: MediaParams, remote: Option<&RemoteMedia>) {
-        let unresolved = remote.and_then(|r| r.unresolved.clone());
-        self.agreement.unresolved.extend(unresolved);
-        self.agreement.params.push(params);
-    }
-
-    fn off(&mut self, slot: MediaSlot, kind: Option<MediaKind>, reason: RefusalReason) {
-        self.agreement.refusals.push(Refusal { slot, reason });
-        if let Some(kind) = kind {
-            let mut params = MediaParams::new(slot, kind);
-            params.refused = true;
-            params.direction = MediaDirection::Inactive;
-            self.agreement.params.push(params);
-        }
-    }
-}
-
-/// The m-lines of a round, each with what its numbers have meant before and mean now.
-fn remember(
-    before: &[Place],
-    lines: Vec<Media>,
-    params: &[MediaParams],
-    session: &RemoteSession,
-) -> Vec<Place> {
-    let count = lines.len().max(before.len());
-    let mut lines = lines.into_iter();
-    let mut places = Vec::with_capacity(count);
-    for i in 0..count {
-        let old = before.get(i);
-        let Some(media) = lines.next().or_else(|| old.map(|p| p.media.clone())) else {
-            break;
-        };
-        let mut place = Place {
-            media,
-            numbers: old.map(|p| p.numbers.clone()).unwrap_or_default(),
-            peer_numbers: old.map(|p| p.peer_numbers.clone()).unwrap_or_default(),
-        };
-        for p in params.iter().filter(|p| usize::from(p.slot.0) == i) {
-            learn(&mut place.numbers, &p.receive);
-        }
-        if let Some(theirs) = session.media.get(i).and_then(|m| m.params.as_ref()) {
-            learn(&mut place.peer_numbers, &theirs.send);
-        }
-        places.push(place);
-    }
-    places
-}
-
-/// Adds what `mappings` say, over what their numbers meant before.
-fn learn(numbers: &mut Vec<PayloadMapping>, mappings: &[PayloadMapping]) {
-    for mapping in mappings {
-        numbers.retain(|n| n.payload_type != mapping.payload_type);
-        numbers.push(mapping.clone());
-    }
-}
-
-impl Place {
-    /// `wanted` under the numbers that the same encodings had before, else those that the peer gives them; new
-    /// encodings keep their number if it never meant anything else.
-    fn renumber(&self, wanted: &[PayloadMapping]) -> Vec<PayloadMapping> {
-        let known = || self.numbers.iter().rev().chain(&self.peer_numbers);
-        let means_another = |number, mapping: &PayloadMapping| {
-            known().any(|k| k.payload_type == number && !k.codec.matches(&mapping.codec))
-        };
-        let mut numbers: Vec<Option<PayloadType>> = Vec::with_capacity(wanted.len());
-        for mapping in wanted {
-            let before = known().find(|k| {
-                k.codec.matches(&mapping.codec)
-                    && !numbers.contains(&Some(k.payload_type))
-                    && !self.numbers.iter().any(|n| {
-                        n.payload_type == k.payload_type && !n.codec.matches(&mapping.codec)
-                    })
-            });
-            numbers.push(before.map(|k| k.payload_type));
-        }
-        for (i, mapping) in wanted.iter().enumerate() {
-            let own = mapping.payload_type;
-            let free =
-                |n: &PayloadType| !numbers.contains(&Some(*n)) && !means_another(*n, mapping);
-            let number = Some(own).filter(free).or_else(|| {
-                free_numbers().find(|n| free(n) && !wanted.iter().any(|w| w.payload_type == *n))
-            });
-            if let Some(slot @ None) = numbers.get_mut(i) {
-                *slot = number;
-            }
-        }
-        // Sixty-odd free numbers outlast the formats that an m= line may have.
-        wanted
-            .iter()
-            .zip(numbers)
-            .filter_map(|(mapping, number)| {
-                Some(PayloadMapping {
-                    payload_type: number?,
-                    ..mapping.clone()
-                })
-            })
-            .collect()
     }
 }

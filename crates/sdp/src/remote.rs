@@ -229,7 +229,7 @@ fn address(
     port: u16,
     rtcp: Option<(u16, Option<IpAddr>)>,
 ) -> Option<Unresolved> {
-    // With candidates, the address is only a placeholder (RFC 8839 section 4.2.1).
+    // With candidates, the address is only a placeholder: offers may leave before any is known (RFC 8840).
     if connection.host.is_nowhere() {
         if params.ice.is_none() {
             params.direction = params.direction.and(MediaDirection::RecvOnly);
