@@ -25,7 +25,7 @@ pub struct Agreement {
     /// One for each m-line of a kind that we have a word for, refused ones included: what the media half
     /// has to apply. Other m-lines are off and leave a gap in the slots.
     pub params: Vec<MediaParams>,
-    /// Nothing of `params` differs from what was agreed before.
+    /// Nothing of `params` and `unresolved` differs from what was agreed before.
     pub unchanged: bool,
     /// Names to be resolved; until then the medium has no `remote`.
     pub unresolved: Vec<Unresolved>,

@@ -13,7 +13,7 @@ use crate::local::{Identity, LocalMedia, media_line, write};
 use crate::negotiate::{RefusalReason, accept, acceptable, conclude};
 use crate::place::{Place, remember};
 use crate::policy::{LaterAnswers, Policy};
-use crate::remote::{IgnoreReason, Ignored, RemoteSession};
+use crate::remote::{IgnoreReason, Ignored, RemoteSession, Unresolved};
 
 /// Whose turn it is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -90,6 +90,7 @@ struct Agreed {
     places: Vec<Place>,
     local: Vec<MediaParams>,
     params: Vec<MediaParams>,
+    unresolved: Vec<Unresolved>,
     remote: SessionDescription,
     /// The offer that it answers, when it was ours.
     answered: Option<Proposal>,
@@ -217,6 +218,7 @@ impl OfferAnswer {
                 places,
                 local: proposal.local.clone(),
                 params: Vec::new(),
+                unresolved: Vec::new(),
                 remote,
                 answered: Some(proposal),
             },
@@ -300,6 +302,7 @@ impl OfferAnswer {
                 places,
                 local,
                 params: Vec::new(),
+                unresolved: Vec::new(),
                 remote,
                 answered: None,
             },
@@ -335,7 +338,7 @@ impl OfferAnswer {
         }
     }
 
-    /// What is agreed, once something is: see [`Agreement::params`].
+    /// What is agreed, once something is: see [`Agreement::params`]. Names stay unresolved in here.
     pub fn negotiated(&self) -> Option<&[MediaParams]> {
         self.agreed.as_ref().map(|a| &a.params[..])
     }
@@ -388,11 +391,11 @@ impl OfferAnswer {
 
     /// Puts what was agreed in force.
     fn settle(&mut self, mut agreement: Agreement, mut agreed: Agreed) -> Agreement {
-        agreement.unchanged = self
-            .agreed
-            .as_ref()
-            .is_some_and(|before| before.params == agreement.params);
+        agreement.unchanged = self.agreed.as_ref().is_some_and(|before| {
+            before.params == agreement.params && before.unresolved == agreement.unresolved
+        });
         agreed.params.clone_from(&agreement.params);
+        agreed.unresolved.clone_from(&agreement.unresolved);
         self.agreed = Some(agreed);
         agreement
     }

@@ -371,6 +371,26 @@ fn a_refreshed_offer_changes_nothing() {
 }
 
 #[test]
+fn a_name_that_changed_is_a_change() {
+    let mut leg = leg(Policy::default());
+    let named = |version, host| {
+        let media = format!("m=audio 5000 RTP/AVP 0\r\nc=IN IP4 {host}\r\n");
+        text(version, &media)
+    };
+    leg.receive_offer(named(1, "one.example.com").as_bytes())
+        .unwrap();
+    leg.create_answer(vec![audio(0, 4000, &g711())]).unwrap();
+    for (version, host, unchanged) in [(2, "one.example.com", true), (3, "two.example.com", false)]
+    {
+        let offer = leg.receive_offer(named(version, host).as_bytes()).unwrap();
+        assert_eq!(offer.unchanged, unchanged);
+        let agreement = leg.repeat_answer().unwrap().agreement;
+        assert_eq!(agreement.unchanged, unchanged);
+        assert_eq!(&*agreement.unresolved[0].host, host);
+    }
+}
+
+#[test]
 fn a_rejected_offer_leaves_what_was_agreed_and_its_version_is_spent() {
     let mut leg = leg(Policy::default());
     let media = "m=audio 5000 RTP/AVP 0\r\n";
