@@ -8,6 +8,7 @@ mod convert;
 mod null;
 mod options;
 mod play;
+mod record;
 mod sound;
 #[cfg(test)]
 mod testing;
@@ -24,6 +25,7 @@ use msp_core::time::ClockRate;
 
 pub use null::{Null, NullFactory};
 pub use play::{FilePlay, FilePlayFactory, PlayOptions};
+pub use record::{FileRecord, FileRecordFactory, IfExists, Layout, RecordOptions, Recorded};
 pub use sound::{SoundInfo, read_mono};
 pub use tone::{Tone, ToneFactory};
 
@@ -32,8 +34,9 @@ pub use tone::{Tone, ToneFactory};
 /// # Errors
 /// [`ErrorKind::InvalidTerminalClass`] if one of them is there already.
 pub fn register_all(registry: &TerminalRegistry) -> Result<()> {
-    let factories: [Arc<dyn TerminalFactory>; 3] = [
+    let factories: [Arc<dyn TerminalFactory>; 4] = [
         Arc::new(FilePlayFactory),
+        Arc::new(FileRecordFactory),
         Arc::new(NullFactory),
         Arc::new(ToneFactory),
     ];

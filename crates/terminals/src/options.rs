@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::terminal::TerminalSpec;
+use msp_core::time::ClockRate;
 
 /// The value of option `name`, `None` without it.
 ///
@@ -33,9 +34,23 @@ pub(crate) fn required<T: FromStr>(spec: &TerminalSpec, name: &str) -> Result<T>
 }
 
 /// The error about option `name` with the value `text`.
-pub(crate) fn invalid(name: &str, text: &str) -> Error {
+fn invalid(name: &str, text: &str) -> Error {
     Error::new(
         ErrorKind::InvalidArgument,
         format!("terminal option '{name}' cannot be '{text}'"),
     )
+}
+
+/// The value of option `rate`, in Hz.
+///
+/// # Errors
+/// As [`optional`].
+pub(crate) fn rate(spec: &TerminalSpec) -> Result<Option<ClockRate>> {
+    let Some(hz) = optional(spec, "rate")? else {
+        return Ok(None);
+    };
+    match ClockRate::new(hz) {
+        None => Err(invalid("rate", "0")),
+        rate => Ok(rate),
+    }
 }

@@ -1,5 +1,6 @@
 //! What the tests of this crate share.
 
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -56,4 +57,49 @@ pub(crate) fn wav(rate: u32, channels: u16, samples: &[i16]) -> Vec<u8> {
     out.extend(data.to_le_bytes());
     out.extend(samples.iter().flat_map(|s| s.to_le_bytes()));
     out
+}
+
+/// A disk with room for so many bytes.
+pub(crate) struct Full {
+    pub(crate) bytes: Vec<u8>,
+    room: usize,
+    at: usize,
+}
+
+impl Full {
+    pub(crate) fn new(room: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            room,
+            at: 0,
+        }
+    }
+}
+
+impl Write for Full {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let n = data.len().min(self.room - self.at);
+        if n == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let end = self.at + n;
+        self.bytes.resize(self.bytes.len().max(end), 0);
+        self.bytes[self.at..end].copy_from_slice(&data[..n]);
+        self.at = end;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Full {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let SeekFrom::Start(at) = to else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        self.at = at as usize;
+        Ok(at)
+    }
 }
