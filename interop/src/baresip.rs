@@ -35,8 +35,18 @@ pub(crate) struct Baresip {
 
 impl Baresip {
     pub(crate) fn start(lab: &Lab<'_>, setup: &Setup<'_>) -> Result<Self, Error> {
+        Self::start_for(lab, setup, 2)
+    }
+
+    /// Starts one that takes up to `calls` calls; only one of few records them.
+    pub(crate) fn start_for(lab: &Lab<'_>, setup: &Setup<'_>, calls: u16) -> Result<Self, Error> {
         let port = lab.ports()?;
-        let media = lab.ports()?;
+        let media = lab.many_ports(4 * calls)?;
+        let recorder = if calls <= 2 {
+            "module sndfile.so\n"
+        } else {
+            ""
+        };
         let home = lab.path("baresip");
         let recordings = home.join("recordings");
         fs::create_dir_all(&recordings).map_err(|error| Error::io(recordings.display(), &error))?;
@@ -45,6 +55,7 @@ impl Baresip {
         let config = format!(
             "poll_method epoll\n\
              sip_listen 127.0.0.1:{port}\n\
+             call_max_calls {calls}\n\
              net_interface 127.0.0.1\n\
              audio_player none\n\
              audio_source aufile,{voice}\n\
@@ -58,14 +69,14 @@ impl Baresip {
              module g711.so\n\
              module l16.so\n\
              module aufile.so\n\
-             module sndfile.so\n\
+             {recorder}\
              module_tmp account.so\n\
              module_app menu.so\n\
              module_app ctrl_tcp.so\n\
              ctrl_tcp_listen 127.0.0.1:{control}\n\
              snd_path {recordings}\n",
             voice = setup.voice.display(),
-            last = media + 9,
+            last = media + 4 * calls - 1,
             modules = modules().display(),
             recordings = recordings.display(),
         );
@@ -103,6 +114,10 @@ impl Baresip {
             port,
             recordings,
         })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     pub(crate) fn port(&self) -> u16 {

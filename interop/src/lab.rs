@@ -36,6 +36,11 @@ impl<'a> Lab<'a> {
         self.ports.borrow_mut().block()
     }
 
+    /// The first of at least `count` free ports in a row, even.
+    pub(crate) fn many_ports(&self, count: u16) -> Result<u16, Error> {
+        self.ports.borrow_mut().row(count)
+    }
+
     /// The voice of `alice` or `bob` at 8 kHz, so that nobody resamples on the way.
     pub(crate) fn voice(&self, name: &str) -> Result<PathBuf, Error> {
         let from = root()

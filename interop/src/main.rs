@@ -11,6 +11,7 @@ mod cases;
 mod clock;
 mod error;
 mod lab;
+mod load;
 mod netns;
 mod ports;
 mod process;
@@ -35,6 +36,7 @@ cargo xtask interop                run every case; if all pass, write docs/confo
 cargo xtask interop --check        run every case; fail if docs/conformance.md says anything else
 cargo xtask interop --no-table     run every case that can run here; leave the document alone
 cargo xtask interop NAME...        run these cases
+cargo xtask interop --load         many calls at once, to us and to baresip: processor and memory of both
 cargo xtask interop --list         name the cases";
 
 fn main() -> ExitCode {
@@ -48,6 +50,9 @@ fn main() -> ExitCode {
             println!("{:<28} {}", case.name, case.shows);
         }
         return ExitCode::SUCCESS;
+    }
+    if let (["--load"], true) = (&options[..], names.is_empty()) {
+        return code(load::run().map(|()| true));
     }
     let table = match (&options[..], names.is_empty()) {
         ([], true) => Table::Write,
@@ -65,7 +70,11 @@ fn main() -> ExitCode {
     let chosen = cases::ALL
         .iter()
         .filter(|case| names.is_empty() || names.contains(&case.name));
-    match run(chosen, table) {
+    code(run(chosen, table))
+}
+
+fn code(result: Result<bool, Error>) -> ExitCode {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

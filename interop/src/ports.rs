@@ -1,4 +1,4 @@
-//! Ports that nobody has: blocks of ten for one case each.
+//! Ports that nobody has: rows of them for one case each.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 
@@ -8,7 +8,7 @@ const FIRST: u16 = 21_000;
 const LAST: u16 = 31_000;
 const BLOCK: u16 = 10;
 
-/// Hands out blocks of ports, each block once in a run.
+/// Hands out ports, each once in a run.
 pub(crate) struct Ports {
     next: u16,
 }
@@ -25,19 +25,27 @@ impl Ports {
 
     /// The first of ten ports, an even number, all of them free for UDP and TCP right now.
     pub(crate) fn block(&mut self) -> Result<u16, Error> {
+        self.row(BLOCK)
+    }
+
+    /// The same for `count` ports, rounded up to whole blocks.
+    pub(crate) fn row(&mut self, count: u16) -> Result<u16, Error> {
+        let count = count.div_ceil(BLOCK) * BLOCK;
         for _ in 0..(LAST - FIRST) / BLOCK {
-            let first = self.next;
-            self.next = if first + BLOCK >= LAST {
+            let first = if self.next + count > LAST {
                 FIRST
             } else {
-                first + BLOCK
+                self.next
             };
-            if (first..first + BLOCK).all(is_free) {
+            if let Some(taken) = (first..first + count).rev().find(|port| !is_free(*port)) {
+                self.next = taken + BLOCK - taken % BLOCK;
+            } else {
+                self.next = first + count;
                 return Ok(first);
             }
         }
         Err(Error::new(format!(
-            "no ten free ports in a row between {FIRST} and {LAST}"
+            "no {count} free ports in a row between {FIRST} and {LAST}"
         )))
     }
 }

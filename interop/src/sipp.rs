@@ -19,14 +19,19 @@ pub(crate) enum Scenario {
 pub(crate) struct Sipp {
     pub(crate) scenario: Scenario,
     pub(crate) host: &'static str,
-    /// Signalling port; media ports follow from two above it.
     pub(crate) port: u16,
+    /// The first of its ports for media.
+    pub(crate) media: u16,
     /// Where to call; a callee has none.
     pub(crate) remote: Option<String>,
     /// Sends back the media that arrive.
     pub(crate) echo: bool,
     /// How long its pauses without a length of their own are.
     pub(crate) hold: Duration,
+    /// How many calls it makes or takes.
+    pub(crate) calls: u16,
+    /// How many it begins in a second.
+    pub(crate) rate: u16,
 }
 
 impl Sipp {
@@ -35,9 +40,12 @@ impl Sipp {
             scenario,
             host: "127.0.0.1",
             port,
+            media: port + 2,
             remote: None,
             echo: false,
             hold: Duration::ZERO,
+            calls: 1,
+            rate: 10,
         }
     }
 
@@ -69,7 +77,7 @@ impl Sipp {
                 "-p",
                 &self.port.to_string(),
             ])
-            .args(["-mi", self.host, "-mp", &(self.port + 2).to_string()])
+            .args(["-mi", self.host, "-mp", &self.media.to_string()])
             .args(["-d", &self.hold.as_millis().to_string()])
             .args([
                 "-timeout",
