@@ -1,1 +1,16 @@
-//! A telephony service provider for SIP: wire, transport, transaction, dialog, call
+//! A telephony service provider (TSP) for SIP: it signals calls and drives any media service provider
+//! over the control link of `msp-core`.
+//!
+//! Layers, each using only what stands above it in this list:
+//! - [`wire`]: messages as bytes and as values: reader, writer, URIs, typed header fields.
+//!
+//! Features: `rsip` (on by default) converts from and to the types of the rsip crate.
+#![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing, clippy::expect_used, clippy::panic)]
+
+mod error;
+#[cfg(feature = "rsip")]
+mod rsip_compat;
+pub mod wire;
+
+pub use error::{Error, ErrorKind, Fault, Limit, Result};

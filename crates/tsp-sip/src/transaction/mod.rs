@@ -1,0 +1,431 @@
+//! Transactions: a request, its retransmissions, and its responses (RFC 3261 section 17, RFC 6026).
+//!
+//! All transactions of a user agent live in one [`TransactionLayer`], which does no I/O and reads no clock. What it
+//! wants to be sent and what it has for the layer above comes out of [`TransactionLayer::poll`], to be drained
+//! after each call; [`TransactionLayer::deadline`] says when [`TransactionLayer::timeout`] is due. There is one
+//! heap of deadlines, not a task or a timer for each transaction.
+
+mod client;
+mod key;
+mod server;
+#[cfg(test)]
+mod tests;
+mod timers;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+
+use bytes::Bytes;
+use msp_core::time::Instant;
+
+pub use timers::Timers;
+
+use crate::transport::{Flow, stamp};
+use crate::wire::{HeaderName, Method, Request, Response, StatusCode};
+use crate::{Error, ErrorKind, Limit, Result};
+use client::Client;
+use key::{ClientKey, ServerKey};
+use server::Server;
+
+/// A transaction that we began.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ClientId(u64);
+
+/// A transaction that the peer began.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ServerId(u64);
+
+/// What the layer has to say.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this.
+    Transmit {
+        /// On which way.
+        flow: Flow,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// A new request, to be answered through its transaction.
+    Request {
+        /// The transaction.
+        id: ServerId,
+        /// The request, its source noted in its top Via.
+        request: Request,
+        /// The way that it came.
+        flow: Flow,
+    },
+    /// An ACK to a success, which is no transaction's (RFC 3261 section 13.3.1.4).
+    Ack {
+        /// The ACK.
+        request: Request,
+        /// The way that it came.
+        flow: Flow,
+    },
+    /// A response. To an INVITE there may be several successes, from several branches and retransmitted.
+    Response {
+        /// The transaction.
+        id: ClientId,
+        /// The response.
+        response: Response,
+        /// The way that it came.
+        flow: Flow,
+    },
+    /// A response that belongs to no transaction: a success that came late may have to be acknowledged and ended.
+    Stray {
+        /// The response.
+        response: Response,
+        /// The way that it came.
+        flow: Flow,
+    },
+    /// No final response came in time.
+    TimedOut(ClientId),
+    /// No ACK came to a final response that is no success.
+    Unacknowledged(ServerId),
+}
+
+/// What was thrown away, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TransactionStats {
+    /// Requests that came again and were absorbed or answered again.
+    pub retransmitted_requests: u64,
+    /// Responses that came again and were absorbed.
+    pub absorbed_responses: u64,
+    /// ACKs that no transaction waits for any more.
+    pub absorbed_acks: u64,
+    /// Requests that found no room, answered 503 without a transaction.
+    pub overloaded: u64,
+    /// Messages that we sent again.
+    pub retransmissions: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Id {
+    Client(ClientId),
+    Server(ServerId),
+}
+
+/// All transactions of a user agent.
+pub struct TransactionLayer {
+    timers: Timers,
+    capacity: usize,
+    next_id: u64,
+    clients: HashMap<ClientId, (Client, ClientKey)>,
+    servers: HashMap<ServerId, (Server, ServerKey)>,
+    by_client_key: HashMap<ClientKey, ClientId>,
+    by_server_key: HashMap<ServerKey, ServerId>,
+    /// Deadlines, earliest first. An entry counts only if its transaction still has that very deadline.
+    deadlines: BinaryHeap<Reverse<(Instant, Id)>>,
+    outputs: VecDeque<Output>,
+    stats: TransactionStats,
+}
+
+impl std::fmt::Debug for TransactionLayer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TransactionLayer")
+            .field("clients", &self.clients.len())
+            .field("servers", &self.servers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl TransactionLayer {
+    /// Transactions at most, unless asked otherwise.
+    pub const CAPACITY: usize = 100_000;
+
+    /// No transactions yet, and at most `capacity` of each side.
+    pub fn new(timers: Timers, capacity: usize) -> Self {
+        Self {
+            timers,
+            capacity,
+            next_id: 0,
+            clients: HashMap::new(),
+            servers: HashMap::new(),
+            by_client_key: HashMap::new(),
+            by_server_key: HashMap::new(),
+            deadlines: BinaryHeap::new(),
+            outputs: VecDeque::new(),
+            stats: TransactionStats::default(),
+        }
+    }
+
+    /// Sends `request`, whose top Via is ours with a branch of its own, and keeps at it until it is answered.
+    ///
+    /// # Errors
+    /// [`Limit::Transactions`] when there are too many; [`ErrorKind::WrongState`] for an ACK, which has no
+    /// transaction, or a branch in use; those of reading the Via.
+    pub fn request(&mut self, now: Instant, flow: Flow, request: Request) -> Result<ClientId> {
+        if request.method == Method::Ack {
+            return Err(Error::new(ErrorKind::WrongState, "ACK"));
+        }
+        if self.clients.len() >= self.capacity {
+            return Err(Error::new(ErrorKind::Limit(Limit::Transactions), "client"));
+        }
+        let key = ClientKey::of_request(&request)?;
+        if self.by_client_key.contains_key(&key) {
+            return Err(Error::new(ErrorKind::WrongState, "branch"));
+        }
+        let id = ClientId(self.take_id());
+        let (client, bytes) = Client::new(now, flow, request, &self.timers);
+        self.schedule(client.next(), Id::Client(id));
+        self.by_client_key.insert(key.clone(), id);
+        self.clients.insert(id, (client, key));
+        self.outputs.push_back(Output::Transmit { flow, bytes });
+        Ok(id)
+    }
+
+    /// Takes an INVITE back. The CANCEL leaves once a provisional response has come; the final response of the INVITE
+    /// is still delivered (RFC 3261 section 9.1).
+    pub fn cancel(&mut self, now: Instant, id: ClientId) {
+        let Some((client, _)) = self.clients.get_mut(&id) else { return };
+        let flow = client.flow;
+        let cancel = client.cancel(now, &self.timers);
+        let next = client.next();
+        self.schedule(next, Id::Client(id));
+        if let Some(request) = cancel {
+            self.send_cancel(now, flow, request);
+        }
+    }
+
+    /// Answers a request. Answers that the state of the transaction does not allow any more are not sent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unknown`] when the transaction is over, [`ErrorKind::WrongState`] when it was answered.
+    pub fn respond(&mut self, now: Instant, id: ServerId, response: &Response) -> Result<()> {
+        let Some((server, _)) = self.servers.get_mut(&id) else {
+            return Err(Error::new(ErrorKind::Unknown, "server transaction"));
+        };
+        let flow = server.flow;
+        let Some(bytes) = server.respond(now, response, &self.timers) else {
+            return Err(Error::new(ErrorKind::WrongState, "server transaction"));
+        };
+        self.outputs.push_back(Output::Transmit { flow, bytes });
+        self.settle_server(now, id);
+        Ok(())
+    }
+
+    /// A request came.
+    ///
+    /// # Errors
+    /// Those of reading its Via and what else names its transaction: nothing can be answered then.
+    pub fn receive_request(&mut self, now: Instant, flow: Flow, mut request: Request) -> Result<()> {
+        let via = request.headers.via()?;
+        let key = ServerKey::of(&request, &via)?;
+        let known = self.by_server_key.get(&key).copied();
+        if request.method == Method::Ack {
+            self.receive_ack(now, flow, known, request);
+            return Ok(());
+        }
+        if let Some((server, _)) = known.and_then(|id| self.servers.get(&id)) {
+            self.stats.retransmitted_requests += 1;
+            if let Some(bytes) = server.retransmission() {
+                self.stats.retransmissions += 1;
+                self.outputs.push_back(Output::Transmit { flow: server.flow, bytes });
+            }
+            return Ok(());
+        }
+        let back = stamp(&mut request, flow)?;
+        if self.servers.len() >= self.capacity {
+            self.refuse(back, &request);
+            return Ok(());
+        }
+        let id = ServerId(self.take_id());
+        let server = Server::new(now, back, &request, &self.timers);
+        self.schedule(server.next(), Id::Server(id));
+        self.by_server_key.insert(key.clone(), id);
+        self.servers.insert(id, (server, key));
+        self.outputs.push_back(Output::Request { id, request, flow });
+        Ok(())
+    }
+
+    /// A response came.
+    ///
+    /// # Errors
+    /// Those of reading its Via and CSeq.
+    pub fn receive_response(&mut self, now: Instant, flow: Flow, response: Response) -> Result<()> {
+        let key = ClientKey::of_response(&response)?;
+        let Some(id) = self.by_client_key.get(&key).copied() else {
+            self.outputs.push_back(Output::Stray { response, flow });
+            return Ok(());
+        };
+        let Some((client, _)) = self.clients.get_mut(&id) else { return Ok(()) };
+        let way = client.flow;
+        let step = client.response(now, &response, &self.timers);
+        if let Some(bytes) = step.send {
+            self.outputs.push_back(Output::Transmit { flow: way, bytes });
+        }
+        if step.deliver {
+            self.outputs.push_back(Output::Response { id, response, flow });
+        } else {
+            self.stats.absorbed_responses += 1;
+        }
+        self.settle_client(now, id);
+        if let Some(cancel) = step.cancel {
+            self.send_cancel(now, way, cancel);
+        }
+        Ok(())
+    }
+
+    /// What `id` sent could not be sent: the peer is not to be reached that way (RFC 3261 section 8.1.3.1).
+    pub fn transport_failed(&mut self, id: ClientId) {
+        let Some((client, key)) = self.clients.remove(&id) else { return };
+        self.by_client_key.remove(&key);
+        if !client.is_terminated() {
+            self.outputs.push_back(Output::TimedOut(id));
+        }
+    }
+
+    /// Does what is due at `now`.
+    pub fn timeout(&mut self, now: Instant) {
+        while let Some(Reverse((at, id))) = self.deadlines.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.deadlines.pop();
+            match id {
+                Id::Client(id) => self.client_timeout(now, at, id),
+                Id::Server(id) => self.server_timeout(now, at, id),
+            }
+        }
+    }
+
+    /// The next output.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`timeout`](Self::timeout) is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadlines.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// The INVITE that a CANCEL takes back, if it is there and not answered finally (RFC 3261 section 9.2).
+    pub fn cancelled(&self, cancel: &Request) -> Option<ServerId> {
+        let via = cancel.headers.via().ok()?;
+        let key = ServerKey::new(cancel, &via, Method::Invite).ok()?;
+        self.by_server_key.get(&key).copied()
+    }
+
+    /// Whether `id` was answered finally, or is over.
+    pub fn is_answered(&self, id: ServerId) -> bool {
+        self.servers.get(&id).is_none_or(|(server, _)| server.is_answered())
+    }
+
+    /// How many transactions there are.
+    pub fn len(&self) -> usize {
+        self.clients.len() + self.servers.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty() && self.servers.is_empty()
+    }
+
+    /// What was thrown away and sent again.
+    pub const fn stats(&self) -> TransactionStats {
+        self.stats
+    }
+
+    fn receive_ack(&mut self, now: Instant, flow: Flow, known: Option<ServerId>, request: Request) {
+        if let Some((server, _)) = known.and_then(|id| self.servers.get_mut(&id))
+            && server.ack(now, &self.timers)
+        {
+            self.stats.absorbed_acks += 1;
+            if let Some(id) = known {
+                self.settle_server(now, id);
+            }
+            return;
+        }
+        self.outputs.push_back(Output::Ack { request, flow });
+    }
+
+    fn refuse(&mut self, flow: Flow, request: &Request) {
+        self.stats.overloaded += 1;
+        let mut response = request.response(StatusCode::SERVICE_UNAVAILABLE);
+        response.headers.put(HeaderName::RetryAfter, "5");
+        let bytes = crate::wire::Message::Response(response).to_bytes();
+        self.outputs.push_back(Output::Transmit { flow, bytes });
+    }
+
+    /// A CANCEL is a transaction of its own; that it cannot be made only means that nobody is asked to stop, and the
+    /// INVITE ends by its own timer.
+    fn send_cancel(&mut self, now: Instant, flow: Flow, cancel: Request) {
+        let _unsent = self.request(now, flow, cancel);
+    }
+
+    fn client_timeout(&mut self, now: Instant, at: Instant, id: ClientId) {
+        let Some((client, _)) = self.clients.get_mut(&id) else { return };
+        if client.next() != Some(at) {
+            return;
+        }
+        let flow = client.flow;
+        let step = client.timeout(now, &self.timers);
+        if let Some(bytes) = step.send {
+            self.stats.retransmissions += 1;
+            self.outputs.push_back(Output::Transmit { flow, bytes });
+        }
+        if step.timed_out {
+            self.outputs.push_back(Output::TimedOut(id));
+        }
+        self.settle_client(now, id);
+    }
+
+    fn server_timeout(&mut self, now: Instant, at: Instant, id: ServerId) {
+        let Some((server, _)) = self.servers.get_mut(&id) else { return };
+        if server.next() != Some(at) {
+            return;
+        }
+        let flow = server.flow;
+        let step = server.timeout(now, &self.timers);
+        if let Some(bytes) = step.send {
+            self.stats.retransmissions += 1;
+            self.outputs.push_back(Output::Transmit { flow, bytes });
+        }
+        if step.unacknowledged {
+            self.outputs.push_back(Output::Unacknowledged(id));
+        }
+        self.settle_server(now, id);
+    }
+
+    /// Ends a transaction whose time is over, or schedules its next deadline.
+    fn settle_client(&mut self, now: Instant, id: ClientId) {
+        let Some((client, _)) = self.clients.get_mut(&id) else { return };
+        match client.next() {
+            Some(at) if at > now => self.schedule(Some(at), Id::Client(id)),
+            // Timer K or D of a reliable transport has no length.
+            Some(_) => client.terminate(),
+            None => {}
+        }
+        if let Some((client, key)) = self.clients.get(&id)
+            && client.is_terminated()
+        {
+            self.by_client_key.remove(key);
+            self.clients.remove(&id);
+        }
+    }
+
+    fn settle_server(&mut self, now: Instant, id: ServerId) {
+        let Some((server, _)) = self.servers.get_mut(&id) else { return };
+        match server.next() {
+            Some(at) if at > now => self.schedule(Some(at), Id::Server(id)),
+            Some(_) => server.terminate(),
+            None => {}
+        }
+        if let Some((server, key)) = self.servers.get(&id)
+            && server.is_terminated()
+        {
+            self.by_server_key.remove(key);
+            self.servers.remove(&id);
+        }
+    }
+
+    fn schedule(&mut self, at: Option<Instant>, id: Id) {
+        if let Some(at) = at {
+            self.deadlines.push(Reverse((at, id)));
+        }
+    }
+
+    fn take_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+}

@@ -1,0 +1,145 @@
+//! Where a message came from or goes to, and how a request's source is noted (RFC 3261 section 18).
+//!
+//! Sockets are elsewhere: this is what the machines above know of them.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::wire::{HeaderName, Host, Request, Via};
+use crate::{Error, ErrorKind, Result};
+
+/// A transport protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Transport {
+    /// Datagrams; may be lost, doubled and reordered.
+    Udp,
+    /// A stream.
+    Tcp,
+}
+
+impl Transport {
+    /// How it is written in a Via.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        }
+    }
+
+    /// Whether what is sent arrives, or the sender is told: then nothing is retransmitted.
+    pub const fn is_reliable(self) -> bool {
+        match self {
+            Self::Udp => false,
+            Self::Tcp => true,
+        }
+    }
+
+    /// The port that is meant where none is written (RFC 3261 section 19.1.2).
+    pub const fn default_port(self) -> u16 {
+        5060
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The two ends that a message travels between.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Flow {
+    /// The protocol.
+    pub transport: Transport,
+    /// Our end.
+    pub local: SocketAddr,
+    /// The other end.
+    pub remote: SocketAddr,
+}
+
+/// Notes in the top Via of `request` where it really came from, and gives the flow on which its responses
+/// go back: to the source if `rport` was asked for (RFC 3581 section 4), else to the source's address and the port of
+/// `sent-by` (RFC 3261 section 18.2.2); over a stream always the way it came.
+///
+/// # Errors
+/// Those of reading the Via.
+pub fn stamp(request: &mut Request, flow: Flow) -> Result<Flow> {
+    let mut values = request.headers.list(&HeaderName::Via);
+    let top = values.next().ok_or(Error::new(ErrorKind::Missing, "Via"))?;
+    let via = Via::parse(&top)?;
+    drop(values);
+    let stamped = via.stamped(flow.remote);
+    if stamped != via {
+        let line = request.headers.get(&HeaderName::Via).cloned().unwrap_or_default();
+        request.headers.set(HeaderName::Via, replace_first(&line, &top, &stamped.to_string()));
+    }
+    if flow.transport.is_reliable() || stamped.rport().is_some() {
+        return Ok(flow);
+    }
+    let port = via.sent_by().port.unwrap_or(flow.transport.default_port());
+    Ok(Flow { remote: SocketAddr::new(flow.remote.ip(), port), ..flow })
+}
+
+/// The first value of a header line that may hold several, replaced.
+fn replace_first(line: &Bytes, first: &Bytes, by: &str) -> Bytes {
+    let rest = line
+        .windows(first.len().max(1))
+        .position(|w| w == &first[..])
+        .and_then(|at| line.get(at + first.len()..))
+        .unwrap_or_default();
+    let mut out = BytesMut::with_capacity(by.len() + rest.len());
+    out.put_slice(by.as_bytes());
+    out.put_slice(rest);
+    out.freeze()
+}
+
+/// Whether `host` is written as the address `ip`.
+pub(crate) fn is_address(host: &Host, ip: IpAddr) -> bool {
+    matches!(host, Host::Ip(written) if *written == ip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Message;
+
+    fn flow() -> Flow {
+        Flow {
+            transport: Transport::Udp,
+            local: "192.0.2.9:5060".parse().unwrap(),
+            remote: "192.0.2.1:9988".parse().unwrap(),
+        }
+    }
+
+    fn stamped(via: &str) -> (String, SocketAddr) {
+        let text = format!(
+            "OPTIONS sip:a@b SIP/2.0\r\nVia: {via}\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\n\
+             Call-ID: x\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\r\n"
+        );
+        let Ok(Message::Request(mut request)) = Message::parse(&Bytes::from(text)) else { panic!() };
+        let back = stamp(&mut request, flow()).unwrap();
+        let line = request.headers.get(&HeaderName::Via).unwrap();
+        (String::from_utf8_lossy(line).into_owned(), back.remote)
+    }
+
+    #[test]
+    fn rfc3581_responses_go_to_the_source_when_asked() {
+        let (via, back) = stamped("SIP/2.0/UDP 10.1.1.1:4540;rport;branch=z9hG4bKkjshdyff");
+        assert_eq!(via, "SIP/2.0/UDP 10.1.1.1:4540;rport=9988;branch=z9hG4bKkjshdyff;received=192.0.2.1");
+        assert_eq!(back, flow().remote);
+    }
+
+    #[test]
+    fn rfc3261_18_2_2_else_to_the_port_of_sent_by() {
+        let (via, back) = stamped("SIP/2.0/UDP 10.1.1.1:4540;branch=z9hG4bK1, SIP/2.0/UDP h;branch=z9hG4bK2");
+        assert_eq!(
+            via,
+            "SIP/2.0/UDP 10.1.1.1:4540;branch=z9hG4bK1;received=192.0.2.1, SIP/2.0/UDP h;branch=z9hG4bK2"
+        );
+        assert_eq!(back, "192.0.2.1:4540".parse().unwrap());
+        assert_eq!(stamped("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1").1.port(), 5060);
+    }
+}

@@ -1,0 +1,406 @@
+//! Typed values of header fields, read when they are asked for.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::headers::Headers;
+use super::method::Method;
+use super::name::HeaderName;
+use super::name_addr::NameAddr;
+use super::params::{self, Params};
+use super::scan::{is_token, number, trim, trim_str};
+use super::text::Text;
+use super::via::Via;
+use crate::{Error, ErrorKind, Result};
+
+/// The order of a request in its dialog, and its method (RFC 3261 section 20.16).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CSeq {
+    /// The number, below 2^31 (RFC 3261 section 8.1.1.5).
+    pub number: u32,
+    /// The method.
+    pub method: Method,
+}
+
+impl CSeq {
+    const MAX: u64 = (1 << 31) - 1;
+
+    fn parse(value: &[u8]) -> Result<Self> {
+        const BAD: Error = Error::new(ErrorKind::Value, "CSeq");
+        let value = std::str::from_utf8(trim(value)).map_err(|_| BAD)?;
+        let (digits, method) = value.split_once([' ', '\t']).ok_or(BAD)?;
+        let number = number(digits.as_bytes(), Self::MAX)
+            .and_then(|n| u32::try_from(n).ok())
+            .ok_or(Error::new(ErrorKind::Number, "CSeq"))?;
+        Ok(Self {
+            number,
+            method: Method::new(trim_str(method)).map_err(|_| BAD)?,
+        })
+    }
+
+    pub(crate) fn to_value(&self) -> Bytes {
+        format!("{} {}", self.number, self.method).into()
+    }
+}
+
+/// The type of a body (RFC 3261 section 20.15).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MediaType {
+    kind: Text,
+    subtype: Text,
+    params: Params,
+}
+
+impl MediaType {
+    /// The type, for instance `application`.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// The subtype, for instance `sdp`.
+    pub fn subtype(&self) -> &str {
+        &self.subtype
+    }
+
+    /// The parameters.
+    pub const fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Whether this is `kind`/`subtype`, in any case.
+    pub fn is(&self, kind: &str, subtype: &str) -> bool {
+        self.kind.eq_ignore_ascii_case(kind) && self.subtype.eq_ignore_ascii_case(subtype)
+    }
+
+    fn parse(value: &Bytes, what: &'static str) -> Result<Self> {
+        let bad = Error::new(ErrorKind::Value, what);
+        let text = Text::new(value.slice_ref(trim(value)))?;
+        let (kind, rest) = text.split_once('/').ok_or(bad)?;
+        let (subtype, params) = rest
+            .split_at_checked(rest.find(';').unwrap_or(rest.len()))
+            .ok_or(bad)?;
+        let (kind, subtype) = (trim_str(kind), trim_str(subtype));
+        if !is_token(kind.as_bytes()) || !is_token(subtype.as_bytes()) {
+            return Err(bad);
+        }
+        params::check(params).map_err(|_| bad)?;
+        Ok(Self {
+            kind: text.share(kind),
+            subtype: text.share(subtype),
+            params: Params::trusted(text.share(params)),
+        })
+    }
+}
+
+/// Why a request or a response was sent (RFC 3326).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reason {
+    /// Whose numbering the cause is of, for instance `SIP` or `Q.850`.
+    pub protocol: Text,
+    /// The number.
+    pub cause: Option<u16>,
+    /// Words for a human.
+    pub text: Option<String>,
+}
+
+impl Headers {
+    /// The top Via value.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Missing`], or that of [`Via::parse`].
+    pub fn via(&self) -> Result<Via> {
+        self.vias()
+            .next()
+            .unwrap_or(Err(Error::new(ErrorKind::Missing, "Via")))
+    }
+
+    /// All Via values, the top one first.
+    pub fn vias(&self) -> impl Iterator<Item = Result<Via>> {
+        self.list(&HeaderName::Via).map(|v| Via::parse(&v))
+    }
+
+    /// From.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Missing`], or that of [`NameAddr::parse`].
+    pub fn from(&self) -> Result<NameAddr> {
+        self.address(&HeaderName::From, "From")
+    }
+
+    /// To.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Missing`], or that of [`NameAddr::parse`].
+    pub fn to(&self) -> Result<NameAddr> {
+        self.address(&HeaderName::To, "To")
+    }
+
+    /// Call-ID.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Missing`], or [`ErrorKind::Value`] if it is empty, has a space or is not UTF-8.
+    pub fn call_id(&self) -> Result<Text> {
+        let value = self
+            .get(&HeaderName::CallId)
+            .ok_or(Error::new(ErrorKind::Missing, "Call-ID"))?;
+        let bad = Error::new(ErrorKind::Value, "Call-ID");
+        let text = Text::new(value.clone()).map_err(|_| bad)?;
+        if text.is_empty() || text.bytes().any(|b| b <= b' ' || b == 0x7f) {
+            Err(bad)
+        } else {
+            Ok(text)
+        }
+    }
+
+    /// `CSeq`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Missing`], [`ErrorKind::Number`] or [`ErrorKind::Value`].
+    pub fn cseq(&self) -> Result<CSeq> {
+        CSeq::parse(
+            self.get(&HeaderName::CSeq)
+                .ok_or(Error::new(ErrorKind::Missing, "CSeq"))?,
+        )
+    }
+
+    /// Contact values. A lone `*`, which only a REGISTER may have, is an error here.
+    pub fn contacts(&self) -> impl Iterator<Item = Result<NameAddr>> {
+        self.addresses(&HeaderName::Contact, "Contact")
+    }
+
+    /// Route values, the next hop first.
+    pub fn routes(&self) -> impl Iterator<Item = Result<NameAddr>> {
+        self.addresses(&HeaderName::Route, "Route")
+    }
+
+    /// Record-Route values, top first.
+    pub fn record_routes(&self) -> impl Iterator<Item = Result<NameAddr>> {
+        self.addresses(&HeaderName::RecordRoute, "Record-Route")
+    }
+
+    /// Max-Forwards.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Number`] if it is not a number from 0 to 255.
+    pub fn max_forwards(&self) -> Result<Option<u8>> {
+        let n = self.number(&HeaderName::MaxForwards, "Max-Forwards", u64::from(u8::MAX))?;
+        Ok(n.and_then(|n| u8::try_from(n).ok()))
+    }
+
+    /// Content-Type.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Value`].
+    pub fn content_type(&self) -> Result<Option<MediaType>> {
+        self.get(&HeaderName::ContentType)
+            .map(|v| MediaType::parse(v, "Content-Type"))
+            .transpose()
+    }
+
+    /// Whether a body of `kind`/`subtype` is welcome in the response: by Accept, or because there is none and
+    /// `default` says so.
+    pub fn accepts(&self, kind: &str, subtype: &str, default: bool) -> bool {
+        if self.get(&HeaderName::Accept).is_none() {
+            return default;
+        }
+        self.list(&HeaderName::Accept)
+            .filter_map(|v| MediaType::parse(&v, "Accept").ok())
+            .any(|m| {
+                (m.kind() == "*" || m.kind().eq_ignore_ascii_case(kind))
+                    && (m.subtype() == "*" || m.subtype().eq_ignore_ascii_case(subtype))
+                    && m.params()
+                        .raw("q")
+                        .is_none_or(|q| q.bytes().any(|b| matches!(b, b'1'..=b'9')))
+            })
+    }
+
+    /// Expires, in seconds; more than 2^32-1 counts as that (RFC 3261 section 20.19).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Number`].
+    pub fn expires(&self) -> Result<Option<Duration>> {
+        let Some(value) = self.get(&HeaderName::Expires) else {
+            return Ok(None);
+        };
+        let digits = trim(value);
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return Err(Error::new(ErrorKind::Number, "Expires"));
+        }
+        let max = u64::from(u32::MAX);
+        Ok(Some(Duration::from_secs(
+            number(digits, max).unwrap_or(max),
+        )))
+    }
+
+    /// Retry-After, without its comment and its parameters.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Number`].
+    pub fn retry_after(&self) -> Result<Option<Duration>> {
+        let Some(value) = self.get(&HeaderName::RetryAfter) else {
+            return Ok(None);
+        };
+        let value = trim(value);
+        let end = value
+            .iter()
+            .position(|b| !b.is_ascii_digit())
+            .unwrap_or(value.len());
+        let (digits, rest) = value.split_at_checked(end).unwrap_or((value, &[]));
+        let bad = Error::new(ErrorKind::Number, "Retry-After");
+        if !matches!(rest.first(), None | Some(b' ' | b'\t' | b'(' | b';')) {
+            return Err(bad);
+        }
+        Ok(Some(Duration::from_secs(
+            number(digits, u64::from(u32::MAX)).ok_or(bad)?,
+        )))
+    }
+
+    /// Reason values that can be read.
+    pub fn reasons(&self) -> impl Iterator<Item = Reason> {
+        self.list(&HeaderName::Reason).filter_map(|value| {
+            let text = Text::new(value).ok()?;
+            let (protocol, rest) = text.split_at_checked(text.find(';').unwrap_or(text.len()))?;
+            let params = Params::new(text.share(rest)).ok()?;
+            let protocol = trim_str(protocol);
+            is_token(protocol.as_bytes()).then(|| Reason {
+                protocol: text.share(protocol),
+                cause: params
+                    .raw("cause")
+                    .and_then(|c| number(c.as_bytes(), 999))
+                    .and_then(|c| u16::try_from(c).ok()),
+                text: params.get("text").map(|t| t.into_owned()),
+            })
+        })
+    }
+
+    fn address(&self, name: &HeaderName, what: &'static str) -> Result<NameAddr> {
+        NameAddr::parse(
+            self.get(name)
+                .ok_or_else(|| Error::new(ErrorKind::Missing, what))?,
+        )
+        .map_err(|e| named(e, what))
+    }
+
+    fn addresses<'a>(
+        &'a self,
+        name: &'a HeaderName,
+        what: &'static str,
+    ) -> impl Iterator<Item = Result<NameAddr>> + 'a {
+        self.list(name)
+            .map(move |v| NameAddr::parse(&v).map_err(|e| named(e, what)))
+    }
+
+    fn number(&self, name: &HeaderName, what: &'static str, max: u64) -> Result<Option<u64>> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        number(trim(value), max)
+            .map(Some)
+            .ok_or_else(|| Error::new(ErrorKind::Number, what))
+    }
+}
+
+const fn named(error: Error, what: &'static str) -> Error {
+    Error::new(error.kind(), what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&str, &'static str)]) -> Headers {
+        let mut h = Headers::new();
+        for (name, value) in lines {
+            h.push(HeaderName::new(name).unwrap(), *value).unwrap();
+        }
+        h
+    }
+
+    #[test]
+    fn numbers_of_header_fields() {
+        let h = headers(&[
+            ("CSeq", "0009  INVITE"),
+            ("Max-Forwards", "0068"),
+            ("Expires", "10000000000"),
+        ]);
+        assert_eq!(
+            h.cseq().unwrap(),
+            CSeq {
+                number: 9,
+                method: Method::Invite
+            }
+        );
+        assert_eq!(h.max_forwards().unwrap(), Some(68));
+        assert_eq!(
+            h.expires().unwrap(),
+            Some(Duration::from_secs(u64::from(u32::MAX)))
+        );
+        for bad in [
+            "",
+            "1",
+            "x INVITE",
+            "2147483648 INVITE",
+            "36893488147419103232 INVITE",
+            "-1 INVITE",
+            "1 IN VITE",
+        ] {
+            assert!(headers(&[("CSeq", bad)]).cseq().is_err(), "{bad}");
+        }
+        assert!(headers(&[("Max-Forwards", "300")]).max_forwards().is_err());
+        let h = headers(&[("Retry-After", "18000;duration=3600")]);
+        assert_eq!(h.retry_after().unwrap(), Some(Duration::from_secs(18_000)));
+        let h = headers(&[("Retry-After", "120 (I'm in a meeting)")]);
+        assert_eq!(h.retry_after().unwrap(), Some(Duration::from_secs(120)));
+        assert!(
+            headers(&[("Retry-After", "949302838503028349304023988")])
+                .retry_after()
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn media_types_and_reasons() {
+        let h = headers(&[
+            ("c", "Application / SDP ; charset=utf-8"),
+            (
+                "Reason",
+                "Q.850 ;cause=16 ;text=\"Terminated\", SIP;cause=200",
+            ),
+        ]);
+        assert!(h.content_type().unwrap().unwrap().is("application", "sdp"));
+        let reasons: Vec<_> = h.reasons().collect();
+        assert_eq!(reasons.len(), 2);
+        assert_eq!(
+            (reasons[0].cause, reasons[0].text.as_deref()),
+            (Some(16), Some("Terminated"))
+        );
+        assert!(headers(&[("Content-Type", "sdp")]).content_type().is_err());
+        let h = headers(&[("Accept", "text/plain, application/*;q=0.5, image/png;q=0")]);
+        assert!(h.accepts("application", "sdp", false) && !h.accepts("image", "png", true));
+    }
+
+    #[test]
+    fn list_fields_may_be_split_or_joined() {
+        let h = headers(&[
+            ("Via", "SIP/2.0/UDP a, SIP/2.0/TCP b"),
+            ("v", "SIP/2.0/TLS c"),
+            ("Require", "x, Y"),
+        ]);
+        let t: Vec<_> = h
+            .vias()
+            .map(|v| v.unwrap().transport().to_owned())
+            .collect();
+        assert_eq!(t, ["UDP", "TCP", "TLS"]);
+        assert!(h.list_has(&HeaderName::Require, "y"));
+    }
+
+    #[test]
+    fn a_value_cannot_add_a_line() {
+        assert!(
+            Headers::new()
+                .push(HeaderName::Subject, "a\r\nVia: x")
+                .is_err()
+        );
+    }
+}

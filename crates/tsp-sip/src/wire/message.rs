@@ -1,0 +1,216 @@
+//! Requests and responses.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::fields::CSeq;
+use super::headers::Headers;
+use super::method::Method;
+use super::name::HeaderName;
+use super::name_addr::NameAddr;
+use super::status::StatusCode;
+use super::text::Text;
+use super::uri::Uri;
+
+/// A request (RFC 3261 section 7.1).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// What is asked for.
+    pub method: Method,
+    /// Who is asked.
+    pub uri: Uri,
+    /// Whether the request is of SIP/2.0; one of another version gets a 505.
+    pub version_ok: bool,
+    /// The header fields.
+    pub headers: Headers,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// A response (RFC 3261 section 7.2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Response {
+    /// What became of the request.
+    pub status: StatusCode,
+    /// The phrase for humans.
+    pub reason: Text,
+    /// The header fields.
+    pub headers: Headers,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// A message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Message {
+    /// A request.
+    Request(Request),
+    /// A response.
+    Response(Response),
+}
+
+impl Request {
+    /// A request without header fields and body.
+    pub fn new(method: Method, uri: Uri) -> Self {
+        Self {
+            method,
+            uri,
+            version_ok: true,
+            headers: Headers::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    /// A request with what every request outside of a dialog has but Via, which whoever sends it adds.
+    pub fn with(
+        method: Method,
+        uri: Uri,
+        from: &NameAddr,
+        to: &NameAddr,
+        call_id: &str,
+        number: u32,
+    ) -> Self {
+        let mut request = Self::new(method, uri);
+        let headers = &mut request.headers;
+        headers.put(HeaderName::MaxForwards, "70");
+        headers.put(HeaderName::From, from.to_value());
+        headers.put(HeaderName::To, to.to_value());
+        headers.put(HeaderName::CallId, call_id.to_owned());
+        let cseq = CSeq {
+            number,
+            method: request.method.clone(),
+        };
+        headers.put(HeaderName::CSeq, cseq.to_value());
+        request
+    }
+
+    /// A response to this request with the header fields that it must copy (RFC 3261 section 8.2.6.2).
+    pub fn response(&self, status: StatusCode) -> Response {
+        Response::to(&self.headers, status)
+    }
+
+    /// Writes the request as it goes on the wire.
+    pub fn write_to(&self, out: &mut BytesMut) {
+        out.put_slice(self.method.as_str().as_bytes());
+        out.put_u8(b' ');
+        out.put_slice(self.uri.as_str().as_bytes());
+        out.put_slice(b" SIP/2.0\r\n");
+        write_rest(&self.headers, &self.body, out);
+    }
+}
+
+impl Response {
+    /// A response of `status` to the request whose header fields are given: Via, From, To, Call-ID and `CSeq`
+    /// are copied, Timestamp too if the response is a 100 (RFC 3261 sections 8.2.6.1 and 8.2.6.2).
+    pub fn to(request: &Headers, status: StatusCode) -> Self {
+        let mut headers = Headers::with_capacity(10);
+        for field in request.iter() {
+            let copied = match field.name() {
+                HeaderName::Via
+                | HeaderName::From
+                | HeaderName::To
+                | HeaderName::CallId
+                | HeaderName::CSeq => true,
+                HeaderName::Timestamp => status == StatusCode::TRYING,
+                _ => false,
+            };
+            if copied {
+                headers.put(field.name().clone(), field.value().clone());
+            }
+        }
+        Self {
+            status,
+            reason: Text::from_static(status.phrase()),
+            headers,
+            body: Bytes::new(),
+        }
+    }
+
+    /// Writes the response as it goes on the wire.
+    pub fn write_to(&self, out: &mut BytesMut) {
+        out.put_slice(b"SIP/2.0 ");
+        out.put_slice(self.status.to_string().as_bytes());
+        out.put_u8(b' ');
+        out.put_slice(self.reason.as_bytes());
+        out.put_slice(b"\r\n");
+        write_rest(&self.headers, &self.body, out);
+    }
+}
+
+impl Message {
+    /// The header fields.
+    pub const fn headers(&self) -> &Headers {
+        match self {
+            Self::Request(r) => &r.headers,
+            Self::Response(r) => &r.headers,
+        }
+    }
+
+    /// The body.
+    pub const fn body(&self) -> &Bytes {
+        match self {
+            Self::Request(r) => &r.body,
+            Self::Response(r) => &r.body,
+        }
+    }
+
+    /// The message as it goes on the wire.
+    pub fn to_bytes(&self) -> Bytes {
+        let fields: usize = self
+            .headers()
+            .iter()
+            .map(|f| f.name().as_str().len() + f.value().len() + 4)
+            .sum();
+        let start = match self {
+            Self::Request(r) => r.method.as_str().len() + r.uri.as_str().len(),
+            Self::Response(r) => r.reason.len(),
+        };
+        let mut out = BytesMut::with_capacity(start + fields + self.body().len() + 64);
+        match self {
+            Self::Request(r) => r.write_to(&mut out),
+            Self::Response(r) => r.write_to(&mut out),
+        }
+        out.freeze()
+    }
+}
+
+impl From<Request> for Message {
+    fn from(request: Request) -> Self {
+        Self::Request(request)
+    }
+}
+
+impl From<Response> for Message {
+    fn from(response: Response) -> Self {
+        Self::Response(response)
+    }
+}
+
+/// The header fields, the blank line and the body. Content-Length always tells the body's true length, at the
+/// place where the field stands or else at the end.
+fn write_rest(headers: &Headers, body: &Bytes, out: &mut BytesMut) {
+    let mut told = false;
+    for field in headers.iter() {
+        if *field.name() == HeaderName::ContentLength {
+            if !told {
+                write_length(body.len(), out);
+            }
+            told = true;
+            continue;
+        }
+        out.put_slice(field.name().as_str().as_bytes());
+        out.put_slice(b": ");
+        out.put_slice(field.value());
+        out.put_slice(b"\r\n");
+    }
+    if !told {
+        write_length(body.len(), out);
+    }
+    out.put_slice(b"\r\n");
+    out.put_slice(body);
+}
+
+fn write_length(length: usize, out: &mut BytesMut) {
+    out.put_slice(b"Content-Length: ");
+    out.put_slice(length.to_string().as_bytes());
+    out.put_slice(b"\r\n");
+}

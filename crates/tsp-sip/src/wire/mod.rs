@@ -1,0 +1,40 @@
+//! Messages as bytes and as values (RFC 3261 sections 7, 19, 20 and 25).
+//!
+//! A [`Message`] shares the buffer that it was read from: header values are slices of it, and what a field
+//! means is read when it is asked for ([`Headers::via`], [`Headers::from`] and so on). Fields with unknown names
+//! are kept byte for byte. Nothing in here panics, whatever the bytes.
+
+mod fields;
+mod headers;
+mod host;
+mod limits;
+mod message;
+mod method;
+mod name;
+mod name_addr;
+mod params;
+mod read;
+mod scan;
+mod status;
+mod stream;
+mod text;
+mod uri;
+mod via;
+
+pub mod check;
+
+pub use fields::{CSeq, MediaType, Reason};
+pub use headers::{Header, Headers};
+pub use host::{Host, HostPort};
+pub use limits::Limits;
+pub use message::{Message, Request, Response};
+pub use method::Method;
+pub use name::HeaderName;
+pub use name_addr::NameAddr;
+pub use params::Params;
+pub use read::{Refused, is_keep_alive};
+pub use status::StatusCode;
+pub use stream::{Frame, Framer};
+pub use text::Text;
+pub use uri::{Scheme, Uri};
+pub use via::Via;

@@ -1,0 +1,247 @@
+//! Addresses with a display name and parameters: From, To, Contact, Route and their like.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::params::{self, Params};
+use super::scan::{is_token_byte, quote, quoted_len, trim, unquote};
+use super::text::Text;
+use super::uri::Uri;
+use crate::{Error, ErrorKind, Result};
+
+/// A URI with a display name before it and header parameters after it (RFC 3261 section 20.10).
+#[derive(Clone, PartialEq, Eq)]
+pub struct NameAddr {
+    display: Bytes,
+    uri: Uri,
+    params: Params,
+}
+
+const BAD: Error = Error::new(ErrorKind::Value, "address");
+
+impl NameAddr {
+    /// An address without a display name and without parameters.
+    pub const fn new(uri: Uri) -> Self {
+        Self {
+            display: Bytes::new(),
+            uri,
+            params: Params::NONE,
+        }
+    }
+
+    /// This address with the display name `name`, quoted here; an empty one for none.
+    #[must_use]
+    pub fn with_display(mut self, name: &str) -> Self {
+        self.display = if name.is_empty() {
+            Bytes::new()
+        } else {
+            quote(name).into()
+        };
+        self
+    }
+
+    /// This address with the header parameter `name` set to `value`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Value`] if they are not a token and a value.
+    pub fn with_param(mut self, name: &str, value: &str) -> Result<Self> {
+        self.params = self.params.with(name, value)?;
+        Ok(self)
+    }
+
+    /// Reads an address that is the whole of `value`, with or without angle brackets.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Value`] if it breaks the grammar, or the error of its URI.
+    pub fn parse(value: &Bytes) -> Result<Self> {
+        let bytes = trim(value);
+        let (display, rest) = split_display(bytes)?;
+        let share = |part: &[u8]| value.slice_ref(part);
+        let (uri, params) = match rest.strip_prefix(b"<") {
+            Some(inner) => {
+                let end = inner.iter().position(|&b| b == b'>').ok_or(BAD)?;
+                let (uri, after) = inner.split_at_checked(end).ok_or(BAD)?;
+                (uri, after.get(1..).unwrap_or_default())
+            }
+            None => {
+                // Without brackets parameters belong to the header field, and a question mark or a comma
+                // cannot be part of the URI (RFC 3261 section 20.10).
+                let end = rest
+                    .iter()
+                    .position(|&b| matches!(b, b';' | b' ' | b'\t'))
+                    .unwrap_or(rest.len());
+                let (uri, after) = rest.split_at_checked(end).ok_or(BAD)?;
+                if uri.iter().any(|b| matches!(b, b'?' | b',')) {
+                    return Err(BAD);
+                }
+                (uri, after)
+            }
+        };
+        let uri = Uri::from_bytes(share(uri))?;
+        let params = Text::new(share(trim(params)))?;
+        params::check(&params)?;
+        Ok(Self {
+            display: share(display),
+            uri,
+            params: Params::trusted(params),
+        })
+    }
+
+    /// The display name, quotes and escapes resolved, or empty. Bytes that are not UTF-8 show as U+FFFD.
+    pub fn display(&self) -> Cow<'_, str> {
+        match String::from_utf8_lossy(&self.display) {
+            Cow::Borrowed(text) => unquote(text),
+            Cow::Owned(text) => Cow::Owned(unquote(&text).into_owned()),
+        }
+    }
+
+    /// The length of the display name as it is written, in bytes.
+    pub(super) const fn display_len(&self) -> usize {
+        self.display.len()
+    }
+
+    /// The URI.
+    pub const fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The header parameters.
+    pub const fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The `tag` parameter (RFC 3261 section 19.3); none if it is missing or empty.
+    pub fn tag(&self) -> Option<&str> {
+        self.params.raw("tag").filter(|tag| !tag.is_empty())
+    }
+
+    /// The address as a value that does not keep a message's buffer alive.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self {
+            display: Bytes::copy_from_slice(&self.display),
+            uri: self.uri.detached(),
+            params: Params::trusted(Text::from(self.params.to_string())),
+        }
+    }
+
+    /// The address as it is written in a header field.
+    pub fn to_value(&self) -> Bytes {
+        let (uri, params) = (self.uri.as_str(), self.params.to_string());
+        let mut out = Vec::with_capacity(self.display.len() + uri.len() + params.len() + 3);
+        if !self.display.is_empty() {
+            out.extend_from_slice(&self.display);
+            out.push(b' ');
+        }
+        out.push(b'<');
+        out.extend_from_slice(uri.as_bytes());
+        out.push(b'>');
+        out.extend_from_slice(params.as_bytes());
+        out.into()
+    }
+}
+
+impl From<Uri> for NameAddr {
+    fn from(uri: Uri) -> Self {
+        Self::new(uri)
+    }
+}
+
+impl fmt::Display for NameAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.to_value()))
+    }
+}
+
+impl fmt::Debug for NameAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Cuts the display name off: a quoted string, or words before a `<`.
+fn split_display(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
+    if bytes.first() == Some(&b'"') {
+        let (display, rest) = quoted_len(bytes)
+            .and_then(|n| bytes.split_at_checked(n))
+            .ok_or(BAD)?;
+        let rest = trim(rest);
+        return if rest.first() == Some(&b'<') {
+            Ok((display, rest))
+        } else {
+            Err(BAD)
+        };
+    }
+    match bytes
+        .iter()
+        .position(|&b| b == b'<')
+        .and_then(|i| bytes.split_at_checked(i))
+    {
+        Some((words, rest)) => {
+            let words = trim(words);
+            // Peers write words in their own tongue without quotes; what may not be is what splits and ends values.
+            let fine = |&b: &u8| is_token_byte(b) || matches!(b, b' ' | b'\t') || b >= 0x80;
+            if words.iter().all(fine) {
+                Ok((words, rest))
+            } else {
+                Err(BAD)
+            }
+        }
+        None => Ok((&[], bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &'static str) -> Result<NameAddr> {
+        NameAddr::parse(&Bytes::from_static(text.as_bytes()))
+    }
+
+    #[test]
+    fn addresses_of_every_form() {
+        let a = parse(r#""J Rosenberg \\\""       <sip:jdrosen@example.com;lr>  ;  tag = 98asjd8"#)
+            .unwrap();
+        assert_eq!(a.display(), "J Rosenberg \\\"");
+        assert_eq!(a.uri().as_str(), "sip:jdrosen@example.com;lr");
+        assert_eq!(a.tag(), Some("98asjd8"));
+        let b = parse("sip:vivekg@chair-dnrc.example.com ;   tag    = 1918181833n").unwrap();
+        assert_eq!(
+            (b.uri().as_str(), b.tag()),
+            ("sip:vivekg@chair-dnrc.example.com", Some("1918181833n"))
+        );
+        let c = parse("caller<sip:caller@example.com>;tag=323").unwrap();
+        assert_eq!(c.to_string(), "caller <sip:caller@example.com>;tag=323");
+        assert_eq!(parse(r#""A <b>" <sip:a@b>"#).unwrap().display(), "A <b>");
+        let latin = NameAddr::parse(&Bytes::from_static(b"J\xf6rg <sip:j@example.com>")).unwrap();
+        assert_eq!(latin.to_value(), &b"J\xf6rg <sip:j@example.com>"[..]);
+    }
+
+    #[test]
+    fn what_is_no_address() {
+        for bad in [
+            r#""Mr. J. User <sip:j.user@example.com>"#,
+            "sip:user@example.com?Route=%3Csip:sip.example.com%3E",
+            "Watson, Thomas <sip:t.watson@example.org>",
+            "\"Watson\" < sip:t.watson@example.org >",
+            "<sip:a@b>;;;",
+            "<sip:a@b> x",
+            "<sip:a@b",
+            "",
+            "*",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn built_addresses_cannot_break_out_of_their_field() {
+        let a = NameAddr::new(Uri::new("sip:a@b").unwrap()).with_display("x\r\nVia: \"y\"");
+        assert_eq!(a.to_string(), r#""x  Via: \"y\"" <sip:a@b>"#);
+        assert!(a.with_param("tag", "x\r\ny").is_err());
+        assert_eq!(parse("\"\\\\\" <sip:a@b>").unwrap().display(), "\\");
+    }
+}
