@@ -3,6 +3,8 @@
 //!
 //! Layers, each using only what stands above it in this list:
 //! - [`wire`]: messages as bytes and as values: reader, writer, URIs, typed header fields.
+//! - [`transport`]: where messages come from and go to; no sockets.
+//! - [`transaction`]: a request, its retransmissions and its responses.
 //!
 //! Features: `rsip` (on by default) converts from and to the types of the rsip crate.
 #![forbid(unsafe_code)]
@@ -11,6 +13,8 @@
 mod error;
 #[cfg(feature = "rsip")]
 mod rsip_compat;
+pub mod transaction;
+pub mod transport;
 pub mod wire;
 
 pub use error::{Error, ErrorKind, Fault, Limit, Result};

@@ -3,11 +3,11 @@
 //! Sockets are elsewhere: this is what the machines above know of them.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::wire::{HeaderName, Host, Request, Via};
+use crate::wire::{HeaderName, Request, Via};
 use crate::{Error, ErrorKind, Result};
 
 /// A transport protocol.
@@ -73,14 +73,24 @@ pub fn stamp(request: &mut Request, flow: Flow) -> Result<Flow> {
     drop(values);
     let stamped = via.stamped(flow.remote);
     if stamped != via {
-        let line = request.headers.get(&HeaderName::Via).cloned().unwrap_or_default();
-        request.headers.set(HeaderName::Via, replace_first(&line, &top, &stamped.to_string()));
+        let line = request
+            .headers
+            .get(&HeaderName::Via)
+            .cloned()
+            .unwrap_or_default();
+        request.headers.set(
+            HeaderName::Via,
+            replace_first(&line, &top, &stamped.to_string()),
+        );
     }
     if flow.transport.is_reliable() || stamped.rport().is_some() {
         return Ok(flow);
     }
     let port = via.sent_by().port.unwrap_or(flow.transport.default_port());
-    Ok(Flow { remote: SocketAddr::new(flow.remote.ip(), port), ..flow })
+    Ok(Flow {
+        remote: SocketAddr::new(flow.remote.ip(), port),
+        ..flow
+    })
 }
 
 /// The first value of a header line that may hold several, replaced.
@@ -94,11 +104,6 @@ fn replace_first(line: &Bytes, first: &Bytes, by: &str) -> Bytes {
     out.put_slice(by.as_bytes());
     out.put_slice(rest);
     out.freeze()
-}
-
-/// Whether `host` is written as the address `ip`.
-pub(crate) fn is_address(host: &Host, ip: IpAddr) -> bool {
-    matches!(host, Host::Ip(written) if *written == ip)
 }
 
 #[cfg(test)]
@@ -119,7 +124,9 @@ mod tests {
             "OPTIONS sip:a@b SIP/2.0\r\nVia: {via}\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>\r\n\
              Call-ID: x\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\r\n"
         );
-        let Ok(Message::Request(mut request)) = Message::parse(&Bytes::from(text)) else { panic!() };
+        let Ok(Message::Request(mut request)) = Message::parse(&Bytes::from(text)) else {
+            panic!()
+        };
         let back = stamp(&mut request, flow()).unwrap();
         let line = request.headers.get(&HeaderName::Via).unwrap();
         (String::from_utf8_lossy(line).into_owned(), back.remote)
@@ -128,18 +135,25 @@ mod tests {
     #[test]
     fn rfc3581_responses_go_to_the_source_when_asked() {
         let (via, back) = stamped("SIP/2.0/UDP 10.1.1.1:4540;rport;branch=z9hG4bKkjshdyff");
-        assert_eq!(via, "SIP/2.0/UDP 10.1.1.1:4540;rport=9988;branch=z9hG4bKkjshdyff;received=192.0.2.1");
+        assert_eq!(
+            via,
+            "SIP/2.0/UDP 10.1.1.1:4540;rport=9988;branch=z9hG4bKkjshdyff;received=192.0.2.1"
+        );
         assert_eq!(back, flow().remote);
     }
 
     #[test]
     fn rfc3261_18_2_2_else_to_the_port_of_sent_by() {
-        let (via, back) = stamped("SIP/2.0/UDP 10.1.1.1:4540;branch=z9hG4bK1, SIP/2.0/UDP h;branch=z9hG4bK2");
+        let (via, back) =
+            stamped("SIP/2.0/UDP 10.1.1.1:4540;branch=z9hG4bK1, SIP/2.0/UDP h;branch=z9hG4bK2");
         assert_eq!(
             via,
             "SIP/2.0/UDP 10.1.1.1:4540;branch=z9hG4bK1;received=192.0.2.1, SIP/2.0/UDP h;branch=z9hG4bK2"
         );
         assert_eq!(back, "192.0.2.1:4540".parse().unwrap());
-        assert_eq!(stamped("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1").1.port(), 5060);
+        assert_eq!(
+            stamped("SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1").1.port(),
+            5060
+        );
     }
 }

@@ -56,11 +56,18 @@ enum Cancel {
 }
 
 impl Client {
-    pub(super) fn new(now: Instant, flow: Flow, request: Request, timers: &Timers) -> (Self, Bytes) {
+    pub(super) fn new(
+        now: Instant,
+        flow: Flow,
+        request: Request,
+        timers: &Timers,
+    ) -> (Self, Bytes) {
         let invite = request.method == Method::Invite;
         let message = Message::Request(request);
         let bytes = message.to_bytes();
-        let Message::Request(request) = message else { unreachable!("made as a request") };
+        let Message::Request(request) = message else {
+            unreachable!("made as a request")
+        };
         let client = Self {
             invite,
             state: State::Calling,
@@ -103,7 +110,11 @@ impl Client {
     }
 
     pub(super) fn response(&mut self, now: Instant, response: &Response, timers: &Timers) -> Step {
-        if self.invite { self.to_invite(now, response, timers) } else { self.to_other(now, response, timers) }
+        if self.invite {
+            self.to_invite(now, response, timers)
+        } else {
+            self.to_other(now, response, timers)
+        }
     }
 
     fn to_invite(&mut self, now: Instant, response: &Response, timers: &Timers) -> Step {
@@ -231,7 +242,9 @@ fn follow_up(invite: &Request, method: Method) -> Request {
         }
     }
     let number = headers.cseq().map_or(0, |c| c.number);
-    request.headers.put(HeaderName::CSeq, CSeq { number, method }.to_value());
+    request
+        .headers
+        .put(HeaderName::CSeq, CSeq { number, method }.to_value());
     for route in headers.all(&HeaderName::Route) {
         request.headers.put(HeaderName::Route, route.clone());
     }

@@ -13,13 +13,19 @@ pub(super) struct ClientKey {
 impl ClientKey {
     pub(super) fn of_request(request: &Request) -> Result<Self> {
         let via = request.headers.via()?;
-        Ok(Self { branch: via.branch().unwrap_or_default().into(), method: request.method.clone() })
+        Ok(Self {
+            branch: via.branch().unwrap_or_default().into(),
+            method: request.method.clone(),
+        })
     }
 
     pub(super) fn of_response(response: &Response) -> Result<Self> {
         let via = response.headers.via()?;
         let method = response.headers.cseq()?.method;
-        Ok(Self { branch: via.branch().unwrap_or_default().into(), method })
+        Ok(Self {
+            branch: via.branch().unwrap_or_default().into(),
+            method,
+        })
     }
 }
 
@@ -27,7 +33,11 @@ impl ClientKey {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum ServerKey {
     /// By the peer's branch, its sent-by, and the method; an ACK counts as its INVITE.
-    Branch { branch: Text, sent_by: Box<str>, method: Method },
+    Branch {
+        branch: Text,
+        sent_by: Box<str>,
+        method: Method,
+    },
     /// Peers of RFC 2543 make no unique branch: what else must be equal. The To tag is not part of it, for an ACK has
     /// the one that our response gave.
     Fields(Box<Rfc2543>),

@@ -176,7 +176,9 @@ impl TransactionLayer {
     /// Takes an INVITE back. The CANCEL leaves once a provisional response has come; the final response of the INVITE
     /// is still delivered (RFC 3261 section 9.1).
     pub fn cancel(&mut self, now: Instant, id: ClientId) {
-        let Some((client, _)) = self.clients.get_mut(&id) else { return };
+        let Some((client, _)) = self.clients.get_mut(&id) else {
+            return;
+        };
         let flow = client.flow;
         let cancel = client.cancel(now, &self.timers);
         let next = client.next();
@@ -207,7 +209,12 @@ impl TransactionLayer {
     ///
     /// # Errors
     /// Those of reading its Via and what else names its transaction: nothing can be answered then.
-    pub fn receive_request(&mut self, now: Instant, flow: Flow, mut request: Request) -> Result<()> {
+    pub fn receive_request(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        mut request: Request,
+    ) -> Result<()> {
         let via = request.headers.via()?;
         let key = ServerKey::of(&request, &via)?;
         let known = self.by_server_key.get(&key).copied();
@@ -219,7 +226,10 @@ impl TransactionLayer {
             self.stats.retransmitted_requests += 1;
             if let Some(bytes) = server.retransmission() {
                 self.stats.retransmissions += 1;
-                self.outputs.push_back(Output::Transmit { flow: server.flow, bytes });
+                self.outputs.push_back(Output::Transmit {
+                    flow: server.flow,
+                    bytes,
+                });
             }
             return Ok(());
         }
@@ -233,7 +243,8 @@ impl TransactionLayer {
         self.schedule(server.next(), Id::Server(id));
         self.by_server_key.insert(key.clone(), id);
         self.servers.insert(id, (server, key));
-        self.outputs.push_back(Output::Request { id, request, flow });
+        self.outputs
+            .push_back(Output::Request { id, request, flow });
         Ok(())
     }
 
@@ -247,14 +258,18 @@ impl TransactionLayer {
             self.outputs.push_back(Output::Stray { response, flow });
             return Ok(());
         };
-        let Some((client, _)) = self.clients.get_mut(&id) else { return Ok(()) };
+        let Some((client, _)) = self.clients.get_mut(&id) else {
+            return Ok(());
+        };
         let way = client.flow;
         let step = client.response(now, &response, &self.timers);
         if let Some(bytes) = step.send {
-            self.outputs.push_back(Output::Transmit { flow: way, bytes });
+            self.outputs
+                .push_back(Output::Transmit { flow: way, bytes });
         }
         if step.deliver {
-            self.outputs.push_back(Output::Response { id, response, flow });
+            self.outputs
+                .push_back(Output::Response { id, response, flow });
         } else {
             self.stats.absorbed_responses += 1;
         }
@@ -267,7 +282,9 @@ impl TransactionLayer {
 
     /// What `id` sent could not be sent: the peer is not to be reached that way (RFC 3261 section 8.1.3.1).
     pub fn transport_failed(&mut self, id: ClientId) {
-        let Some((client, key)) = self.clients.remove(&id) else { return };
+        let Some((client, key)) = self.clients.remove(&id) else {
+            return;
+        };
         self.by_client_key.remove(&key);
         if !client.is_terminated() {
             self.outputs.push_back(Output::TimedOut(id));
@@ -307,7 +324,9 @@ impl TransactionLayer {
 
     /// Whether `id` was answered finally, or is over.
     pub fn is_answered(&self, id: ServerId) -> bool {
-        self.servers.get(&id).is_none_or(|(server, _)| server.is_answered())
+        self.servers
+            .get(&id)
+            .is_none_or(|(server, _)| server.is_answered())
     }
 
     /// How many transactions there are.
@@ -353,7 +372,9 @@ impl TransactionLayer {
     }
 
     fn client_timeout(&mut self, now: Instant, at: Instant, id: ClientId) {
-        let Some((client, _)) = self.clients.get_mut(&id) else { return };
+        let Some((client, _)) = self.clients.get_mut(&id) else {
+            return;
+        };
         if client.next() != Some(at) {
             return;
         }
@@ -370,7 +391,9 @@ impl TransactionLayer {
     }
 
     fn server_timeout(&mut self, now: Instant, at: Instant, id: ServerId) {
-        let Some((server, _)) = self.servers.get_mut(&id) else { return };
+        let Some((server, _)) = self.servers.get_mut(&id) else {
+            return;
+        };
         if server.next() != Some(at) {
             return;
         }
@@ -388,7 +411,9 @@ impl TransactionLayer {
 
     /// Ends a transaction whose time is over, or schedules its next deadline.
     fn settle_client(&mut self, now: Instant, id: ClientId) {
-        let Some((client, _)) = self.clients.get_mut(&id) else { return };
+        let Some((client, _)) = self.clients.get_mut(&id) else {
+            return;
+        };
         match client.next() {
             Some(at) if at > now => self.schedule(Some(at), Id::Client(id)),
             // Timer K or D of a reliable transport has no length.
@@ -404,7 +429,9 @@ impl TransactionLayer {
     }
 
     fn settle_server(&mut self, now: Instant, id: ServerId) {
-        let Some((server, _)) = self.servers.get_mut(&id) else { return };
+        let Some((server, _)) = self.servers.get_mut(&id) else {
+            return;
+        };
         match server.next() {
             Some(at) if at > now => self.schedule(Some(at), Id::Server(id)),
             Some(_) => server.terminate(),

@@ -51,7 +51,11 @@ impl Server {
             invite.then(|| Message::Response(request.response(StatusCode::TRYING)).to_bytes());
         Self {
             invite,
-            state: if invite { State::Proceeding } else { State::Trying },
+            state: if invite {
+                State::Proceeding
+            } else {
+                State::Trying
+            },
             flow,
             last: None,
             trying,
@@ -123,7 +127,12 @@ impl Server {
     }
 
     /// Answers. Gives what to send; nothing if the state does not allow it.
-    pub(super) fn respond(&mut self, now: Instant, response: &Response, timers: &Timers) -> Option<Bytes> {
+    pub(super) fn respond(
+        &mut self,
+        now: Instant,
+        response: &Response,
+        timers: &Timers,
+    ) -> Option<Bytes> {
         let status = response.status;
         let again = self.state == State::Accepted && status.is_success();
         if self.is_answered() && !again {
@@ -151,7 +160,11 @@ impl Server {
         } else {
             self.state = State::Completed;
             self.last = Some(bytes.clone());
-            self.end = Some(if reliable { now } else { now + timers.transaction() });
+            self.end = Some(if reliable {
+                now
+            } else {
+                now + timers.transaction()
+            });
         }
         Some(bytes)
     }
