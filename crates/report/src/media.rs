@@ -1,0 +1,136 @@
+//! The media of one phone as its trace shows them.
+
+use std::collections::BTreeMap;
+
+use msp_codecs::CodecRegistry;
+use msp_core::id::{PayloadType, StreamId};
+use msp_core::params::{CodecSpec, MediaParams, PayloadMapping};
+use msp_core::stats::{DropReason, StreamStats};
+use msp_core::time::Instant;
+use msp_core::trace::{PacketKind, PlayoutSegment, TraceBody, TraceEntry, Way};
+use msp_rtp::view::RtpView;
+
+/// One RTP packet of a trace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packet<'a> {
+    pub(crate) at: Instant,
+    pub(crate) rtp: RtpView<'a>,
+    pub(crate) dropped: Option<DropReason>,
+}
+
+impl Packet<'_> {
+    /// What tells it from every other packet, at both ends.
+    pub(crate) fn key(&self) -> (u32, u32, u16) {
+        let rtp = &self.rtp;
+        (rtp.ssrc().0, rtp.timestamp(), rtp.sequence().0)
+    }
+}
+
+/// Everything that a trace tells of media, sorted.
+#[derive(Debug, Default)]
+pub(crate) struct Media<'a> {
+    pub(crate) sent: Vec<Packet<'a>>,
+    pub(crate) received: Vec<Packet<'a>>,
+    pub(crate) reports_sent: Vec<Instant>,
+    pub(crate) reports_received: Vec<Instant>,
+    /// Playout of the stream that played most.
+    pub(crate) playout: Vec<(Instant, PlayoutSegment)>,
+    /// Numbers of the same stream.
+    pub(crate) stats: Vec<(Instant, &'a StreamStats)>,
+    /// The last agreement.
+    pub(crate) agreed: Option<&'a MediaParams>,
+    codecs: CodecRegistry,
+    maps: Vec<&'a MediaParams>,
+}
+
+impl<'a> Media<'a> {
+    pub(crate) fn of(entries: &'a [TraceEntry]) -> Self {
+        let mut media = Self {
+            codecs: CodecRegistry::builtin(),
+            ..Self::default()
+        };
+        let mut streams: BTreeMap<StreamId, Vec<(Instant, PlayoutSegment)>> = BTreeMap::new();
+        let mut stats: Vec<(StreamId, Instant, &StreamStats)> = Vec::new();
+        for entry in entries {
+            let at = entry.at;
+            match &entry.body {
+                TraceBody::Media {
+                    way,
+                    kind,
+                    bytes,
+                    dropped,
+                    ..
+                } => match (kind, way) {
+                    (PacketKind::Rtp, way) => {
+                        let Ok(rtp) = RtpView::parse(bytes) else {
+                            continue;
+                        };
+                        let packet = Packet {
+                            at,
+                            rtp,
+                            dropped: *dropped,
+                        };
+                        match way {
+                            Way::In => media.received.push(packet),
+                            Way::Out => media.sent.push(packet),
+                        }
+                    }
+                    (PacketKind::Rtcp, Way::In) => media.reports_received.push(at),
+                    (PacketKind::Rtcp, Way::Out) => media.reports_sent.push(at),
+                    (PacketKind::Other, _) => {}
+                },
+                TraceBody::Playout { stream, segment } => {
+                    streams.entry(*stream).or_default().push((at, *segment));
+                }
+                TraceBody::Stats { stream, stats: s } => stats.push((*stream, at, s)),
+                TraceBody::Agreed { params, .. } => {
+                    media.maps.extend(params);
+                    media.agreed = params.iter().find(|p| !p.refused).or(media.agreed);
+                }
+                _ => {}
+            }
+        }
+        let played = |segments: &[(Instant, PlayoutSegment)]| -> u64 {
+            segments.iter().map(|(_, s)| u64::from(s.samples)).sum()
+        };
+        let most = streams
+            .into_iter()
+            .max_by_key(|(id, s)| (played(s), std::cmp::Reverse(*id)));
+        let id = most.as_ref().map(|(id, _)| *id);
+        media.playout = most.map(|(_, segments)| segments).unwrap_or_default();
+        media.stats = stats
+            .into_iter()
+            .filter(|(stream, ..)| id.is_none_or(|id| id == *stream))
+            .map(|(_, at, s)| (at, s))
+            .collect();
+        media
+    }
+
+    /// What a payload type means on the way `way`: as agreed, else as RFC 3551 fixes it.
+    pub(crate) fn codec(&self, way: Way, payload_type: PayloadType) -> Option<CodecSpec> {
+        let of = |params: &&'a MediaParams| -> &'a [PayloadMapping] {
+            match way {
+                Way::In => &params.receive,
+                Way::Out => &params.send,
+            }
+        };
+        self.maps
+            .iter()
+            .rev()
+            .flat_map(of)
+            .find(|m| m.payload_type == payload_type)
+            .map(|m| m.codec.clone())
+            .or_else(|| {
+                let info = self.codecs.find_static(payload_type)?.info();
+                Some(CodecSpec {
+                    name: info.name.into(),
+                    clock: info.clock,
+                    channels: info.channels,
+                })
+            })
+    }
+
+    pub(crate) const fn codecs(&self) -> &CodecRegistry {
+        &self.codecs
+    }
+}

@@ -1,0 +1,102 @@
+//! One end of a call as evidence: its trace, its recording, and the sound that it was to play.
+
+use msp_codecs::{CodecError, CodecFactory, round_trip};
+use msp_core::time::ClockRate;
+use msp_core::trace::TraceEntry;
+
+use crate::verdict::timeline::Extent;
+
+/// What a listener hears of a sound over a perfect network.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sound {
+    pub(crate) samples: Vec<i16>,
+    pub(crate) silence: i16,
+    pub(crate) rate: ClockRate,
+}
+
+impl Sound {
+    /// `pcm`, which is at the sample rate of `codec`, encoded and decoded offline.
+    ///
+    /// # Errors
+    /// Those of the codec.
+    pub fn through(codec: &dyn CodecFactory, pcm: &[i16]) -> Result<Self, CodecError> {
+        // What a codec makes of silence need not be zero: A-law has none.
+        let silence = round_trip(codec, &[0; 160])?.last().copied().unwrap_or(0);
+        Ok(Self {
+            samples: round_trip(codec, pcm)?,
+            silence,
+            rate: codec.info().sample_rate,
+        })
+    }
+
+    /// The sample at `index`; before the beginning and after the end there is silence.
+    pub(crate) fn at(&self, index: i64) -> i16 {
+        usize::try_from(index)
+            .ok()
+            .and_then(|i| self.samples.get(i))
+            .copied()
+            .unwrap_or(self.silence)
+    }
+}
+
+/// What was recorded of the sound that a phone received, on one channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recording {
+    /// The samples.
+    pub samples: Vec<i16>,
+    /// Samples a second: those of the codec, else nothing can be compared one to one.
+    pub rate: ClockRate,
+    /// The position of the first sample as playout counts (see
+    /// [`PlayoutSegment::position`](msp_core::trace::PlayoutSegment::position)).
+    pub position: u64,
+}
+
+impl Recording {
+    pub(crate) const fn extent(&self) -> Extent {
+        Extent {
+            position: self.position,
+            len: self.samples.len(),
+            rate: self.rate,
+        }
+    }
+}
+
+/// One end of a call.
+#[derive(Clone, Debug)]
+pub struct Phone {
+    pub(crate) name: String,
+    pub(crate) entries: Vec<TraceEntry>,
+    pub(crate) recording: Option<Recording>,
+    pub(crate) plays: Option<Sound>,
+}
+
+impl Phone {
+    /// The phone called `name`, and what its trace holds of the call, in the order of time.
+    pub fn new(name: &str, mut entries: Vec<TraceEntry>) -> Self {
+        entries.sort_by_key(|e| e.at);
+        Self {
+            name: name.to_owned(),
+            entries,
+            recording: None,
+            plays: None,
+        }
+    }
+
+    /// With what it recorded of the sound that it received.
+    #[must_use]
+    pub fn recorded(self, recording: Recording) -> Self {
+        Self {
+            recording: Some(recording),
+            ..self
+        }
+    }
+
+    /// With the sound that it was to send.
+    #[must_use]
+    pub fn plays(self, sound: Sound) -> Self {
+        Self {
+            plays: Some(sound),
+            ..self
+        }
+    }
+}

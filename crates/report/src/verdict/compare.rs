@@ -1,0 +1,336 @@
+//! Sample by sample: is what was heard what the codec makes of what was sent?
+
+use msp_codecs::{CodecFactory, Pcma, Pcmu, g711};
+use msp_core::trace::PlayoutAction;
+use msp_dsp::align;
+
+use super::reason::Reason;
+use super::timeline::Piece;
+use crate::phone::Sound;
+
+/// A sample of less than this may be like any other by chance: silence proves nothing.
+const LOUD: u16 = 64;
+/// Sounds at least this much alike are the same sound.
+const ALIKE: f32 = 0.8;
+/// Samples that are compared, and found again, together.
+const BLOCK: usize = 80;
+/// A sound that goes on elsewhere is found by this many blocks.
+const BLOCKS_TO_FIND: usize = 4;
+/// Searches for a sound that goes on elsewhere, at most: what needs more is another sound.
+const SEARCHES: usize = 200;
+
+/// Positions in a recording.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Stretch {
+    pub(crate) at: usize,
+    pub(crate) len: usize,
+}
+
+/// What the comparison found.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct Findings {
+    /// Samples that playout says came from a packet one to one.
+    pub(crate) normal: u64,
+    /// Those of them that are equal to the codec's round trip.
+    pub(crate) equal: u64,
+    /// Samples that nothing explains.
+    pub(crate) unexplained: u64,
+    /// Where they are, the first ones.
+    pub(crate) stretches: Vec<Stretch>,
+    pub(crate) reasons: Vec<Reason>,
+}
+
+/// What is compared.
+pub(crate) struct Comparison<'a> {
+    pub(crate) heard: &'a [i16],
+    /// The position of the first sample of `heard`, as playout counts.
+    pub(crate) position: u64,
+    pub(crate) pieces: &'a [Piece],
+    pub(crate) expected: &'a Sound,
+    /// The sound that went the other way.
+    pub(crate) other: Option<&'a Sound>,
+    /// Decibels by which a sound may be softer or louder, unless it is equal anyway.
+    pub(crate) gain_db: f32,
+    /// Whether the place of each packet in the expected sound was found by its content.
+    pub(crate) proven: bool,
+}
+
+impl Comparison<'_> {
+    pub(crate) fn run(&self) -> Findings {
+        let mut findings = self.tally();
+        if findings.equal == findings.normal {
+            return findings;
+        }
+        if let Some(read_as) = self.wrong_law() {
+            findings.reasons.push(Reason::WrongLaw { read_as });
+            return findings;
+        }
+        let walk = self.walk();
+        if walk.is_the_sound() {
+            self.explain(walk, &mut findings);
+        } else {
+            self.look_for_likeness(&mut findings);
+        }
+        findings
+    }
+
+    /// Pieces of which each sample is one of the sound.
+    fn normal(&self) -> impl Iterator<Item = (&Piece, &[i16], i64)> {
+        self.pieces.iter().filter_map(|piece| {
+            let index = piece.index?;
+            let heard = self.heard.get(piece.at..piece.at + piece.len)?;
+            (piece.action == Some(PlayoutAction::Normal)).then_some((piece, heard, index))
+        })
+    }
+
+    fn tally(&self) -> Findings {
+        let mut findings = Findings::default();
+        for (_, heard, index) in self.normal() {
+            findings.normal += heard.len() as u64;
+            findings.equal += heard
+                .iter()
+                .zip(index..)
+                .filter(|(sample, i)| **sample == self.expected.at(*i))
+                .count() as u64;
+        }
+        findings
+    }
+
+    /// The law by which the heard sound was decoded, if decoding its bytes by the other gives what was expected.
+    fn wrong_law(&self) -> Option<&'static str> {
+        let laws = [
+            ("PCMU", g711::ulaw_encode as fn(i16) -> u8, table(&Pcma)?),
+            ("PCMA", g711::alaw_encode, table(&Pcmu)?),
+        ];
+        laws.into_iter().find_map(|(read_as, encode, decoded)| {
+            let (mut loud, mut right, mut as_heard) = (0u64, 0u64, 0u64);
+            for (_, heard, index) in self.normal() {
+                for (sample, i) in heard.iter().zip(index..) {
+                    let expected = self.expected.at(i);
+                    if expected.unsigned_abs() > LOUD {
+                        loud += 1;
+                        as_heard += u64::from(*sample == expected);
+                        let read_right = decoded.get(usize::from(encode(*sample)));
+                        right += u64::from(read_right == Some(&expected));
+                    }
+                }
+            }
+            (loud > 0 && right * 10 >= loud * 9 && right > as_heard).then_some(read_as)
+        })
+    }
+
+    /// Follows the expected sound through the heard one, also where it goes on earlier or later than it should.
+    fn walk(&self) -> Walk {
+        let mut walk = Walk::default();
+        let reach = i64::from(self.expected.rate.hz());
+        let mut lag = 0;
+        let mut searches = 0;
+        for (piece, heard, index) in self.normal() {
+            for (number, block) in heard.chunks(BLOCK).enumerate() {
+                let into = number * BLOCK;
+                let at = piece.at + into;
+                let place = index + into as i64;
+                let is_loud = block.iter().any(|s| s.unsigned_abs() > LOUD)
+                    || (place..place + block.len() as i64)
+                        .any(|i| self.expected.at(i).unsigned_abs() > LOUD);
+                let differs = |lag: i64| {
+                    block
+                        .iter()
+                        .zip(place + lag..)
+                        .filter(|(s, i)| **s != self.expected.at(*i))
+                        .count()
+                };
+                let mut differing = differs(lag);
+                if differing > 0 && searches < SEARCHES {
+                    let rest = heard.get(into..).unwrap_or_default();
+                    searches += 1;
+                    if let Some(found) = self.find(rest, place, lag, reach) {
+                        walk.jumps.push(Jump {
+                            at,
+                            from: lag,
+                            to: found,
+                            after_sound: walk.loud_equal > 0,
+                        });
+                        lag = found;
+                        differing = 0;
+                    }
+                }
+                if differing > 0 {
+                    let first = block
+                        .iter()
+                        .zip(place + lag..)
+                        .position(|(s, i)| *s != self.expected.at(i))
+                        .unwrap_or(0);
+                    walk.differing.push((at + first, differing as u64));
+                }
+                if is_loud {
+                    walk.loud += block.len() as u64;
+                    // Of strange sounds single samples are equal too: only whole blocks prove something.
+                    if differing == 0 {
+                        walk.loud_equal += block.len() as u64;
+                    }
+                }
+            }
+        }
+        walk
+    }
+
+    /// The lag at which `heard` goes on equal to the expected sound, the nearest to `lag`.
+    fn find(&self, heard: &[i16], place: i64, lag: i64, reach: i64) -> Option<i64> {
+        let probe = heard.get(..BLOCK * BLOCKS_TO_FIND)?;
+        let loud = probe.iter().filter(|s| s.unsigned_abs() > LOUD).count();
+        if loud < probe.len() / 4 {
+            return None;
+        }
+        (1..=reach)
+            .flat_map(|d| [lag - d, lag + d])
+            .find(|candidate| {
+                probe
+                    .iter()
+                    .zip(place + candidate..)
+                    .all(|(s, i)| *s == self.expected.at(i))
+            })
+    }
+
+    /// The sound is there, sample for sample: what is wrong is where it lies, or pieces of it.
+    fn explain(&self, walk: Walk, findings: &mut Findings) {
+        let late = walk
+            .jumps
+            .first()
+            .filter(|j| !j.after_sound)
+            .map(|j| (j.at, -j.to));
+        let mut later = walk.jumps.as_slice();
+        let mut begun = 0;
+        if let Some((at, samples)) = late {
+            later = later.get(1..).unwrap_or_default();
+            begun = at;
+            // An agreement that was only guessed proves no shift; a jump of a guessed map is no finding.
+            if self.proven {
+                findings.reasons.push(Reason::Shifted {
+                    ms: self.ms(samples),
+                });
+            }
+        }
+        for jump in later {
+            findings.note(jump.at, (jump.to - jump.from).unsigned_abs());
+        }
+        for (at, count) in walk.differing.iter().filter(|(at, _)| *at >= begun) {
+            findings.note(*at, *count);
+        }
+        findings.blame_unexplained(self.position);
+    }
+
+    /// Nothing fits sample for sample: is it the same sound, softer, later, or another one?
+    fn look_for_likeness(&self, findings: &mut Findings) {
+        let (mut heard, mut expected) = (Vec::new(), Vec::new());
+        for (_, samples, index) in self.normal() {
+            heard.extend_from_slice(samples);
+            expected.extend((index..).take(samples.len()).map(|i| self.expected.at(i)));
+        }
+        let mut similarity = align::similarity(&expected, &heard);
+        let mut gain = align::gain_db(&expected, &heard);
+        let mut shift = 0;
+        if similarity < ALIKE {
+            let found = align::find(&expected, &heard, self.expected.rate);
+            if let Some(found) = found.filter(|f| f.similarity > similarity) {
+                (similarity, gain, shift) = (found.similarity, found.gain_db, found.delay);
+            }
+        }
+        if similarity < ALIKE {
+            let swapped = self.other.is_some_and(|other| {
+                align::find(&other.samples, &heard, other.rate)
+                    .is_some_and(|f| f.similarity >= ALIKE)
+            });
+            findings.reasons.push(Reason::WrongSound {
+                swapped,
+                similarity: similarity.max(0.0),
+            });
+            return;
+        }
+        let is_off = gain.abs() > self.gain_db;
+        if is_off && gain < 0.0 {
+            findings.reasons.push(Reason::TooSoft { db: -gain });
+        } else if is_off {
+            findings.reasons.push(Reason::TooLoud { db: gain });
+        }
+        if shift != 0 && (self.proven || !is_off) {
+            findings
+                .reasons
+                .push(Reason::Shifted { ms: self.ms(shift) });
+        }
+        if findings.reasons.is_empty() {
+            let first = self.normal().find_map(|(piece, heard, index)| {
+                let differs = |(s, i): (&i16, i64)| *s != self.expected.at(i);
+                let into = heard.iter().zip(index..).position(differs)?;
+                Some(piece.at + into)
+            });
+            findings.note(first.unwrap_or(0), findings.normal - findings.equal);
+            findings.blame_unexplained(self.position);
+        }
+    }
+
+    fn ms(&self, samples: i64) -> f64 {
+        samples as f64 * 1000.0 / f64::from(self.expected.rate.hz())
+    }
+}
+
+impl Findings {
+    /// Places that are kept; more are only counted.
+    const STRETCHES: usize = 1000;
+
+    /// `count` samples from `at` on are not explained.
+    pub(crate) fn note(&mut self, at: usize, count: u64) {
+        self.unexplained += count;
+        if self.stretches.len() < Self::STRETCHES {
+            self.stretches.push(Stretch {
+                at,
+                len: usize::try_from(count).unwrap_or(usize::MAX),
+            });
+        }
+    }
+
+    pub(crate) fn blame_unexplained(&mut self, position: u64) {
+        self.stretches.sort_by_key(|s| s.at);
+        self.reasons
+            .retain(|r| !matches!(r, Reason::UnexplainedSamples { .. }));
+        if let Some(first) = self.stretches.first() {
+            self.reasons.push(Reason::UnexplainedSamples {
+                first: position + first.at as u64,
+                count: self.unexplained,
+            });
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Walk {
+    loud: u64,
+    loud_equal: u64,
+    jumps: Vec<Jump>,
+    /// The first differing sample of a block, and how many of the block differ.
+    differing: Vec<(usize, u64)>,
+}
+
+/// The sound goes on elsewhere than it should.
+#[derive(Debug)]
+struct Jump {
+    at: usize,
+    from: i64,
+    to: i64,
+    /// Whether any of the sound was heard before.
+    after_sound: bool,
+}
+
+impl Walk {
+    fn is_the_sound(&self) -> bool {
+        self.loud_equal * 2 >= self.loud && self.loud_equal > 0
+    }
+}
+
+/// What a codec makes of each byte.
+fn table(codec: &dyn CodecFactory) -> Option<Vec<i16>> {
+    let bytes: Vec<u8> = (0..=u8::MAX).collect();
+    let mut out = vec![0; bytes.len()];
+    codec.decoder().decode(&bytes, &mut out).ok()?;
+    Some(out)
+}

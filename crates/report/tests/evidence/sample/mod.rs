@@ -1,0 +1,414 @@
+//! A call that never was: two phones, their messages, their packets over a bad network, and what each heard.
+//!
+//! The playout in here is as simple as can be (a fixed target, the last frame again for what is lost), and logs what it
+//! does as the product's does.
+
+mod speech;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use msp_codecs::{CodecFactory, Pcma, Pcmu};
+use msp_core::event::{Cause, EventKind, MspEvent, Scope};
+use msp_core::id::{AddressId, CallKey, Generation, LegId, PayloadType, StreamId};
+use msp_core::media::MediaKind;
+use msp_core::params::{CodecSpec, LocalAddress, MediaParams, MediaSlot, PayloadMapping};
+use msp_core::stats::{DropReason, StreamStats};
+use msp_core::time::{ClockRate, Instant};
+use msp_core::trace::{PacketKind, PlayoutAction, PlayoutSegment, TraceBody, TraceEntry, Way};
+use tipring_report::{Network, Phone, Recording, Sound};
+
+pub(crate) use speech::speech;
+
+pub(crate) const RATE: ClockRate = ClockRate::HZ_8000;
+const FRAME: usize = 160;
+const PULL: usize = 80;
+const CALL: CallKey = CallKey(7);
+const STREAM: StreamId = StreamId(1);
+
+/// What the network and the phones of a call do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Conditions {
+    pub(crate) seconds: u64,
+    /// Share of packets that are lost, 0 to 1.
+    pub(crate) loss: f64,
+    /// Delays are spread over this much.
+    pub(crate) jitter: Duration,
+    pub(crate) delay: Duration,
+    /// How long playout waits.
+    pub(crate) target: Duration,
+    pub(crate) a_law: bool,
+    pub(crate) seed: u64,
+    /// Silence that is sent before the sound begins, in frames.
+    pub(crate) lead_in: usize,
+    pub(crate) first_timestamp: u32,
+    /// Decides what the display names, the products and the devices of the phones are called.
+    pub(crate) names: [&'static str; 2],
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        Self {
+            seconds: 6,
+            loss: 0.0,
+            jitter: Duration::ZERO,
+            delay: Duration::from_millis(12),
+            target: Duration::from_millis(60),
+            a_law: false,
+            seed: 1,
+            lead_in: 0,
+            first_timestamp: 0xffff_f000,
+            names: ["alice", "bob"],
+        }
+    }
+}
+
+/// One end of the call.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) name: &'static str,
+    pub(crate) entries: Vec<TraceEntry>,
+    /// What it recorded of the sound that it received.
+    pub(crate) heard: Vec<i16>,
+    pub(crate) sound: Sound,
+    /// What the network did to what this end sent.
+    pub(crate) network: Network,
+}
+
+impl End {
+    pub(crate) fn phone(&self) -> Phone {
+        Phone::new(self.name, self.entries.clone())
+            .recorded(Recording {
+                samples: self.heard.clone(),
+                rate: RATE,
+                position: 0,
+            })
+            .plays(self.sound.clone())
+    }
+}
+
+/// The call.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) alice: End,
+    pub(crate) bob: End,
+}
+
+/// Numbers that are the same each time.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// From 0 to 1.
+    pub(crate) fn unit(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+fn entry(at: Instant, body: TraceBody) -> TraceEntry {
+    TraceEntry {
+        at,
+        call: Some(CALL),
+        body,
+    }
+}
+
+/// Makes a call under `conditions`. What each phone sends may be changed by `mouth` before it is encoded, and payloads by
+/// `ear` before they are decoded; both are told whether the phone is the first one.
+pub(crate) fn call_with(
+    conditions: &Conditions,
+    mouth: impl Fn(bool, &mut Vec<i16>),
+    ear: impl Fn(bool, &dyn CodecFactory, &[u8]) -> Vec<i16>,
+) -> Call {
+    let codec: &dyn CodecFactory = if conditions.a_law { &Pcma } else { &Pcmu };
+    let sides = [address("127.0.0.1:40000"), address("127.0.0.1:40100")];
+    let mut ends = [0, 1].map(|n| {
+        let pcm = speech(
+            conditions.seconds as f64,
+            110.0 + 95.0 * n as f64,
+            n as u64 + 3,
+        );
+        End {
+            name: conditions.names[n],
+            entries: Vec::new(),
+            heard: Vec::new(),
+            sound: Sound::through(codec, &pcm).unwrap(),
+            network: Network::default(),
+        }
+    });
+    let answered = wire::setup(conditions, &mut ends, codec);
+    let mut random = Random::new(conditions.seed);
+    for n in 0..2 {
+        let pcm = speech(
+            conditions.seconds as f64,
+            110.0 + 95.0 * n as f64,
+            n as u64 + 3,
+        );
+        let mut said = vec![0; conditions.lead_in * FRAME];
+        said.extend(pcm);
+        mouth(n == 0, &mut said);
+        let frames = (conditions.seconds * 50) as usize;
+        said.resize(frames * FRAME, 0);
+        let started = answered + Duration::from_millis(3 + 5 * n as u64);
+        let mut encoder = codec.encoder();
+        let mut arrivals: Vec<(Instant, usize, Arc<[u8]>)> = Vec::new();
+        for (number, frame) in said.chunks(FRAME).enumerate() {
+            let at = started + Duration::from_millis(20 * number as u64);
+            let mut payload = [0; FRAME];
+            let len = encoder.encode(frame, &mut payload).unwrap();
+            let bytes: Arc<[u8]> = wire::rtp(conditions, n, number, &payload[..len]).into();
+            ends[n].entries.push(media(
+                at,
+                Way::Out,
+                PacketKind::Rtp,
+                sides[n],
+                sides[1 - n],
+                &bytes,
+                None,
+            ));
+            if random.unit() < conditions.loss {
+                ends[n].network.lost += 1;
+                continue;
+            }
+            let late = conditions.jitter.mul_f64(random.unit().powi(2));
+            arrivals.push((at + conditions.delay + late, number, bytes));
+        }
+        arrivals.sort_by_key(|(at, ..)| *at);
+        let sides = (sides[1 - n], sides[n]);
+        hear(
+            conditions,
+            codec,
+            n,
+            &mut ends[1 - n],
+            sides,
+            &arrivals,
+            frames,
+            &ear,
+        );
+        ends[n].network.late_share = if conditions.jitter > conditions.target {
+            0.1
+        } else {
+            0.0
+        };
+    }
+    let over = answered + Duration::from_secs(conditions.seconds) + Duration::from_millis(150);
+    wire::teardown(conditions, &mut ends, over);
+    wire::reports(&mut ends, answered, conditions.seconds);
+    let [alice, bob] = ends;
+    let mut call = Call { alice, bob };
+    for end in [&mut call.alice, &mut call.bob] {
+        end.entries.sort_by_key(|e| e.at);
+    }
+    call
+}
+
+/// A call in which nothing is changed.
+pub(crate) fn call(conditions: &Conditions) -> Call {
+    call_with(
+        conditions,
+        |_, _| {},
+        |_, codec, payload| decode(codec, payload),
+    )
+}
+
+pub(crate) fn decode(codec: &dyn CodecFactory, payload: &[u8]) -> Vec<i16> {
+    let mut out = vec![0; payload.len()];
+    codec.decoder().decode(payload, &mut out).unwrap();
+    out
+}
+
+fn media(
+    at: Instant,
+    way: Way,
+    kind: PacketKind,
+    local: SocketAddr,
+    remote: SocketAddr,
+    bytes: &Arc<[u8]>,
+    dropped: Option<DropReason>,
+) -> TraceEntry {
+    entry(
+        at,
+        TraceBody::Media {
+            way,
+            kind,
+            local,
+            remote,
+            bytes: Arc::clone(bytes),
+            dropped,
+        },
+    )
+}
+
+/// The receiving half of `end`: playout with a fixed target.
+#[expect(clippy::too_many_arguments, reason = "a test's helper with one caller")]
+fn hear(
+    conditions: &Conditions,
+    codec: &dyn CodecFactory,
+    sender: usize,
+    end: &mut End,
+    (here, there): (SocketAddr, SocketAddr),
+    arrivals: &[(Instant, usize, Arc<[u8]>)],
+    frames: usize,
+    ear: &impl Fn(bool, &dyn CodecFactory, &[u8]) -> Vec<i16>,
+) {
+    let Some((first_arrival, first_number, _)) = arrivals.first() else {
+        return;
+    };
+    // The frame `n` is played at `base + n * 20 ms`, if it is there by then.
+    let base =
+        *first_arrival + conditions.target - Duration::from_millis(20 * *first_number as u64);
+    let due = |number: usize| base + Duration::from_millis(20 * number as u64);
+    let mut there_in_time: BTreeMap<usize, &[u8]> = BTreeMap::new();
+    let mut stats = StreamStats::default();
+    let mut transit = None::<i64>;
+    let mut jitter = 0.0f64;
+    let mut marks = Vec::new();
+    for (at, number, bytes) in arrivals {
+        let late = *at > due(*number);
+        end.entries.push(media(
+            *at,
+            Way::In,
+            PacketKind::Rtp,
+            here,
+            there,
+            bytes,
+            late.then_some(DropReason::Late),
+        ));
+        if late {
+            stats.drops.count(DropReason::Late);
+        } else {
+            there_in_time.insert(*number, &bytes[12..]);
+        }
+        let now = at.as_nanos() as i64 - 20_000_000 * *number as i64;
+        jitter += (transit.map_or(0.0, |t| (now - t).abs() as f64) - jitter) / 16.0;
+        transit = Some(now);
+        stats.received.packets += 1;
+        stats.received.octets += bytes.len() as u64 - 12;
+        stats.received.expected = stats.received.expected.max(*number as u64 + 1);
+        stats.received.lost = stats.received.expected as i64 - stats.received.packets as i64;
+        stats.received.jitter = Duration::from_nanos(jitter as u64);
+        stats.received.jitter_max = stats.received.jitter_max.max(stats.received.jitter);
+        stats.received.sources = 1;
+        let ahead = at.as_nanos().saturating_sub(first_arrival.as_nanos());
+        stats.playout.depth = due(*number).saturating_since(*at);
+        stats.playout.target = conditions.target;
+        if number % 10 == 0 {
+            marks.push((*at, stats, ahead));
+        }
+    }
+    end.entries.push(entry(
+        *first_arrival,
+        TraceBody::Event(MspEvent {
+            at: *first_arrival,
+            scope: Scope::call(AddressId(1), CALL),
+            kind: EventKind::SourceLocked(there),
+            cause: Cause::Unknown,
+            error: None,
+        }),
+    ));
+
+    // The stream is made 40 ms before its first packet is played: it pulls silence until then.
+    let silent = 4 * PULL;
+    let mut position = 0;
+    let mut play = |end: &mut End, at: Instant, pcm: &[i16], action, timestamp: Option<u32>| {
+        for (part, chunk) in pcm.chunks(PULL).enumerate() {
+            end.entries.push(entry(
+                at + Duration::from_millis(10 * part as u64),
+                TraceBody::Playout {
+                    stream: STREAM,
+                    segment: PlayoutSegment {
+                        position,
+                        samples: chunk.len() as u32,
+                        action,
+                        rtp_timestamp: timestamp.map(|t| t.wrapping_add((part * PULL) as u32)),
+                    },
+                },
+            ));
+            position += chunk.len() as u64;
+            end.heard.extend_from_slice(chunk);
+        }
+        match action {
+            PlayoutAction::Normal => stats.playout.normal += pcm.len() as u64,
+            PlayoutAction::Silence => stats.playout.silence += pcm.len() as u64,
+            _ => stats.playout.concealed += pcm.len() as u64,
+        }
+    };
+    let begin = due(*first_number) - Duration::from_millis(40);
+    play(end, begin, &vec![0; silent], PlayoutAction::Silence, None);
+    let mut last = vec![0; FRAME];
+    for number in *first_number..frames {
+        let at = due(number);
+        let timestamp = wire::timestamp(conditions, sender, number);
+        if let Some(payload) = there_in_time.get(&number) {
+            last = ear(sender == 1, codec, payload);
+            play(end, at, &last, PlayoutAction::Normal, Some(timestamp));
+        } else {
+            for sample in &mut last {
+                *sample = (f32::from(*sample) * 0.7) as i16;
+            }
+            play(end, at, &last, PlayoutAction::Concealed, None);
+        }
+    }
+    marks.push((due(frames), stats, 0));
+    for (at, stats, _) in marks {
+        end.entries.push(entry(
+            at,
+            TraceBody::Stats {
+                stream: STREAM,
+                stats: Box::new(stats),
+            },
+        ));
+    }
+}
+
+fn agreed(
+    at: Instant,
+    codec: &dyn CodecFactory,
+    local: SocketAddr,
+    remote: SocketAddr,
+) -> TraceEntry {
+    let info = codec.info();
+    let map = vec![
+        PayloadMapping {
+            payload_type: info.static_payload_type.unwrap(),
+            codec: CodecSpec::mono(info.name, info.clock),
+            parameters: None,
+        },
+        PayloadMapping {
+            payload_type: PayloadType(101),
+            codec: CodecSpec::mono(CodecSpec::TELEPHONE_EVENT, RATE),
+            parameters: Some("0-16".into()),
+        },
+    ];
+    let mut params = MediaParams::new(MediaSlot(0), MediaKind::Audio);
+    params.receive = map.clone();
+    params.send = map;
+    params.ptime = Some(Duration::from_millis(20));
+    params.local = Some(LocalAddress {
+        bound: local,
+        advertised: local,
+    });
+    params.remote = Some(remote);
+    entry(
+        at,
+        TraceBody::Agreed {
+            leg: LegId::FIRST,
+            generation: Generation(1),
+            params: vec![params],
+        },
+    )
+}

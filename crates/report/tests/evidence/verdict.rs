@@ -1,0 +1,290 @@
+//! The verdict holds for good calls, clean and impaired, and fails for each planted fault with its own reason.
+
+use std::time::Duration;
+
+use crate::sample::{Call, Conditions, call, call_with, decode};
+use msp_codecs::Pcmu;
+use msp_core::trace::{PlayoutAction, TraceBody, Way};
+use tipring_report::{Limits, Reason, Verdict};
+
+fn judge(call: &Call) -> Verdict {
+    Verdict::judge(
+        &call.alice.phone(),
+        &call.bob.phone(),
+        &call.alice.network,
+        &call.bob.network,
+        &Limits::default(),
+    )
+}
+
+/// Who heard whom, and why it is wrong.
+fn codes(verdict: &Verdict) -> Vec<(&str, &'static str)> {
+    verdict
+        .all_reasons()
+        .map(|(direction, reason)| (direction.map_or("call", |(_, to)| to), reason.code()))
+        .collect()
+}
+
+#[test]
+fn a_clean_call_holds_and_its_delay_is_known_to_the_sample() {
+    for (a_law, lead_in) in [(false, 0), (true, 0), (false, 7)] {
+        let verdict = judge(&call(&Conditions {
+            a_law,
+            lead_in,
+            ..Conditions::default()
+        }));
+        assert!(verdict.holds(), "{:?}", codes(&verdict));
+        for direction in &verdict.directions {
+            assert_eq!(direction.unexplained, 0);
+            assert_eq!(direction.equal + 320, direction.recorded);
+            assert_eq!(direction.named["silence"], 320);
+            assert_eq!(direction.delay_ms, Some(72.0));
+            assert_eq!(direction.delay_samples, Some(320 + 160 * lead_in as i64));
+        }
+    }
+}
+
+#[test]
+fn a_bad_network_explains_what_it_did() {
+    let call = call(&Conditions {
+        loss: 0.05,
+        jitter: Duration::from_millis(80),
+        seconds: 20,
+        ..Conditions::default()
+    });
+    let verdict = judge(&call);
+    assert!(verdict.holds(), "{:?}", codes(&verdict));
+    assert!(verdict.directions.iter().all(|d| d.named["concealed"] > 0));
+
+    // The same call over a network that was asked for nothing is too little.
+    let mut innocent = call;
+    innocent.alice.network = tipring_report::Network::default();
+    assert_eq!(codes(&judge(&innocent)), [("bob", "too_little_heard")]);
+}
+
+#[test]
+fn every_packet_lost() {
+    let mut call = call(&Conditions::default());
+    for end in [&mut call.alice, &mut call.bob] {
+        end.entries.retain(|e| {
+            !matches!(
+                e.body,
+                TraceBody::Media { way: Way::In, .. } | TraceBody::Playout { .. }
+            )
+        });
+        end.heard.clear();
+    }
+    assert_eq!(
+        codes(&judge(&call)),
+        [("bob", "nothing_heard"), ("alice", "nothing_heard")]
+    );
+}
+
+#[test]
+fn files_swapped() {
+    let mut call = call(&Conditions::default());
+    std::mem::swap(&mut call.alice.sound, &mut call.bob.sound);
+    let verdict = judge(&call);
+    assert_eq!(
+        codes(&verdict),
+        [("bob", "wrong_sound"), ("alice", "wrong_sound")]
+    );
+    assert!(
+        verdict
+            .all_reasons()
+            .all(|(_, r)| matches!(r, Reason::WrongSound { swapped: true, .. }))
+    );
+}
+
+#[test]
+fn a_strange_sound() {
+    let mut call = call(&Conditions::default());
+    call.alice.sound =
+        tipring_report::Sound::through(&Pcmu, &crate::sample::speech(6.0, 300.0, 99)).unwrap();
+    let verdict = judge(&call);
+    assert_eq!(codes(&verdict), [("bob", "wrong_sound")]);
+    let (_, reason) = verdict.all_reasons().next().unwrap();
+    assert!(
+        matches!(reason, Reason::WrongSound { swapped: false, similarity } if *similarity < 0.6)
+    );
+}
+
+/// Where a phone hears something loud in the middle of the call.
+fn loud_place(heard: &[i16]) -> usize {
+    (heard.len() / 2..)
+        .find(|at| {
+            heard[*at..at + 160]
+                .iter()
+                .filter(|s| s.unsigned_abs() > 500)
+                .count()
+                > 80
+        })
+        .unwrap()
+}
+
+#[test]
+fn one_frame_cut_out() {
+    let mut call = call(&Conditions::default());
+    let at = loud_place(&call.bob.heard);
+    call.bob.heard.drain(at..at + 160);
+    let verdict = judge(&call);
+    assert_eq!(codes(&verdict), [("bob", "unexplained_samples")]);
+    let (_, reason) = verdict.all_reasons().next().unwrap();
+    let Reason::UnexplainedSamples { first, count } = reason else {
+        panic!("{reason}");
+    };
+    assert!((at as u64..at as u64 + 80).contains(first), "{first} {at}");
+    assert!((160..=320).contains(count), "{count}");
+}
+
+#[test]
+fn one_frame_silenced_and_one_sample_flipped() {
+    let clean = call(&Conditions::default());
+    let at = loud_place(&clean.bob.heard);
+    let mut silenced = clean.clone();
+    silenced.bob.heard[at..at + 160].fill(0);
+    let mut flipped = clean;
+    flipped.bob.heard[at] ^= 1;
+    for (call, most) in [(silenced, 160), (flipped, 1)] {
+        let verdict = judge(&call);
+        assert_eq!(codes(&verdict), [("bob", "unexplained_samples")]);
+        let unexplained = verdict.directions[0].unexplained;
+        assert!((1..=most).contains(&unexplained), "{unexplained}");
+    }
+}
+
+#[test]
+fn a_shift_that_playout_does_not_know() {
+    let mut call = call(&Conditions::default());
+    call.bob.heard.splice(0..0, [0; 2400]);
+    let played = call.bob.heard.len() - 2400;
+    call.bob.heard.truncate(played);
+    let verdict = judge(&call);
+    assert_eq!(codes(&verdict), [("bob", "shifted")]);
+    let (_, reason) = verdict.all_reasons().next().unwrap();
+    assert_eq!(*reason, Reason::Shifted { ms: 300.0 });
+}
+
+#[test]
+fn a_delay_that_nobody_asked_for() {
+    let verdict = judge(&call(&Conditions {
+        delay: Duration::from_millis(312),
+        ..Conditions::default()
+    }));
+    assert_eq!(
+        codes(&verdict),
+        [("bob", "too_late"), ("alice", "too_late")]
+    );
+}
+
+#[test]
+fn twenty_decibels_too_soft() {
+    for (factor, code) in [(0.1, "too_soft"), (1.9, "too_loud")] {
+        let call = call_with(
+            &Conditions::default(),
+            |first, pcm| {
+                if first {
+                    for sample in pcm {
+                        *sample = (f64::from(*sample) * factor) as i16;
+                    }
+                }
+            },
+            |_, codec, payload| decode(codec, payload),
+        );
+        let verdict = judge(&call);
+        assert_eq!(codes(&verdict), [("bob", code)]);
+        if let Some((_, Reason::TooSoft { db })) = verdict.all_reasons().next() {
+            assert!((db - 20.0).abs() < 0.5, "{db}");
+        }
+    }
+}
+
+#[test]
+fn one_direction_muted() {
+    let call = call_with(
+        &Conditions::default(),
+        |first, pcm| {
+            if !first {
+                pcm.fill(0);
+            }
+        },
+        |_, codec, payload| decode(codec, payload),
+    );
+    let verdict = judge(&call);
+    assert_eq!(codes(&verdict), [("alice", "one_way_silent")]);
+    let (_, reason) = verdict.all_reasons().next().unwrap();
+    assert_eq!(*reason, Reason::OneWaySilent { packets: 300 });
+}
+
+#[test]
+fn a_law_read_as_mu_law() {
+    let conditions = Conditions {
+        a_law: true,
+        ..Conditions::default()
+    };
+    let call = call_with(
+        &conditions,
+        |_, _| {},
+        |first, codec, payload| {
+            if first {
+                decode(codec, payload)
+            } else {
+                decode(&Pcmu, payload)
+            }
+        },
+    );
+    let verdict = judge(&call);
+    assert_eq!(codes(&verdict), [("bob", "wrong_law")]);
+    let (_, reason) = verdict.all_reasons().next().unwrap();
+    assert_eq!(
+        reason.to_string(),
+        "the wrong law: PCMA was decoded as PCMU"
+    );
+}
+
+#[test]
+fn no_answer_and_no_evidence() {
+    let mut unanswered = call(&Conditions::default());
+    unanswered
+        .alice
+        .entries
+        .retain(|e| !matches!(e.body, TraceBody::Signal { way: Way::In, .. }));
+    assert_eq!(codes(&judge(&unanswered)), [("call", "not_connected")]);
+
+    let call = call(&Conditions::default());
+    let verdict = Verdict::judge(
+        &tipring_report::Phone::new("alice", call.alice.entries.clone()),
+        &call.bob.phone(),
+        &call.alice.network,
+        &call.bob.network,
+        &Limits::default(),
+    );
+    assert_eq!(
+        codes(&verdict),
+        [("bob", "incomplete"), ("alice", "incomplete")]
+    );
+}
+
+#[test]
+fn a_recording_that_ends_too_early_and_a_log_with_a_hole() {
+    let clean = call(&Conditions::default());
+    let mut short = clean.clone();
+    short.bob.heard.truncate(8000);
+    assert_eq!(
+        codes(&judge(&short)),
+        [("bob", "incomplete"), ("bob", "too_little_heard")]
+    );
+
+    let mut hole = clean;
+    let mut skipped = 0;
+    hole.bob.entries.retain(|e| match &e.body {
+        TraceBody::Playout { segment, .. } if segment.action == PlayoutAction::Normal => {
+            skipped += 1;
+            skipped != 100
+        }
+        _ => true,
+    });
+    let verdict = judge(&hole);
+    assert_eq!(codes(&verdict), [("bob", "unexplained_samples")]);
+    assert_eq!(verdict.directions[0].unexplained, 80);
+}
