@@ -86,7 +86,10 @@ pub fn stamp(request: &mut Request, flow: Flow) -> Result<Flow> {
     if flow.transport.is_reliable() || stamped.rport().is_some() {
         return Ok(flow);
     }
-    let port = via.sent_by().port.unwrap_or(flow.transport.default_port());
+    let port = via
+        .sent_by()
+        .port
+        .unwrap_or_else(|| flow.transport.default_port());
     Ok(Flow {
         remote: SocketAddr::new(flow.remote.ip(), port),
         ..flow

@@ -111,13 +111,13 @@ impl Client {
 
     pub(super) fn response(&mut self, now: Instant, response: &Response, timers: &Timers) -> Step {
         if self.invite {
-            self.to_invite(now, response, timers)
+            self.invite_answered(now, response, timers)
         } else {
-            self.to_other(now, response, timers)
+            self.other_answered(now, response, timers)
         }
     }
 
-    fn to_invite(&mut self, now: Instant, response: &Response, timers: &Timers) -> Step {
+    fn invite_answered(&mut self, now: Instant, response: &Response, timers: &Timers) -> Step {
         let mut step = Step::default();
         let status = response.status;
         match self.state {
@@ -162,7 +162,7 @@ impl Client {
         step
     }
 
-    fn to_other(&mut self, now: Instant, response: &Response, timers: &Timers) -> Step {
+    fn other_answered(&mut self, now: Instant, response: &Response, timers: &Timers) -> Step {
         let mut step = Step::default();
         if !matches!(self.state, State::Calling | State::Proceeding) {
             return step;
