@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::clock::{Deadline, wait_until};
 use crate::error::Error;
 use crate::lab::Lab;
+use crate::ports;
 use crate::process::Process;
 
 /// How to start it.
@@ -34,14 +35,14 @@ pub(crate) struct Baresip {
 }
 
 impl Baresip {
-    pub(crate) fn start(lab: &Lab<'_>, setup: &Setup<'_>) -> Result<Self, Error> {
+    pub(crate) fn start(lab: &Lab, setup: &Setup<'_>) -> Result<Self, Error> {
         Self::start_for(lab, setup, 2)
     }
 
     /// Starts one that takes up to `calls` calls; only one of few records them.
-    pub(crate) fn start_for(lab: &Lab<'_>, setup: &Setup<'_>, calls: u16) -> Result<Self, Error> {
-        let port = lab.ports()?;
-        let media = lab.many_ports(4 * calls)?;
+    pub(crate) fn start_for(lab: &Lab, setup: &Setup<'_>, calls: u16) -> Result<Self, Error> {
+        let port = ports::block()?;
+        let media = ports::row(4 * calls)?;
         let recorder = if calls <= 2 {
             "module sndfile.so\n"
         } else {
@@ -247,3 +248,6 @@ pub(crate) fn version() -> Option<String> {
         .find(|word| word.starts_with('v') && word[1..].starts_with(char::is_numeric))?;
     Some(word[1..].to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,7 +27,7 @@ pub(crate) struct Stream {
 
 impl Capture {
     /// Captures UDP over the loopback between the two ports, both included.
-    pub(crate) fn start(lab: &Lab<'_>, first: u16, last: u16) -> Result<Self, Error> {
+    pub(crate) fn start(lab: &Lab, first: u16, last: u16) -> Result<Self, Error> {
         let file = lab.path("wire.pcap");
         let mut command = Command::new("tcpdump");
         // As root it would give its rights away to a user who may not write here.

@@ -17,7 +17,7 @@ pub(crate) struct Case {
     pub(crate) with: &'static [Peer],
     /// Whether it needs raw sockets.
     pub(crate) raw: bool,
-    pub(crate) run: fn(&Lab<'_>) -> Result<(), Error>,
+    pub(crate) run: fn(&Lab) -> Result<(), Error>,
 }
 
 impl Case {

@@ -1,26 +1,23 @@
 //! What one case works with: a folder for its logs, ports of its own, our two voices.
 
-use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::ports::Ports;
-use crate::sound;
+use crate::sound::{self, Codec};
 
 /// The bench of one case.
-pub(crate) struct Lab<'a> {
+pub(crate) struct Lab {
     folder: PathBuf,
-    ports: &'a RefCell<Ports>,
 }
 
-impl<'a> Lab<'a> {
+impl Lab {
     /// Lays out an empty folder for the case `name`.
-    pub(crate) fn open(name: &str, ports: &'a RefCell<Ports>) -> Result<Self, Error> {
+    pub(crate) fn open(name: &str) -> Result<Self, Error> {
         let folder = output_folder().join(name);
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
-        Ok(Self { folder, ports })
+        Ok(Self { folder })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -31,24 +28,16 @@ impl<'a> Lab<'a> {
         self.folder.join(name)
     }
 
-    /// The first of ten free ports, even.
-    pub(crate) fn ports(&self) -> Result<u16, Error> {
-        self.ports.borrow_mut().block()
-    }
-
-    /// The first of at least `count` free ports in a row, even.
-    pub(crate) fn many_ports(&self, count: u16) -> Result<u16, Error> {
-        self.ports.borrow_mut().row(count)
-    }
-
-    /// The voice of `alice` or `bob` at 8 kHz, so that nobody resamples on the way.
-    pub(crate) fn voice(&self, name: &str) -> Result<PathBuf, Error> {
+    /// The voice of `alice` or `bob` at 8 kHz as `codec` leaves it: nobody resamples it or changes it on the way.
+    pub(crate) fn voice(&self, name: &str, codec: Codec) -> Result<PathBuf, Error> {
         let from = root()
             .join("crates/cli/assets")
             .join(name)
             .with_extension("wav");
+        let narrow = self.path(&format!("{name}-8000.wav"));
         let to = self.path(name).with_extension("wav");
-        sound::resample(&from, &to, 8_000)?;
+        sound::resample(&from, &narrow, 8_000)?;
+        sound::through(&narrow, &to, codec)?;
         Ok(to)
     }
 }
@@ -69,8 +58,11 @@ pub(crate) fn output_folder() -> PathBuf {
 
 /// Where cargo laid the programs of this build.
 pub(crate) fn program_folder() -> PathBuf {
-    std::env::current_exe()
-        .ok()
-        .and_then(|program| program.parent().map(Path::to_path_buf))
-        .unwrap_or_else(|| root().join("target/debug"))
+    let program = std::env::current_exe().unwrap_or_default();
+    // A test program lies one deeper, in `deps`.
+    let folder = program
+        .parent()
+        .filter(|folder| !folder.ends_with("deps"))
+        .or_else(|| program.parent()?.parent());
+    folder.map_or_else(|| root().join("target/debug"), Path::to_path_buf)
 }

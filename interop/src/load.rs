@@ -1,6 +1,5 @@
 //! Many calls at once from SIPp, to us and to baresip in one run: what each takes of processor and memory.
 
-use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,10 +9,10 @@ use crate::baresip::{Baresip, Setup};
 use crate::clock::{now, pause};
 use crate::error::{Error, ensure};
 use crate::lab::Lab;
-use crate::ports::Ports;
+use crate::ports;
 use crate::process::{Process, output};
 use crate::sipp::{self, Scenario, Sipp};
-use crate::sound;
+use crate::sound::{self, Codec};
 use crate::tipring::Tipring;
 
 const CALLS: u16 = 100;
@@ -37,9 +36,8 @@ struct Cost {
 
 /// Measures both and prints what the measurements' document takes.
 pub(crate) fn run() -> Result<(), Error> {
-    let ports = RefCell::new(Ports::new());
-    let ours = ours(&Lab::open("load-tipring", &ports)?)?;
-    let theirs = theirs(&Lab::open("load-baresip", &ports)?)?;
+    let ours = ours(&Lab::open("load-tipring")?)?;
+    let theirs = theirs(&Lab::open("load-baresip")?)?;
     let micros = |cost: Cost| cost.per_pair.as_secs_f64() * 1e6;
     println!(
         "measured: processor for each 20 ms frame pair, {CALLS} calls of A-law from SIPp, kernel included \
@@ -57,9 +55,9 @@ pub(crate) fn run() -> Result<(), Error> {
     Ok(())
 }
 
-fn ours(lab: &Lab<'_>) -> Result<Cost, Error> {
+fn ours(lab: &Lab) -> Result<Cost, Error> {
     let voice = long_voice(lab)?;
-    let port = lab.ports()?;
+    let port = ports::block()?;
     let bind = format!("127.0.0.1:{port}");
     let calls = CALLS.to_string();
     let args = [
@@ -76,7 +74,7 @@ fn ours(lab: &Lab<'_>) -> Result<Cost, Error> {
     measure(lab, tipring.process.id(), port)
 }
 
-fn theirs(lab: &Lab<'_>) -> Result<Cost, Error> {
+fn theirs(lab: &Lab) -> Result<Cost, Error> {
     let voice = long_voice(lab)?;
     let setup = Setup {
         voice: &voice,
@@ -88,8 +86,8 @@ fn theirs(lab: &Lab<'_>) -> Result<Cost, Error> {
 }
 
 /// A voice that does not end before the calls do: baresip hangs up at the end of its file.
-fn long_voice(lab: &Lab<'_>) -> Result<PathBuf, Error> {
-    let voice = lab.voice("bob")?;
+fn long_voice(lab: &Lab) -> Result<PathBuf, Error> {
+    let voice = lab.voice("bob", Codec::Pcma)?;
     let long = lab.path("long.wav");
     output(
         Command::new("sox")
@@ -102,13 +100,13 @@ fn long_voice(lab: &Lab<'_>) -> Result<PathBuf, Error> {
     Ok(long)
 }
 
-fn measure(lab: &Lab<'_>, process: u32, port: u16) -> Result<Cost, Error> {
+fn measure(lab: &Lab, process: u32, port: u16) -> Result<Cost, Error> {
     let idle = resident(process)?;
-    let mut load = Sipp::caller(Scenario::Ours("uac-load"), lab.ports()?, port);
+    let mut load = Sipp::caller(Scenario::Ours("uac-load"), ports::block()?, port);
     load.hold = CALL;
     load.calls = CALLS;
     load.rate = RATE;
-    load.media = lab.many_ports(4 * CALLS)?;
+    load.media = ports::row(4 * CALLS)?;
     let mut sipp: Process = load.start(lab)?;
     pause(SETTLE);
     let memory = resident(process)?.saturating_sub(idle) / u64::from(CALLS);

@@ -21,7 +21,6 @@ mod table;
 mod tipring;
 mod wav;
 
-use std::cell::RefCell;
 use std::fs;
 use std::process::ExitCode;
 
@@ -29,7 +28,6 @@ use case::{Case, Ended, Outcome};
 use clock::now;
 use error::Error;
 use lab::Lab;
-use ports::Ports;
 
 const USAGE: &str = "\
 cargo xtask interop                run every case; if all pass, write docs/conformance.md
@@ -100,13 +98,12 @@ fn usage(problem: &str) -> ExitCode {
 fn run(cases: impl Iterator<Item = &'static Case>, table: Table) -> Result<bool, Error> {
     let folder = lab::output_folder();
     fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
-    let ports = RefCell::new(Ports::new());
     let mut ended = Vec::new();
     for case in cases {
         let start = now();
         let outcome = match case.hindrance() {
             Some(why) => Outcome::Skipped(why),
-            None => match Lab::open(case.name, &ports).and_then(|lab| (case.run)(&lab)) {
+            None => match Lab::open(case.name).and_then(|lab| (case.run)(&lab)) {
                 Ok(()) => Outcome::Passed,
                 Err(error) => Outcome::Failed(error.to_string()),
             },

@@ -56,7 +56,7 @@ impl Sipp {
         }
     }
 
-    pub(crate) fn start(&self, lab: &Lab<'_>) -> Result<Process, Error> {
+    pub(crate) fn start(&self, lab: &Lab) -> Result<Process, Error> {
         let mut command = Command::new("sipp");
         match self.scenario {
             Scenario::Own(name) => command.args(["-sn", name]),
@@ -103,7 +103,7 @@ impl Sipp {
 }
 
 /// Waits for SIPp's verdict on its scenario: every message as expected.
-pub(crate) fn wait(sipp: &mut Process, lab: &Lab<'_>, limit: Duration) -> Result<(), Error> {
+pub(crate) fn wait(sipp: &mut Process, lab: &Lab, limit: Duration) -> Result<(), Error> {
     sipp.wait_for_code(limit, 0).map_err(|error| {
         let errors = read_lossy(&lab.path("sipp.errors"));
         let first = errors.lines().nth(1).unwrap_or("no error was logged");
@@ -112,7 +112,7 @@ pub(crate) fn wait(sipp: &mut Process, lab: &Lab<'_>, limit: Duration) -> Result
 }
 
 /// The folder with SIPp's own captures, where its own scenarios look for it.
-pub(crate) fn link_captures(lab: &Lab<'_>) -> Result<(), Error> {
+pub(crate) fn link_captures(lab: &Lab) -> Result<(), Error> {
     let link = lab.path("pcap");
     std::os::unix::fs::symlink(captures(), &link).map_err(|error| Error::io(link.display(), &error))
 }

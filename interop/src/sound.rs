@@ -11,7 +11,7 @@ use crate::wav::Wav;
 /// So many samples in a row do not equal others by chance: our speech lies on a floor of noise.
 const WINDOW: usize = 32;
 
-/// A codec whose round trip sox knows.
+/// A codec that sox knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Codec {
     Pcmu,
@@ -151,25 +151,30 @@ impl std::fmt::Display for Match {
     }
 }
 
-/// What the codec leaves of a file, by sox's codec.
-pub(crate) fn round_trip(file: &Path, codec: Codec) -> Result<Vec<i16>, Error> {
+/// Writes to `to` what `codec` leaves of `from`. Any encoder gives such sound back as it is, be it one that rounds
+/// (sox) or one that cuts off (ITU-T G.191): what arrives then equals the file.
+pub(crate) fn through(from: &Path, to: &Path, codec: Codec) -> Result<(), Error> {
     let Some(format) = codec.sox_format() else {
-        return Wav::read_mono(file);
+        return encode(from, to);
     };
-    let coded = file.with_extension(format);
-    encode(file, &coded)?;
-    decode(&coded, codec)
+    let coded = to.with_extension(format);
+    encode(from, &coded)?;
+    decode(&coded, to, codec)?;
+    // µ-law has two zeros, and baresip decodes one of them as 2: the next value up is everybody's.
+    let samples: Vec<i16> = Wav::read_mono(to)?
+        .iter()
+        .map(|&sample| if sample == 0 { 8 } else { sample })
+        .collect();
+    Wav::write_mono(to, 8_000, &samples)
 }
 
-/// The samples of a file that holds nothing but payload, by sox's codec.
-pub(crate) fn decode(file: &Path, codec: Codec) -> Result<Vec<i16>, Error> {
+/// Decodes a file that holds nothing but payload, by sox's codec.
+pub(crate) fn decode(payload: &Path, to: &Path, codec: Codec) -> Result<(), Error> {
     let format = codec.sox_format().unwrap_or("s16");
-    let decoded = file.with_extension(format!("{format}.wav"));
     let mut sox = Command::new("sox");
     sox.args(["-D", "-t", format, "-r", "8000", "-c", "1"])
-        .arg(file);
-    output(sox.args(["-e", "signed", "-b", "16"]).arg(&decoded))?;
-    Wav::read_mono(&decoded)
+        .arg(payload);
+    output(sox.args(["-e", "signed", "-b", "16"]).arg(to)).map(drop)
 }
 
 /// Codes a file the way its new name's ending says, by sox, without dither.

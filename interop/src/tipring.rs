@@ -26,7 +26,7 @@ pub(crate) struct Tipring {
 
 impl Tipring {
     pub(crate) fn start<A: AsRef<OsStr>>(
-        lab: &Lab<'_>,
+        lab: &Lab,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Self, Error> {
         let mut command = Command::new(program_folder().join("tipring"));

@@ -31,6 +31,25 @@ impl Wav {
         }
     }
 
+    /// Writes one channel at `rate`.
+    pub(crate) fn write_mono(path: &Path, rate: u32, samples: &[i16]) -> Result<(), Error> {
+        let data: Vec<u8> = samples
+            .iter()
+            .flat_map(|sample| sample.to_le_bytes())
+            .collect();
+        let too_long = |_| Error::new(format!("{}: too long for a WAV file", path.display()));
+        let size = u32::try_from(data.len()).map_err(too_long)?;
+        let mut bytes = b"RIFF".to_vec();
+        bytes.extend((36 + size).to_le_bytes());
+        bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+        bytes.extend(rate.to_le_bytes());
+        bytes.extend((2 * rate).to_le_bytes());
+        bytes.extend(b"\x02\0\x10\0data");
+        bytes.extend(size.to_le_bytes());
+        bytes.extend(data);
+        fs::write(path, bytes).map_err(|error| Error::io(path.display(), &error))
+    }
+
     /// A data chunk that claims more than is there (its writer was killed) ends with the file.
     fn parse(bytes: &[u8]) -> Option<Self> {
         let mut rest = bytes
@@ -118,6 +137,15 @@ mod tests {
     fn a_chunk_that_claims_too_much_ends_with_the_file() {
         let wav = Wav::parse(&file(u32::MAX, &[1, -1, 2])).expect("a WAV file");
         assert_eq!(wav.channels, [vec![1], vec![-1]]);
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let path = std::env::temp_dir().join(format!("interop-{}.wav", std::process::id()));
+        Wav::write_mono(&path, 8000, &[3, -4, 5]).expect("written");
+        let read = Wav::read_mono(&path);
+        let _ = fs::remove_file(&path);
+        assert_eq!(read.expect("read"), [3, -4, 5]);
     }
 
     #[test]

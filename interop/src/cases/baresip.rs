@@ -8,7 +8,8 @@ use crate::case::{Case, Peer};
 use crate::clock::pause;
 use crate::error::Error;
 use crate::lab::Lab;
-use crate::sound::{Codec, Match, round_trip};
+use crate::ports;
+use crate::sound::{Codec, Match};
 use crate::tipring::exit;
 use crate::wav::Wav;
 
@@ -23,9 +24,9 @@ pub(super) const CALLS: Case = Case {
     with: &[Peer::Baresip, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
-        let mut ours = Ours::answer(lab, port, &[])?;
-        let voice = lab.voice("bob")?;
+        let port = ports::block()?;
+        let mut ours = Ours::answer(lab, port, Codec::Pcmu)?;
+        let voice = lab.voice("bob", Codec::Pcmu)?;
         let mut baresip = Baresip::start(
             lab,
             &Setup {
@@ -39,7 +40,7 @@ pub(super) const CALLS: Case = Case {
         pause(TALK);
         baresip.hang_up()?;
         ours.tipring.wait_for_code(SOON, exit::FINE)?;
-        both_heard(&ours, &baresip, Codec::Pcmu)
+        both_heard(&ours, &baresip)
     },
 };
 
@@ -67,8 +68,8 @@ pub(super) const CALLED_L16: Case = Case {
     run: |lab| called(lab, Codec::L16),
 };
 
-fn called(lab: &Lab<'_>, codec: Codec) -> Result<(), Error> {
-    let voice = lab.voice("bob")?;
+fn called(lab: &Lab, codec: Codec) -> Result<(), Error> {
+    let voice = lab.voice("bob", codec)?;
     let codecs = "PCMU/8000/1,PCMA/8000/1,L16/8000/1";
     let mut baresip = Baresip::start(
         lab,
@@ -83,19 +84,20 @@ fn called(lab: &Lab<'_>, codec: Codec) -> Result<(), Error> {
     let mut ours = Ours::call(
         lab,
         &uri,
+        codec,
         &["--codec", codec.name(), "--duration", &duration],
     )?;
     ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
     baresip.wait_for("CALL_CLOSED", SOON)?;
-    both_heard(&ours, &baresip, codec)
+    both_heard(&ours, &baresip)
 }
 
 /// What baresip says that it sent and received, against what we played and recorded.
-fn both_heard(ours: &Ours, baresip: &Baresip, codec: Codec) -> Result<(), Error> {
+fn both_heard(ours: &Ours, baresip: &Baresip) -> Result<(), Error> {
     let sent = baresip.recording("enc")?;
-    ours.must_have_heard(&sent, codec, HEARD)?;
+    ours.must_have_heard(&sent, HEARD)?;
     let arrived = Wav::read_mono(&baresip.recording("dec")?)?;
-    Match::find(&round_trip(&ours.voice, codec)?, &arrived)
+    Match::find(&Wav::read_mono(&ours.voice)?, &arrived)
         .in_one_piece(HEARD * 8_000)
         .map_err(|error| Error::new(format!("heard by baresip: {error}")))
 }

@@ -6,7 +6,9 @@ use super::ours::{LIMIT, Ours, SOON};
 use crate::baresip::{Baresip, Setup};
 use crate::case::{Case, Peer};
 use crate::clock::pause;
+use crate::ports;
 use crate::sipp::{self, Scenario, Sipp};
+use crate::sound::Codec;
 use crate::tipring::exit;
 
 pub(super) const TO_BARESIP: Case = Case {
@@ -15,10 +17,15 @@ pub(super) const TO_BARESIP: Case = Case {
     with: &[Peer::Baresip, Peer::Sox],
     raw: false,
     run: |lab| {
-        let voice = lab.voice("bob")?;
+        let voice = lab.voice("bob", Codec::Pcmu)?;
         let mut baresip = Baresip::start(lab, &setup(&voice, true))?;
         let uri = format!("sip:baresip@127.0.0.1:{}", baresip.port());
-        let mut ours = Ours::call(lab, &uri, &["--dtmf", "1592#*", "--duration", "6s"])?;
+        let mut ours = Ours::call(
+            lab,
+            &uri,
+            Codec::Pcmu,
+            &["--dtmf", "1592#*", "--duration", "6s"],
+        )?;
         baresip.wait_for_digits("1592#*", SOON)?;
         ours.tipring.wait_for_code(LIMIT, exit::FINE)
     },
@@ -30,9 +37,9 @@ pub(super) const FROM_BARESIP: Case = Case {
     with: &[Peer::Baresip, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
-        let mut ours = Ours::answer(lab, port, &[])?;
-        let voice = lab.voice("bob")?;
+        let port = ports::block()?;
+        let mut ours = Ours::answer(lab, port, Codec::Pcmu)?;
+        let voice = lab.voice("bob", Codec::Pcmu)?;
         let mut baresip = Baresip::start(lab, &setup(&voice, false))?;
         baresip.dial(&format!("sip:tipring@127.0.0.1:{port}"))?;
         baresip.wait_for("CALL_ESTABLISHED", SOON)?;
@@ -54,9 +61,10 @@ pub(super) const FROM_SIPP: Case = Case {
     with: &[Peer::Sipp, Peer::Sox],
     raw: true,
     run: |lab| {
-        let port = lab.ports()?;
-        let mut ours = Ours::answer(lab, port, &[])?;
-        let mut sipp = Sipp::caller(Scenario::Ours("uac-digits"), lab.ports()?, port).start(lab)?;
+        let port = ports::block()?;
+        let mut ours = Ours::answer(lab, port, Codec::Pcmu)?;
+        let mut sipp =
+            Sipp::caller(Scenario::Ours("uac-digits"), ports::block()?, port).start(lab)?;
         sipp::wait(&mut sipp, lab, LIMIT)?;
         ours.tipring.wait_for_code(SOON, exit::FINE)?;
         ours.tipring.must_have_digits("159#")
@@ -69,14 +77,19 @@ pub(super) const TO_SIPP: Case = Case {
     with: &[Peer::Sipp, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
+        let port = ports::block()?;
         let callee = Sipp {
             echo: true,
             ..Sipp::callee(Scenario::Ours("uas-digits"), port)
         };
         let mut sipp = callee.start(lab)?;
         let uri = format!("sip:echo@127.0.0.1:{port}");
-        let mut ours = Ours::call(lab, &uri, &["--dtmf", "0A1D", "--duration", "4s"])?;
+        let mut ours = Ours::call(
+            lab,
+            &uri,
+            Codec::Pcmu,
+            &["--dtmf", "0A1D", "--duration", "4s"],
+        )?;
         ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
         sipp::wait(&mut sipp, lab, SOON)?;
         ours.tipring.must_have_digits("0A1D")

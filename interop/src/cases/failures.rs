@@ -6,6 +6,7 @@ use super::ours::{LIMIT, Ours, SOON};
 use crate::baresip::{Baresip, Setup};
 use crate::case::{Case, Peer};
 use crate::clock::pause;
+use crate::ports;
 use crate::sipp::{self, Scenario, Sipp};
 use crate::sound::Codec;
 use crate::tipring::exit;
@@ -16,9 +17,9 @@ pub(super) const WE_CANCEL: Case = Case {
     with: &[Peer::Sipp, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
+        let port = ports::block()?;
         let mut sipp = Sipp::callee(Scenario::Ours("uas-ring"), port).start(lab)?;
-        let mut ours = Ours::call(lab, &format!("sip:ring@127.0.0.1:{port}"), &[])?;
+        let mut ours = Ours::call(lab, &format!("sip:ring@127.0.0.1:{port}"), Codec::Pcmu, &[])?;
         ours.tipring.wait_for("ringing", SOON)?;
         ours.tipring.process.interrupt()?;
         sipp::wait(&mut sipp, lab, SOON)?;
@@ -32,9 +33,10 @@ pub(super) const CALLER_CANCELS: Case = Case {
     with: &[Peer::Sipp, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
-        let ours = Ours::answer(lab, port, &["--auto-answer=180"])?;
-        let mut sipp = Sipp::caller(Scenario::Ours("uac-cancel"), lab.ports()?, port).start(lab)?;
+        let port = ports::block()?;
+        let ours = Ours::ring(lab, port)?;
+        let mut sipp =
+            Sipp::caller(Scenario::Ours("uac-cancel"), ports::block()?, port).start(lab)?;
         sipp::wait(&mut sipp, lab, LIMIT)?;
         ours.tipring.process.interrupt()
     },
@@ -46,9 +48,9 @@ pub(super) const REFUSED: Case = Case {
     with: &[Peer::Sipp, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
+        let port = ports::block()?;
         let mut sipp = Sipp::callee(Scenario::Ours("uas-refuse"), port).start(lab)?;
-        let mut ours = Ours::call(lab, &format!("sip:busy@127.0.0.1:{port}"), &[])?;
+        let mut ours = Ours::call(lab, &format!("sip:busy@127.0.0.1:{port}"), Codec::Pcmu, &[])?;
         ours.tipring.wait_for_code(LIMIT, exit::SIP_FAILURE)?;
         sipp::wait(&mut sipp, lab, SOON)
     },
@@ -60,11 +62,12 @@ pub(super) const NO_ANSWER: Case = Case {
     with: &[Peer::Sipp, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
+        let port = ports::block()?;
         let mut sipp = Sipp::callee(Scenario::Ours("uas-ring"), port).start(lab)?;
         let mut ours = Ours::call(
             lab,
             &format!("sip:ring@127.0.0.1:{port}"),
+            Codec::Pcmu,
             &["--ring-time", "2s"],
         )?;
         ours.tipring.wait_for_code(LIMIT, exit::TIMEOUT)?;
@@ -78,10 +81,11 @@ pub(super) const NOBODY_THERE: Case = Case {
     with: &[Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
+        let port = ports::block()?;
         let mut ours = Ours::call(
             lab,
             &format!("sip:nobody@127.0.0.1:{port}"),
+            Codec::Pcmu,
             &["--ring-time", "2s"],
         )?;
         ours.tipring.wait_for_code(LIMIT, exit::TIMEOUT)
@@ -94,18 +98,18 @@ pub(super) const SIPP_VANISHES: Case = Case {
     with: &[Peer::Sipp, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
+        let port = ports::block()?;
         let callee = Sipp {
             echo: true,
             ..Sipp::callee(Scenario::Own("uas"), port)
         };
         let mut sipp = callee.start(lab)?;
-        let mut ours = Ours::call(lab, &format!("sip:echo@127.0.0.1:{port}"), &[])?;
+        let mut ours = Ours::call(lab, &format!("sip:echo@127.0.0.1:{port}"), Codec::Pcmu, &[])?;
         ours.tipring.wait_for("connected", SOON)?;
         pause(Duration::from_secs(3));
         sipp.kill();
         ours.tipring.wait_for_code(LIMIT, exit::MEDIA_FAILURE)?;
-        ours.must_have_heard(&ours.voice, Codec::Pcmu, 2)
+        ours.must_have_heard(&ours.voice, 2)
     },
 };
 
@@ -115,9 +119,9 @@ pub(super) const BARESIP_VANISHES: Case = Case {
     with: &[Peer::Baresip, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
-        let mut ours = Ours::answer(lab, port, &[])?;
-        let voice = lab.voice("bob")?;
+        let port = ports::block()?;
+        let mut ours = Ours::answer(lab, port, Codec::Pcmu)?;
+        let voice = lab.voice("bob", Codec::Pcmu)?;
         let mut baresip = Baresip::start(
             lab,
             &Setup {
@@ -131,6 +135,6 @@ pub(super) const BARESIP_VANISHES: Case = Case {
         pause(Duration::from_secs(3));
         baresip.kill();
         ours.tipring.wait_for_code(LIMIT, exit::MEDIA_FAILURE)?;
-        ours.must_have_heard(&voice, Codec::Pcmu, 2)
+        ours.must_have_heard(&voice, 2)
     },
 };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ensure};
 use crate::lab::Lab;
-use crate::sound::{Codec, Match, round_trip};
+use crate::sound::{Codec, Match};
 use crate::tipring::Tipring;
 use crate::wav::Wav;
 
@@ -23,37 +23,40 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    /// Waits for a call on `port` of 127.0.0.1 and takes it.
-    pub(crate) fn answer(lab: &Lab<'_>, port: u16, more: &[&str]) -> Result<Self, Error> {
+    /// Waits for a call on `port` of 127.0.0.1 and takes it; `codec` is what the caller will choose.
+    pub(crate) fn answer(lab: &Lab, port: u16, codec: Codec) -> Result<Self, Error> {
+        Self::wait(lab, port, codec, "--auto-answer")
+    }
+
+    /// Waits for a call on `port` of 127.0.0.1 and lets it ring.
+    pub(crate) fn ring(lab: &Lab, port: u16) -> Result<Self, Error> {
+        Self::wait(lab, port, Codec::Pcmu, "--auto-answer=180")
+    }
+
+    fn wait(lab: &Lab, port: u16, codec: Codec, how: &str) -> Result<Self, Error> {
         let bind = format!("127.0.0.1:{port}");
         let mut ours = Self::start(
             lab,
-            &[
-                "answer",
-                "--auto-answer",
-                "--max-calls",
-                "1",
-                "--bind",
-                &bind,
-            ],
-            more,
+            &["answer", how, "--max-calls", "1", "--bind", &bind],
+            codec,
+            &[],
         )?;
         ours.tipring.wait_for("listening", SOON)?;
         Ok(ours)
     }
 
-    /// Calls `uri` from any port of 127.0.0.1.
-    pub(crate) fn call(lab: &Lab<'_>, uri: &str, more: &[&str]) -> Result<Self, Error> {
+    /// Calls `uri` from any port of this machine; `codec` is what the callee will choose.
+    pub(crate) fn call(lab: &Lab, uri: &str, codec: Codec, more: &[&str]) -> Result<Self, Error> {
         let host = if uri.contains("[::1]") {
             "::1"
         } else {
             "127.0.0.1"
         };
-        Self::start(lab, &["call", uri, "--bind", host], more)
+        Self::start(lab, &["call", uri, "--bind", host], codec, more)
     }
 
-    fn start(lab: &Lab<'_>, verb: &[&str], more: &[&str]) -> Result<Self, Error> {
-        let voice = lab.voice("alice")?;
+    fn start(lab: &Lab, verb: &[&str], codec: Codec, more: &[&str]) -> Result<Self, Error> {
+        let voice = lab.voice("alice", codec)?;
         let recording = lab.path("recording.wav");
         let files = [
             "--play",
@@ -86,24 +89,9 @@ impl Ours {
             .ok_or_else(|| Error::new("the recording has no track"))
     }
 
-    /// Demands that it heard at least `seconds` of `file` after `codec`, in one piece, and what it
-    /// recorded of its own voice is its file.
-    pub(crate) fn must_have_heard(
-        &self,
-        file: &Path,
-        codec: Codec,
-        seconds: usize,
-    ) -> Result<(), Error> {
-        let said = round_trip(file, codec)?;
-        self.must_have_heard_samples(&said, seconds)
-    }
-
-    pub(crate) fn must_have_heard_samples(
-        &self,
-        said: &[i16],
-        seconds: usize,
-    ) -> Result<(), Error> {
-        Match::find(said, &self.heard()?)
+    /// Demands that it heard at least `seconds` of `file`, in one piece.
+    pub(crate) fn must_have_heard(&self, file: &Path, seconds: usize) -> Result<(), Error> {
+        Match::find(&Wav::read_mono(file)?, &self.heard()?)
             .in_one_piece(seconds * 8_000)
             .map_err(|error| Error::new(format!("heard by us: {error}")))
     }

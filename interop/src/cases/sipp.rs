@@ -7,6 +7,7 @@ use super::ours::{LIMIT, Ours, SOON};
 use crate::capture;
 use crate::case::{Case, Peer};
 use crate::error::{Error, ensure};
+use crate::ports;
 use crate::sipp::{self, Scenario, Sipp};
 use crate::sound::{self, Codec};
 use crate::tipring::{Tipring, exit};
@@ -17,15 +18,15 @@ pub(super) const CALLS_ECHO: Case = Case {
     with: &[Peer::Sipp, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
-        let mut ours = Ours::answer(lab, port, &[])?;
-        let mut caller = Sipp::caller(Scenario::Own("uac"), lab.ports()?, port);
+        let port = ports::block()?;
+        let mut ours = Ours::answer(lab, port, Codec::Pcmu)?;
+        let mut caller = Sipp::caller(Scenario::Own("uac"), ports::block()?, port);
         caller.echo = true;
         caller.hold = Duration::from_secs(5);
         let mut sipp = caller.start(lab)?;
         sipp::wait(&mut sipp, lab, LIMIT)?;
         ours.tipring.wait_for_code(SOON, exit::FINE)?;
-        ours.must_have_heard(&ours.voice, Codec::Pcmu, 4)
+        ours.must_have_heard(&ours.voice, 4)
     },
 };
 
@@ -36,16 +37,18 @@ pub(super) const CALLS_PLAYING: Case = Case {
     raw: true,
     run: |lab| {
         sipp::link_captures(lab)?;
-        let port = lab.ports()?;
-        let mut ours = Ours::answer(lab, port, &[])?;
-        let mut sipp = Sipp::caller(Scenario::Own("uac_pcap"), lab.ports()?, port).start(lab)?;
+        let port = ports::block()?;
+        let mut ours = Ours::answer(lab, port, Codec::Pcma)?;
+        let mut sipp = Sipp::caller(Scenario::Own("uac_pcap"), ports::block()?, port).start(lab)?;
         sipp::wait(&mut sipp, lab, LIMIT)?;
         ours.tipring.wait_for_code(SOON, exit::FINE)?;
         ours.tipring.must_have_digits("1")?;
         let coded = lab.path("played.al");
         let payloads = capture::payloads(&sipp::captures().join("g711a.pcap"), "rtp.p_type == 8")?;
         fs::write(&coded, payloads).map_err(|error| Error::io(coded.display(), &error))?;
-        ours.must_have_heard_samples(&sound::decode(&coded, Codec::Pcma)?, 6)
+        let played = lab.path("played.wav");
+        sound::decode(&coded, &played, Codec::Pcma)?;
+        ours.must_have_heard(&played, 6)
     },
 };
 
@@ -55,16 +58,16 @@ pub(super) const CALLS_ODDLY: Case = Case {
     with: &[Peer::Sipp, Peer::Sox],
     raw: false,
     run: |lab| {
-        let voice = lab.voice("bob")?;
+        let voice = lab.voice("bob", Codec::Pcma)?;
         sound::encode(&voice, &lab.path("speech.al"))?;
-        let port = lab.ports()?;
-        let mut ours = Ours::answer(lab, port, &[])?;
-        let mut caller = Sipp::caller(Scenario::Ours("uac-odd"), lab.ports()?, port);
+        let port = ports::block()?;
+        let mut ours = Ours::answer(lab, port, Codec::Pcma)?;
+        let mut caller = Sipp::caller(Scenario::Ours("uac-odd"), ports::block()?, port);
         caller.hold = Duration::from_secs(4);
         let mut sipp = caller.start(lab)?;
         sipp::wait(&mut sipp, lab, LIMIT)?;
         ours.tipring.wait_for_code(SOON, exit::FINE)?;
-        ours.must_have_heard(&voice, Codec::Pcma, 3)
+        ours.must_have_heard(&voice, 3)
     },
 };
 
@@ -74,18 +77,19 @@ pub(super) const CALLED_ECHO: Case = Case {
     with: &[Peer::Sipp, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
+        let port = ports::block()?;
         let mut callee = Sipp::callee(Scenario::Own("uas"), port);
         callee.echo = true;
         let mut sipp = callee.start(lab)?;
         let mut ours = Ours::call(
             lab,
             &format!("sip:echo@127.0.0.1:{port}"),
+            Codec::Pcmu,
             &["--duration", "5s"],
         )?;
         ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
         sipp::wait(&mut sipp, lab, SOON)?;
-        ours.must_have_heard(&ours.voice, Codec::Pcmu, 4)
+        ours.must_have_heard(&ours.voice, 4)
     },
 };
 
@@ -95,18 +99,19 @@ pub(super) const CALLED_PLAYING: Case = Case {
     with: &[Peer::Sipp, Peer::Sox],
     raw: false,
     run: |lab| {
-        let voice = lab.voice("bob")?;
+        let voice = lab.voice("bob", Codec::Pcma)?;
         sound::encode(&voice, &lab.path("speech.al"))?;
-        let port = lab.ports()?;
+        let port = ports::block()?;
         let mut sipp = Sipp::callee(Scenario::Ours("uas-media"), port).start(lab)?;
         let mut ours = Ours::call(
             lab,
             &format!("sip:player@127.0.0.1:{port}"),
+            Codec::Pcma,
             &["--duration", "4s"],
         )?;
         ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
         sipp::wait(&mut sipp, lab, SOON)?;
-        ours.must_have_heard(&voice, Codec::Pcma, 3)
+        ours.must_have_heard(&voice, 3)
     },
 };
 
@@ -116,7 +121,7 @@ pub(super) const CALLED_IPV6: Case = Case {
     with: &[Peer::Sipp, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
+        let port = ports::block()?;
         let callee = Sipp {
             host: "[::1]",
             echo: true,
@@ -126,11 +131,12 @@ pub(super) const CALLED_IPV6: Case = Case {
         let mut ours = Ours::call(
             lab,
             &format!("sip:echo@[::1]:{port}"),
+            Codec::Pcmu,
             &["--duration", "4s"],
         )?;
         ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
         sipp::wait(&mut sipp, lab, SOON)?;
-        ours.must_have_heard(&ours.voice, Codec::Pcmu, 3)
+        ours.must_have_heard(&ours.voice, 3)
     },
 };
 
@@ -140,10 +146,10 @@ pub(super) const ASKS: Case = Case {
     with: &[Peer::Sipp],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
-        let ours = Ours::answer(lab, port, &[])?;
+        let port = ports::block()?;
+        let ours = Ours::answer(lab, port, Codec::Pcmu)?;
         let mut sipp =
-            Sipp::caller(Scenario::Ours("uac-options"), lab.ports()?, port).start(lab)?;
+            Sipp::caller(Scenario::Ours("uac-options"), ports::block()?, port).start(lab)?;
         sipp::wait(&mut sipp, lab, LIMIT)?;
         ours.tipring.process.interrupt()
     },
@@ -155,7 +161,7 @@ pub(super) const ASKED: Case = Case {
     with: &[Peer::Sipp],
     raw: false,
     run: |lab| {
-        let port = lab.ports()?;
+        let port = ports::block()?;
         let mut sipp = Sipp::callee(Scenario::Ours("uas-options"), port).start(lab)?;
         let uri = format!("sip:someone@127.0.0.1:{port}");
         let mut tipring = Tipring::start(lab, ["options", &uri, "--bind", "127.0.0.1"])?;

@@ -1,16 +1,18 @@
 //! What our program says of a call, said again by tshark and sox from a capture of it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::ours::{LIMIT, Ours, SOON};
 use crate::capture::{self, Capture, Stream};
 use crate::case::{Case, Peer};
 use crate::error::{Error, ensure};
 use crate::lab::Lab;
+use crate::ports;
 use crate::sipp::{self, Scenario, Sipp};
-use crate::sound::{Codec, Match, decode, round_trip};
+use crate::sound::{self, Codec, Match};
 use crate::tipring::exit;
+use crate::wav::Wav;
 
 pub(super) const TSHARK_AGREES: Case = Case {
     name: "tshark-and-sox-agree",
@@ -18,8 +20,8 @@ pub(super) const TSHARK_AGREES: Case = Case {
     with: &[Peer::Sipp, Peer::Tshark, Peer::Sox],
     raw: true,
     run: |lab| {
-        let theirs = lab.ports()?;
-        let own = lab.ports()?;
+        let theirs = ports::block()?;
+        let own = ports::block()?;
         let first = theirs.min(own);
         let last = theirs.max(own) + 9;
         let capture = Capture::start(lab, first, last)?;
@@ -32,6 +34,7 @@ pub(super) const TSHARK_AGREES: Case = Case {
         let mut ours = Ours::call(
             lab,
             &format!("sip:echo@127.0.0.1:{theirs}"),
+            Codec::Pcmu,
             &["--ports", &media, "--duration", "5s"],
         )?;
         ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
@@ -49,10 +52,9 @@ pub(super) const TSHARK_AGREES: Case = Case {
             format!("tshark sees loss: {streams:?}")
         })?;
 
-        let on_the_wire = sound_of(lab, &file, sent)?;
-        let played = round_trip(&ours.voice, Codec::Pcmu)?;
-        Match::find(&played, &on_the_wire).in_one_piece(4 * 8_000)?;
-        ours.must_have_heard_samples(&sound_of(lab, &file, received)?, 4)
+        let on_the_wire = Wav::read_mono(&sound_of(lab, &file, sent)?)?;
+        Match::find(&Wav::read_mono(&ours.voice)?, &on_the_wire).in_one_piece(4 * 8_000)?;
+        ours.must_have_heard(&sound_of(lab, &file, received)?, 4)
     },
 };
 
@@ -67,14 +69,16 @@ fn one(streams: &[Stream], name: &str, is_it: impl Fn(&Stream) -> bool) -> Resul
     }
 }
 
-/// The µ-law of one stream of a capture, decoded by sox.
-fn sound_of(lab: &Lab<'_>, file: &Path, stream: Stream) -> Result<Vec<i16>, Error> {
+/// One stream of a capture, its µ-law decoded by sox.
+fn sound_of(lab: &Lab, file: &Path, stream: Stream) -> Result<PathBuf, Error> {
     let coded = lab.path(&format!("from-{}.ul", stream.from));
+    let decoded = lab.path(&format!("from-{}.wav", stream.from));
     let filter = format!(
         "rtp.ssrc == {:#x} && udp.srcport == {} && rtp.p_type == 0",
         stream.ssrc, stream.from
     );
     let payloads = capture::payloads(file, &filter)?;
     fs::write(&coded, payloads).map_err(|error| Error::io(coded.display(), &error))?;
-    decode(&coded, Codec::Pcmu)
+    sound::decode(&coded, &decoded, Codec::Pcmu)?;
+    Ok(decoded)
 }
