@@ -4,7 +4,10 @@
 //! are read and written by threads of their own, and the application's sound waits in rings of bounded length.
 #![forbid(unsafe_code)]
 
+mod app;
 mod convert;
+mod echo;
+mod edge;
 mod null;
 mod options;
 mod play;
@@ -19,10 +22,12 @@ use std::sync::Arc;
 use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::media::{Direction, MediaKinds};
 use msp_core::terminal::{
-    StreamPort, TerminalClass, TerminalClassInfo, TerminalFactory, TerminalRegistry,
+    Pulled, StreamPort, TerminalClass, TerminalClassInfo, TerminalFactory, TerminalRegistry,
 };
 use msp_core::time::ClockRate;
 
+pub use app::{AppFactory, AppOptions, AppSink, AppSource};
+pub use echo::{Echo, EchoFactory};
 pub use null::{Null, NullFactory};
 pub use play::{FilePlay, FilePlayFactory, PlayOptions};
 pub use record::{FileRecord, FileRecordFactory, IfExists, Layout, RecordOptions, Recorded};
@@ -34,9 +39,11 @@ pub use tone::{Tone, ToneFactory};
 /// # Errors
 /// [`ErrorKind::InvalidTerminalClass`] if one of them is there already.
 pub fn register_all(registry: &TerminalRegistry) -> Result<()> {
-    let factories: [Arc<dyn TerminalFactory>; 4] = [
+    let factories: [Arc<dyn TerminalFactory>; 6] = [
         Arc::new(FilePlayFactory),
         Arc::new(FileRecordFactory),
+        Arc::new(AppFactory),
+        Arc::new(EchoFactory),
         Arc::new(NullFactory),
         Arc::new(ToneFactory),
     ];
@@ -68,5 +75,16 @@ fn mono(port: &StreamPort, name: &str) -> Result<ClockRate> {
             ErrorKind::NoFormat,
             format!("{name}: {n} channels"),
         )),
+    }
+}
+
+/// Says of a frame that its first `done` samples are sound, and makes the rest silence.
+fn filled(frame: &mut [i16], done: usize) -> Pulled {
+    let len = frame.len();
+    frame[done..].fill(0);
+    match done {
+        0 => Pulled::Nothing,
+        n if n == len => Pulled::Sound,
+        n => Pulled::Partial(n),
     }
 }

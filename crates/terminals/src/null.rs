@@ -95,3 +95,25 @@ impl TerminalFactory for NullFactory {
         Ok(Null::new())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TIME, port};
+
+    #[test]
+    fn it_is_silent_and_counts_what_it_discards() {
+        let null = Null::new();
+        let Ok(Connection::Source(mut source)) = null.connect(port(Direction::Capture, 8_000).0)
+        else {
+            panic!("no source");
+        };
+        let Ok(Connection::Sink(mut sink)) = null.connect(port(Direction::Render, 8_000).0) else {
+            panic!("no sink");
+        };
+        let mut frame = [7; 80];
+        assert_eq!(source.pull(TIME, &mut frame), Pulled::Nothing);
+        sink.push(TIME, &frame);
+        assert_eq!((frame, null.discarded()), ([0; 80], 80));
+    }
+}

@@ -3,6 +3,42 @@
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+
+use msp_core::error::Error;
+use msp_core::event::{EventKind, FileState};
+use msp_core::id::{CallKey, StreamId};
+use msp_core::media::Direction;
+use msp_core::terminal::{AudioFormat, FrameTime, StreamPort, TerminalEvents};
+use msp_core::time::{ClockRate, Instant};
+
+/// A state that a terminal reported, with its error.
+pub(crate) type Seen = (FileState, Option<Error>);
+
+/// A frame's time, for terminals that do not look at it.
+pub(crate) const TIME: FrameTime = FrameTime {
+    at: Instant::ZERO,
+    position: 0,
+};
+
+/// A place on a stream, and what is reported there.
+pub(crate) fn port(direction: Direction, hz: u32) -> (StreamPort, Receiver<Seen>) {
+    let (sender, receiver) = channel();
+    let events = TerminalEvents::new(move |kind, _, error| {
+        if let EventKind::File(state) = kind {
+            // A terminal may outlive the one who listens.
+            let _ = sender.send((state, error));
+        }
+    });
+    let port = StreamPort {
+        call: CallKey(1),
+        stream: StreamId(1),
+        direction,
+        format: AudioFormat::mono(ClockRate::new(hz).unwrap()),
+        events,
+    };
+    (port, receiver)
+}
 
 /// A folder of its own that is removed with it.
 pub(crate) struct Scratch(PathBuf);

@@ -99,3 +99,34 @@ impl TerminalFactory for ToneFactory {
         )?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TIME, port};
+
+    #[test]
+    fn it_has_its_frequency_and_level_on_every_stream() {
+        let tone = Tone::new(500.0, -6.0).unwrap();
+        for _ in 0..2 {
+            let Ok(Connection::Source(mut source)) =
+                tone.connect(port(Direction::Capture, 8_000).0)
+            else {
+                panic!("no source");
+            };
+            let mut frame = [0; 80];
+            for _ in 0..3 {
+                assert_eq!(source.pull(TIME, &mut frame), Pulled::Sound);
+                // Sixteen samples a turn, from zero to the peak in four.
+                assert_eq!((frame[0], frame[4], frame[12]), (0, 16_422, -16_422));
+            }
+        }
+        assert_eq!(
+            Tone::new(0.0, 0.0).unwrap_err().kind(),
+            ErrorKind::InvalidArgument
+        );
+        let high = Tone::new(5_000.0, 0.0).unwrap();
+        let refused = high.connect(port(Direction::Capture, 8_000).0);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::NoFormat);
+    }
+}

@@ -12,6 +12,7 @@ use rtrb::Consumer;
 use super::reader::{self, Link};
 use super::state::Seat;
 use super::{PlayOptions, Whole};
+use crate::filled;
 
 /// A file in memory.
 pub(super) struct Memory {
@@ -179,16 +180,5 @@ impl Drop for Streamed {
     fn drop(&mut self) {
         self.link.quit.store(true, Ordering::Release);
         self.seat.wake_reader();
-    }
-}
-
-/// What to say of a frame of which `done` samples are sound.
-fn filled(frame: &mut [i16], done: usize) -> Pulled {
-    let len = frame.len();
-    frame[done..].fill(0);
-    match done {
-        0 => Pulled::Nothing,
-        n if n == len => Pulled::Sound,
-        n => Pulled::Partial(n),
     }
 }

@@ -1,44 +1,18 @@
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 
-use msp_core::event::{EventKind, FileState::*};
-use msp_core::id::{CallKey, StreamId};
-use msp_core::terminal::{AudioFormat, FrameSource, FrameTime, Pulled, TerminalEvents};
+use msp_core::event::FileState::*;
+use msp_core::terminal::{FrameSource, Pulled};
 
 use super::*;
-use crate::testing::{Scratch, noise, wav};
-
-type Seen = (FileState, Option<Error>);
-
-fn port(hz: u32) -> (StreamPort, Receiver<Seen>) {
-    let (sender, receiver) = channel();
-    let events = TerminalEvents::new(move |kind, _, error| {
-        let EventKind::File(state) = kind else {
-            panic!("{kind:?}");
-        };
-        sender.send((state, error)).unwrap();
-    });
-    let port = StreamPort {
-        call: CallKey(1),
-        stream: StreamId(1),
-        direction: Direction::Capture,
-        format: AudioFormat::mono(ClockRate::new(hz).unwrap()),
-        events,
-    };
-    (port, receiver)
-}
+use crate::testing::{Scratch, Seen, TIME, noise, port, wav};
 
 fn connect(file: &FilePlay, hz: u32) -> (Box<dyn FrameSource>, Receiver<Seen>) {
-    let (port, events) = port(hz);
+    let (port, events) = port(Direction::Capture, hz);
     let Connection::Source(source) = file.connect(port).unwrap() else {
         panic!("no source");
     };
     (source, events)
 }
-
-const TIME: FrameTime = FrameTime {
-    at: msp_core::time::Instant::ZERO,
-    position: 0,
-};
 
 fn pull(source: &mut dyn FrameSource, len: usize) -> (Pulled, Vec<i16>) {
     let mut frame = vec![99; len];
@@ -205,15 +179,21 @@ fn one_stream_at_a_time_and_one_channel() {
     let path = scratch.file("a.wav", &wav(8_000, 1, &noise(100)));
     let file = FilePlay::open(path, PlayOptions::default()).unwrap();
     let refused = |port| file.connect(port).map(|_| ()).unwrap_err().kind();
-    let mut stereo = port(8_000).0;
+    let mut stereo = port(Direction::Capture, 8_000).0;
     stereo.format.channels = 2;
     assert_eq!(refused(stereo), ErrorKind::NoFormat);
-    let mut render = port(8_000).0;
+    let mut render = port(Direction::Capture, 8_000).0;
     render.direction = Direction::Render;
     assert_eq!(refused(render), ErrorKind::InvalidDirection);
-    assert_eq!(refused(port(3_000).0), ErrorKind::NoFormat);
+    assert_eq!(
+        refused(port(Direction::Capture, 3_000).0),
+        ErrorKind::NoFormat
+    );
     let first = connect(&file, 8_000);
-    assert_eq!(refused(port(8_000).0), ErrorKind::TerminalInUse);
+    assert_eq!(
+        refused(port(Direction::Capture, 8_000).0),
+        ErrorKind::TerminalInUse
+    );
     drop(first);
     connect(&file, 8_000);
 }

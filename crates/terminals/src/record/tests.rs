@@ -1,35 +1,14 @@
 use std::io::Cursor;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 
-use msp_core::id::{CallKey, StreamId};
-use msp_core::terminal::{AudioFormat, FrameSink, FrameTime};
+use msp_core::terminal::{FrameSink, FrameTime};
 use msp_core::time::Instant;
 
 use super::*;
-use crate::testing::{Full, Scratch, noise, wav};
-
-type Seen = (FileState, Option<Error>);
+use crate::testing::{Full, Scratch, Seen, noise, port, wav};
 
 fn hz(hz: u32) -> ClockRate {
     ClockRate::new(hz).unwrap()
-}
-
-fn port(direction: Direction, rate: u32) -> (StreamPort, Receiver<Seen>) {
-    let (sender, receiver) = channel();
-    let events = TerminalEvents::new(move |kind, _, error| {
-        if let EventKind::File(state) = kind {
-            // A recorder may outlive the one who listens.
-            let _ = sender.send((state, error));
-        }
-    });
-    let port = StreamPort {
-        call: CallKey(1),
-        stream: StreamId(1),
-        direction,
-        format: AudioFormat::mono(hz(rate)),
-        events,
-    };
-    (port, receiver)
 }
 
 fn connect(
