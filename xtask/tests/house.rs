@@ -140,3 +140,12 @@ fn nothing_is_left_for_later() {
 fn no_path_of_a_machine() {
     hold(rules::machine_paths);
 }
+
+#[test]
+fn every_claim_has_its_test() {
+    let document =
+        fs::read_to_string(root().join("docs/conformance.md")).expect("the document of claims");
+    let claims = rules::claims(&document);
+    assert!(!claims.is_empty(), "docs/conformance.md claims nothing");
+    assert_none(&rules::claims_without_test(&claims, &texts()));
+}
