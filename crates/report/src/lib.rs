@@ -7,6 +7,7 @@
 mod builder;
 mod clock;
 mod error;
+mod html;
 mod mask;
 mod media;
 pub mod model;

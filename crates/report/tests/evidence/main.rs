@@ -4,5 +4,6 @@
     reason = "a helper of a test fails as its test does"
 )]
 
+mod report;
 mod sample;
 mod verdict;
