@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Cause, EventBus, EventFilter, EventKind, EventReceiver, MspEvent, Scope};
-use crate::flow::{Desired, FlowState};
+use crate::flow::{Desired, FlowState, TransportState};
 use crate::id::{AddressId, CallKey, PayloadType, StreamId, TerminalId};
 use crate::link::{ControlLink, Digit, Envelope, MspEnd, ToMsp, ToTsp};
 use crate::media::{Direction, MediaKind, MediaKinds};
@@ -544,6 +544,10 @@ impl Stream for StreamHandle {
             .ok()
             .flatten()
             .unwrap_or_default()
+    }
+
+    fn codec(&self) -> Option<CodecSpec> {
+        (self.flow().transport == TransportState::Ready).then(|| l16().codec)
     }
 
     fn stats(&self) -> StreamStats {

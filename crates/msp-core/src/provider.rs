@@ -12,6 +12,7 @@ use crate::flow::FlowState;
 use crate::id::{AddressId, CallKey, Ssrc, StreamId, TerminalId};
 use crate::link::{Digit, TspEnd};
 use crate::media::{Direction, MediaKind, MediaKinds};
+use crate::params::CodecSpec;
 use crate::stats::StreamStats;
 use crate::terminal::{Terminal, TerminalClass, TerminalClassInfo, TerminalSpec};
 
@@ -182,6 +183,9 @@ pub trait Stream: Send + Sync {
 
     /// Everything that decides whether it flows.
     fn flow(&self) -> FlowState;
+
+    /// The encoding that it is sent with, or was received with last, once one is agreed (C29).
+    fn codec(&self) -> Option<CodecSpec>;
 
     /// The numbers of the stream pair that it belongs to.
     fn stats(&self) -> StreamStats;
