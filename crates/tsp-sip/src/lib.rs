@@ -5,11 +5,13 @@
 //! - [`wire`]: messages as bytes and as values: reader, writer, URIs, typed header fields.
 //! - [`transport`]: where messages come from and go to; no sockets.
 //! - [`transaction`]: a request, its retransmissions and its responses.
+//! - [`dialog`]: two user agents that know each other.
 //!
 //! Features: `rsip` (on by default) converts from and to the types of the rsip crate.
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing, clippy::expect_used, clippy::panic)]
 
+pub mod dialog;
 mod error;
 #[cfg(feature = "rsip")]
 mod rsip_compat;
