@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ const EMPTY_PACKETS: u32 = 1_000;
 
 /// A header that promises this many bytes was written before the length was known.
 const UNKNOWN_LENGTH: u64 = 0x7fff_0000;
+
+/// Damaged files have made readers and decoders panic. What panicked is not used again.
+const PANICKED: &str = "is damaged in a way that its reader does not survive";
 
 /// What a sound file holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,13 +106,16 @@ impl SoundFile {
         if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
             hint.with_extension(extension);
         }
-        let format = symphonia::default::get_probe()
-            .probe(
+        let probe = || {
+            symphonia::default::get_probe().probe(
                 &hint,
                 stream,
                 FormatOptions::default(),
                 MetadataOptions::default(),
             )
+        };
+        let format = catch_unwind(AssertUnwindSafe(probe))
+            .map_err(|_| unreadable(path, PANICKED))?
             .map_err(|e| unplayable(path, format_args!("no sound file of a known format ({e})")))?;
         let track = format
             .default_track(TrackType::Audio)
@@ -190,8 +197,13 @@ impl SoundFile {
         Ok(true)
     }
 
-    /// Decodes into `block` until there is at least one sample.
+    /// Decodes into `block` until there is at least one sample. Nothing may follow an error.
     fn decode(&mut self) -> Result<Option<(ClockRate, usize)>> {
+        catch_unwind(AssertUnwindSafe(|| self.decode_next()))
+            .unwrap_or_else(|_| Err(unreadable(&self.path, PANICKED)))
+    }
+
+    fn decode_next(&mut self) -> Result<Option<(ClockRate, usize)>> {
         let mut empty = 0;
         while empty < EMPTY_PACKETS {
             empty += 1;
