@@ -22,7 +22,7 @@ pub(crate) struct Stream {
     pub(crate) to: u16,
     pub(crate) ssrc: u32,
     pub(crate) packets: u64,
-    pub(crate) lost: i64,
+    pub(crate) lost: u64,
 }
 
 impl Capture {

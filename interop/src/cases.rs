@@ -35,4 +35,5 @@ pub(crate) const ALL: &[Case] = &[
     failures::SIPP_VANISHES,
     failures::BARESIP_VANISHES,
     wire::TSHARK_AGREES,
+    wire::TSHARK_AGREES_ON_LOSS,
 ];

@@ -15,6 +15,8 @@ mod load;
 mod netns;
 mod ports;
 mod process;
+mod relay;
+mod report;
 mod sipp;
 mod sound;
 mod table;

@@ -32,6 +32,8 @@ pub(crate) struct Sipp {
     pub(crate) calls: u16,
     /// How many it begins in a second.
     pub(crate) rate: u16,
+    /// The port for media that it tells, where a scenario of ours does not tell its own.
+    pub(crate) told: u16,
 }
 
 impl Sipp {
@@ -46,6 +48,7 @@ impl Sipp {
             hold: Duration::ZERO,
             calls: 1,
             rate: 10,
+            told: port + 2,
         }
     }
 
@@ -94,6 +97,7 @@ impl Sipp {
                 "-error_file",
                 "sipp.errors",
             ]);
+        command.args(["-key", "told", &self.told.to_string()]);
         if self.echo {
             command.arg("-rtp_echo");
         }

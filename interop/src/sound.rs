@@ -124,6 +124,26 @@ impl Match {
             .count()
     }
 
+    /// Demands at least `samples` of the said sound, and between the first and the last of them no more samples
+    /// that are not its own than the listener says it made up.
+    pub(crate) fn explained(&self, samples: usize, made_up: u64) -> Result<(), Error> {
+        if made_up == 0 {
+            return self.in_one_piece(samples);
+        }
+        ensure(self.samples() >= samples, || {
+            format!(
+                "{} samples of the sound arrived, at least {samples} should have; {self}",
+                self.samples()
+            )
+        })?;
+        let strange: usize = self.holes().iter().map(|(_, len)| len).sum();
+        ensure(strange as u64 <= made_up, || {
+            format!(
+                "{strange} samples are not those that were said, {made_up} are said to be made up: {self}"
+            )
+        })
+    }
+
     /// Demands at least `samples` of the said sound, all in one piece.
     pub(crate) fn in_one_piece(&self, samples: usize) -> Result<(), Error> {
         ensure(self.samples() >= samples, || {
@@ -166,6 +186,22 @@ pub(crate) fn through(from: &Path, to: &Path, codec: Codec) -> Result<(), Error>
         .map(|&sample| if sample == 0 { 8 } else { sample })
         .collect();
     Wav::write_mono(to, 8_000, &samples)
+}
+
+/// The level of a file in dB of full scale, as sox measures it.
+pub(crate) fn level(file: &Path) -> Result<f64, Error> {
+    let mut sox = Command::new("sh");
+    // It prints its statistics on the error stream.
+    let text = output(sox.args(["-c", "sox \"$0\" -n stats 2>&1"]).arg(file))?;
+    text.lines()
+        .find_map(|line| {
+            line.strip_prefix("RMS lev dB")?
+                .split_whitespace()
+                .next()?
+                .parse()
+                .ok()
+        })
+        .ok_or_else(|| Error::new(format!("sox measures no level of {}", file.display())))
 }
 
 /// Decodes a file that holds nothing but payload, by sox's codec.
@@ -236,6 +272,22 @@ mod tests {
         assert_eq!(found.holes(), [(400, 160)]);
         assert_eq!(found.jumps(), 0);
         assert!(found.in_one_piece(800).is_err());
+    }
+
+    #[test]
+    fn a_hole_is_explained_by_as_many_samples_made_up() {
+        let said = noise(1000, 7);
+        let mut heard = said.clone();
+        heard[400..560].fill(0);
+        let found = Match::find(&said, &heard);
+        found
+            .explained(800, 160)
+            .expect("the listener owns up to it");
+        assert!(
+            found.explained(800, 159).is_err(),
+            "one sample is not explained"
+        );
+        assert!(found.explained(900, 160).is_err(), "too little arrived");
     }
 
     #[test]

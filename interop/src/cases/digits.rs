@@ -80,7 +80,7 @@ pub(super) const TO_SIPP: Case = Case {
         let port = ports::block()?;
         let callee = Sipp {
             echo: true,
-            ..Sipp::callee(Scenario::Ours("uas-digits"), port)
+            ..Sipp::callee(Scenario::Ours("uas-echo"), port)
         };
         let mut sipp = callee.start(lab)?;
         let uri = format!("sip:echo@127.0.0.1:{port}");

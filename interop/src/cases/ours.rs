@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ensure};
 use crate::lab::Lab;
+use crate::report::Report;
 use crate::sound::{Codec, Match};
 use crate::tipring::Tipring;
 use crate::wav::Wav;
@@ -20,6 +21,7 @@ pub(crate) struct Ours {
     /// The file it plays.
     pub(crate) voice: PathBuf,
     recording: PathBuf,
+    report: PathBuf,
 }
 
 impl Ours {
@@ -58,6 +60,7 @@ impl Ours {
     fn start(lab: &Lab, verb: &[&str], codec: Codec, more: &[&str]) -> Result<Self, Error> {
         let voice = lab.voice("alice", codec)?;
         let recording = lab.path("recording.wav");
+        let report = lab.path("report.json");
         let files = [
             "--play",
             path(&voice)?,
@@ -70,6 +73,7 @@ impl Ours {
         Ok(Self {
             tipring: Tipring::start(lab, args)?,
             recording,
+            report,
             voice,
         })
     }
@@ -89,11 +93,18 @@ impl Ours {
             .ok_or_else(|| Error::new("the recording has no track"))
     }
 
-    /// Demands that it heard at least `seconds` of `file`, in one piece.
+    /// Demands that it heard at least `seconds` of `file`, each sample its own or named by playout's log.
     pub(crate) fn must_have_heard(&self, file: &Path, seconds: usize) -> Result<(), Error> {
-        Match::find(&Wav::read_mono(file)?, &self.heard()?)
-            .in_one_piece(seconds * 8_000)
+        let found = Match::find(&Wav::read_mono(file)?, &self.heard()?);
+        let made_up = self.report()?.heard()?.made_up();
+        found
+            .explained(seconds * 8_000, made_up)
             .map_err(|error| Error::new(format!("heard by us: {error}")))
+    }
+
+    /// What it reported.
+    pub(crate) fn report(&self) -> Result<Report, Error> {
+        Report::read(&self.report)
     }
 }
 

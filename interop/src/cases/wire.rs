@@ -9,54 +9,98 @@ use crate::case::{Case, Peer};
 use crate::error::{Error, ensure};
 use crate::lab::Lab;
 use crate::ports;
+use crate::relay::Relay;
 use crate::sipp::{self, Scenario, Sipp};
 use crate::sound::{self, Codec, Match};
 use crate::tipring::exit;
 use crate::wav::Wav;
+
+/// Levels agree if they differ by no more than this, in dB.
+const NEAR: f64 = 0.5;
 
 pub(super) const TSHARK_AGREES: Case = Case {
     name: "tshark-and-sox-agree",
     shows: "packets, loss and the sound of both sides as we report and record them are those of a tcpdump of the call",
     with: &[Peer::Sipp, Peer::Tshark, Peer::Sox],
     raw: true,
-    run: |lab| {
-        let theirs = ports::block()?;
-        let own = ports::block()?;
-        let first = theirs.min(own);
-        let last = theirs.max(own) + 9;
-        let capture = Capture::start(lab, first, last)?;
-        let callee = Sipp {
-            echo: true,
-            ..Sipp::callee(Scenario::Own("uas"), theirs)
-        };
-        let mut sipp = callee.start(lab)?;
-        let media = format!("{own}-{}", own + 9);
-        let mut ours = Ours::call(
-            lab,
-            &format!("sip:echo@127.0.0.1:{theirs}"),
-            Codec::Pcmu,
-            &["--ports", &media, "--duration", "5s"],
-        )?;
-        ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
-        sipp::wait(&mut sipp, lab, SOON)?;
-        let file = capture.stop()?;
-
-        let streams = capture::streams(&file)?;
-        let sent = one(&streams, "sent", |stream| {
-            (own..own + 10).contains(&stream.from)
-        })?;
-        let received = one(&streams, "received", |stream| {
-            (own..own + 10).contains(&stream.to)
-        })?;
-        ensure(sent.lost == 0 && received.lost == 0, || {
-            format!("tshark sees loss: {streams:?}")
-        })?;
-
-        let on_the_wire = Wav::read_mono(&sound_of(lab, &file, sent)?)?;
-        Match::find(&Wav::read_mono(&ours.voice)?, &on_the_wire).in_one_piece(4 * 8_000)?;
-        ours.must_have_heard(&sound_of(lab, &file, received)?, 4)
-    },
+    run: |lab| agree(lab, None),
 };
+
+pub(super) const TSHARK_AGREES_ON_LOSS: Case = Case {
+    name: "tshark-agrees-on-loss",
+    shows: "the same when one of every twenty packets is lost on the way to us",
+    with: &[Peer::Sipp, Peer::Tshark, Peer::Sox],
+    raw: true,
+    run: |lab| agree(lab, Some(20)),
+};
+
+fn agree(lab: &Lab, lose: Option<u64>) -> Result<(), Error> {
+    let theirs = ports::block()?;
+    let own = ports::block()?;
+    let capture = Capture::start(lab, theirs.min(own), theirs.max(own) + 9)?;
+    let mut callee = Sipp {
+        echo: true,
+        ..Sipp::callee(Scenario::Ours("uas-echo"), theirs)
+    };
+    let mut relay = None;
+    if let Some(lose) = lose {
+        callee.told = theirs + 6;
+        relay = Some(Relay::start(callee.told, callee.media, lose)?);
+    }
+    let mut sipp = callee.start(lab)?;
+    let uri = format!("sip:echo@127.0.0.1:{theirs}");
+    let media = format!("{own}-{}", own + 9);
+    let mut ours = Ours::call(
+        lab,
+        &uri,
+        Codec::Pcmu,
+        &["--ports", &media, "--duration", "5s"],
+    )?;
+    ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
+    sipp::wait(&mut sipp, lab, SOON)?;
+    drop(relay);
+    let file = capture.stop()?;
+
+    let streams = capture::streams(&file)?;
+    let sent = one(&streams, "sent", |stream| {
+        (own..own + 10).contains(&stream.from)
+    })?;
+    let received = one(&streams, "received", |stream| {
+        (own..own + 10).contains(&stream.to)
+    })?;
+    ensure((received.lost > 0) == lose.is_some(), || {
+        format!("tshark sees another loss than we made: {streams:?}")
+    })?;
+
+    let report = ours.report()?;
+    let (said, heard) = (report.sent()?, report.heard()?);
+    same("packets sent", said.count("sent")?, sent.packets)?;
+    same(
+        "packets received",
+        heard.count("received")?,
+        received.packets,
+    )?;
+    same("packets lost", heard.count("lost")?, received.lost)?;
+
+    let on_the_wire = sound_of(lab, &file, sent)?;
+    Match::find(
+        &Wav::read_mono(&ours.voice)?,
+        &Wav::read_mono(&on_the_wire)?,
+    )
+    .in_one_piece(4 * 8_000)?;
+    near(
+        "level sent",
+        said.number("sent_dbov")?,
+        sound::level(&on_the_wire)?,
+    )?;
+    let arrived = sound_of(lab, &file, received)?;
+    near(
+        "level received",
+        heard.number("sent_dbov")?,
+        sound::level(&arrived)?,
+    )?;
+    ours.must_have_heard(&ours.voice, 4)
+}
 
 fn one(streams: &[Stream], name: &str, is_it: impl Fn(&Stream) -> bool) -> Result<Stream, Error> {
     let found: Vec<&Stream> = streams.iter().filter(|stream| is_it(stream)).collect();
@@ -67,6 +111,18 @@ fn one(streams: &[Stream], name: &str, is_it: impl Fn(&Stream) -> bool) -> Resul
             found.len()
         ))),
     }
+}
+
+fn same(what: &str, ours: u64, theirs: u64) -> Result<(), Error> {
+    ensure(ours == theirs, || {
+        format!("{what}: {ours} in our report, {theirs} by tshark")
+    })
+}
+
+fn near(what: &str, ours: f64, theirs: f64) -> Result<(), Error> {
+    ensure((ours - theirs).abs() <= NEAR, || {
+        format!("{what}: {ours:.2} dB in our report, {theirs:.2} dB by sox")
+    })
 }
 
 /// One stream of a capture, its µ-law decoded by sox.
