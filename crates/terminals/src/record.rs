@@ -81,6 +81,9 @@ pub struct RecordOptions {
 pub struct Recorded {
     /// How long the file is, as its header says.
     pub length: MediaTime,
+    /// Positions ([`FrameTime::position`](msp_core::terminal::FrameTime::position)) of the capture and of the render
+    /// stream at which the file begins, of those that had sound.
+    pub origins: [Option<u64>; 2],
     /// Samples that were lost because the disk was too slow: silence stands for them.
     pub overflowed: u64,
     /// Samples that came when their place in the file was written already.
@@ -129,6 +132,8 @@ struct Control {
     rate: Option<ClockRate>,
     /// Who sits on which track.
     seats: [bool; 2],
+    /// Where their streams were when the file began.
+    origins: [Option<u64>; 2],
     /// Of the stream that came last.
     events: Option<TerminalEvents>,
     /// Inputs that the writer did not see yet.
@@ -222,6 +227,7 @@ impl FileRecord {
         let rate = self.shared.file_rate().unwrap_or(ClockRate::HZ_8000);
         Recorded {
             length: MediaTime::new(counters.recorded.load(Ordering::Acquire), rate),
+            origins: self.shared.lock().origins,
             overflowed: counters.overflowed.load(Ordering::Relaxed),
             late: counters.late.load(Ordering::Relaxed),
             refused: counters.refused.load(Ordering::Relaxed),
@@ -239,6 +245,7 @@ impl Shared {
                 state: FileState::Idle,
                 rate,
                 seats: [false; 2],
+                origins: [None; 2],
                 events: None,
                 new: Vec::new(),
             }),
@@ -262,6 +269,13 @@ impl Shared {
         self.counters
             .late
             .fetch_add(samples as u64, Ordering::Relaxed);
+    }
+
+    /// The first stream on a track says where it was; one that takes its place later has another count.
+    fn note_origin(&self, track: usize, origin: u64) {
+        if let Some(place) = self.lock().origins.get_mut(track) {
+            place.get_or_insert(origin);
+        }
     }
 
     fn leave_seat(&self, track: usize) {

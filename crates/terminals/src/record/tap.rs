@@ -48,6 +48,8 @@ pub(super) struct Input {
     segment: Option<Segment>,
     /// Position and place of the last frame.
     last: Option<(u64, u64)>,
+    /// The position of the stream at which the file begins.
+    origin: Option<u64>,
     pcm: Vec<i16>,
     converted: Vec<i16>,
 }
@@ -84,6 +86,7 @@ pub(super) fn pair(
         converter,
         segment: None,
         last: None,
+        origin: None,
         pcm: Vec::new(),
         converted: Vec::new(),
     };
@@ -143,6 +146,11 @@ impl Input {
         self.segment.as_ref().map(|s| s.place)
     }
 
+    /// The track, and the position of its stream at which the file begins, once a frame was taken.
+    pub(super) fn origin(&self) -> Option<(usize, u64)> {
+        Some((self.track, self.origin?))
+    }
+
     /// Puts the next frame where it belongs, `begin` being the time of the file's first sample; says how many samples came
     /// too late.
     pub(super) fn take(&mut self, begin: Instant, timeline: &mut Timeline) -> usize {
@@ -166,6 +174,8 @@ impl Input {
             });
         }
         self.last = Some((frame.time.position, place));
+        self.origin
+            .get_or_insert_with(|| frame.time.position.saturating_sub(place));
         self.converted.clear();
         self.converter.push(&self.pcm, &mut self.converted);
         if let Some(segment) = &mut self.segment {

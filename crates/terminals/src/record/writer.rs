@@ -119,6 +119,9 @@ impl<W: Write + Seek> Writer<W> {
             if let Some(input) = self.inputs.get_mut(n) {
                 let late = input.take(begin, &mut self.timeline);
                 self.shared.count_late(late);
+                if let Some((track, origin)) = input.origin() {
+                    self.shared.note_origin(track, origin);
+                }
             }
         }
         for input in &mut self.inputs {
