@@ -104,7 +104,8 @@ pub(super) const SIPP_VANISHES: Case = Case {
             ..Sipp::callee(Scenario::Own("uas"), port)
         };
         let mut sipp = callee.start(lab)?;
-        let mut ours = Ours::call(lab, &format!("sip:echo@127.0.0.1:{port}"), Codec::Pcmu, &[])?;
+        let uri = format!("sip:echo@127.0.0.1:{port}");
+        let mut ours = Ours::call(lab, &uri, Codec::Pcmu, &["--duration", "35s"])?;
         ours.tipring.wait_for("connected", SOON)?;
         pause(Duration::from_secs(3));
         sipp.kill();
