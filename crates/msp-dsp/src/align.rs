@@ -5,7 +5,7 @@
 
 use msp_core::time::ClockRate;
 
-use crate::ratio_to_db;
+use crate::{dot, ratio_to_db};
 
 /// Where and how well a sent sound was found.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -241,20 +241,6 @@ fn products(a: &[i16], b: &[i16]) -> (f64, f64, f64) {
         ab += a * b;
     }
     (aa as f64, bb as f64, ab as f64)
-}
-
-/// The sum of products over the shorter, in lanes that the compiler vectorises.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let len = a.len().min(b.len());
-    let ((a, a_rest), (b, b_rest)) = (a[..len].as_chunks::<8>(), b[..len].as_chunks::<8>());
-    let mut lanes = [0.0f32; 8];
-    for (a, b) in a.iter().zip(b) {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += a * b;
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    lanes.iter().sum::<f32>() + rest
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use msp_core::time::ClockRate;
 
-use crate::{DspError, DspErrorKind, to_sample};
+use crate::{DspError, DspErrorKind, dot, to_sample};
 
 const MIN_HZ: u32 = 4_000;
 const MAX_HZ: u32 = 192_000;
@@ -28,7 +28,7 @@ const MAX_EXACT_PHASES: u32 = 640;
 /// at half the rate: 106 dB down.
 const COARSE_PHASES: u32 = 512;
 
-/// The dot product is taken in lanes of this many, which is what the compiler vectorises.
+/// Filters are a whole number of these long, so that their dot product has no rest.
 const LANES: usize = 8;
 
 /// Converts one channel from a sample rate to another, in pieces of any length.
@@ -268,21 +268,6 @@ fn bessel_i0(x: f64) -> f64 {
         k += 1.0;
     }
     sum
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0; LANES];
-    for (a, b) in a
-        .as_chunks::<LANES>()
-        .0
-        .iter()
-        .zip(b.as_chunks::<LANES>().0)
-    {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += a * b;
-        }
-    }
-    lanes.iter().sum()
 }
 
 fn gcd(a: u32, b: u32) -> u32 {

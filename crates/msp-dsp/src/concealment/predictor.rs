@@ -1,5 +1,7 @@
 //! A linear predictor of the sound before a gap, through which a difference rings out.
 
+use crate::dot;
+
 /// Most coefficients that are used.
 const MAX_ORDER: usize = 16;
 
@@ -9,8 +11,9 @@ const DAMPING_8K: f32 = 0.95;
 #[derive(Clone, Debug)]
 pub(super) struct Predictor {
     order: usize,
-    /// How much sound it is estimated from.
-    window: usize,
+    /// Weights of the sound that it is estimated from, and the weighted sound.
+    window: Box<[f32]>,
+    weighted: Box<[f32]>,
     damping: f32,
     coefficients: [f32; MAX_ORDER],
     /// The last values of the ringing, newest first.
@@ -22,9 +25,14 @@ pub(super) struct Predictor {
 
 impl Predictor {
     pub(super) fn new(hz: u32) -> Self {
+        let len = hz as usize / 50;
         Self {
             order: if hz < 16_000 { 10 } else { MAX_ORDER },
-            window: hz as usize / 50,
+            // A parabola: cheap, and zero at both ends.
+            window: (0..len)
+                .map(|n| 1.0 - ((2 * n + 1) as f32 / len as f32 - 1.0).powi(2))
+                .collect(),
+            weighted: vec![0.0; len].into(),
             damping: DAMPING_8K.powf(8000.0 / hz as f32),
             coefficients: [0.0; MAX_ORDER],
             memory: [0.0; MAX_ORDER],
@@ -39,10 +47,11 @@ impl Predictor {
         for (k, memory) in self.memory.iter_mut().take(self.order).enumerate() {
             *memory = f32::from(sound[end - 1 - k]) - f32::from(sound[end - 1 - k - pitch]);
         }
-        self.coefficients = levinson(
-            &autocorrelation(&sound[end - self.window..], self.order),
-            self.order,
-        );
+        let recent = &sound[end - self.window.len()..];
+        for ((out, weight), sample) in self.weighted.iter_mut().zip(&self.window).zip(recent) {
+            *out = weight * f32::from(*sample);
+        }
+        self.coefficients = levinson(&autocorrelation(&self.weighted, self.order), self.order);
         let mut damping = 1.0;
         for c in &mut self.coefficients {
             damping *= self.damping;
@@ -72,19 +81,10 @@ impl Predictor {
     }
 }
 
-fn autocorrelation(sound: &[i16], order: usize) -> [f64; MAX_ORDER + 1] {
+fn autocorrelation(sound: &[f32], order: usize) -> [f64; MAX_ORDER + 1] {
     let mut result = [0.0; MAX_ORDER + 1];
-    let half = sound.len() as f32 / 2.0;
-    // A parabola for a window: cheap, and zero at both ends.
-    let windowed = |n: usize| {
-        let t = (n as f32 + 0.5) / half - 1.0;
-        f32::from(sound[n]) * (1.0 - t * t)
-    };
     for (lag, value) in result.iter_mut().enumerate().take(order + 1) {
-        let sum: f32 = (lag..sound.len())
-            .map(|n| windowed(n) * windowed(n - lag))
-            .sum();
-        *value = f64::from(sum);
+        *value = f64::from(dot(&sound[lag..], sound));
     }
     // A little white noise keeps pure tones solvable.
     result[0] = result[0] * 1.0001 + 1.0;
