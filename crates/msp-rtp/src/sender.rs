@@ -64,6 +64,13 @@ impl SendCodec {
         self.ptime
     }
 
+    /// Whether `other` codes in the same way under the same payload type.
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.payload_type == other.payload_type
+            && self.info == other.info
+            && self.ptime == other.ptime
+    }
+
     fn frame_samples(&self) -> usize {
         self.info.samples_in(FRAME)
     }
@@ -158,6 +165,32 @@ impl Sender {
     /// [`DropReason::SendLate`] when packets before it were not fetched, and [`DropReason::BadPayload`] when the frame
     /// is not 10 ms long: the sound is dropped.
     pub fn frame(&mut self, now: Instant, frame: Option<&[i16]>) -> Result<(), DropReason> {
+        let outcome = self.catch_up(now);
+        let Some(codec) = &mut self.codec else {
+            return Ok(());
+        };
+        let length = codec.frame_samples();
+        let ticks = codec.ticks(length);
+        match frame {
+            Some(frame) if frame.len() == length => codec.pcm.extend_from_slice(frame),
+            Some(_) => {
+                self.gap(ticks);
+                return Err(DropReason::BadPayload);
+            }
+            None => self.gap(ticks),
+        }
+        outcome
+    }
+
+    /// Lets the timestamp follow time up to the tick at `now`, and makes room for its frame; [`frame`](Self::frame)
+    /// does it too.
+    ///
+    /// # Errors
+    /// [`DropReason::SendLate`] when packets before it were not fetched: the sound is dropped.
+    pub fn catch_up(&mut self, now: Instant) -> Result<(), DropReason> {
+        if self.last_frame == Some(now) {
+            return Ok(());
+        }
         let skipped = self.last_frame.map_or(0, |last| {
             let passed = now.saturating_since(last) + FRAME / 2;
             (passed.as_nanos() / FRAME.as_nanos()).saturating_sub(1) as u32
@@ -166,8 +199,8 @@ impl Sender {
         let Some(codec) = &self.codec else {
             return Ok(());
         };
-        let (length, full) = (codec.frame_samples(), codec.packet_samples());
-        let ticks = codec.ticks(length);
+        let full = codec.packet_samples();
+        let ticks = codec.ticks(codec.frame_samples());
         let mut outcome = Ok(());
         if codec.pcm.len() >= full || self.split.is_some() {
             let waiting = codec.ticks(codec.pcm.len());
@@ -176,18 +209,6 @@ impl Sender {
         }
         if skipped > 0 {
             self.gap(ticks.wrapping_mul(skipped));
-        }
-        match frame {
-            Some(frame) if frame.len() == length => {
-                if let Some(codec) = &mut self.codec {
-                    codec.pcm.extend_from_slice(frame);
-                }
-            }
-            Some(_) => {
-                self.gap(ticks);
-                outcome = Err(DropReason::BadPayload);
-            }
-            None => self.gap(ticks),
         }
         outcome
     }
@@ -289,6 +310,11 @@ impl Sender {
             .wrapping_add(codec.ticks(codec.pcm.len()))
             .wrapping_add(self.split.map_or(0, |(_, gap)| gap))
             .wrapping_add(codec.info.clock.ticks(since) as u32)
+    }
+
+    /// The timestamp of the next frame.
+    pub fn next_timestamp(&self) -> u32 {
+        self.timestamp_at(self.last_frame.unwrap_or(Instant::ZERO))
     }
 
     /// When the last packet left, of sound or not.

@@ -118,6 +118,11 @@ impl DigitSender {
         true
     }
 
+    /// Digits that may still be added.
+    pub fn room(&self) -> usize {
+        MAX_WAITING - self.waiting.len()
+    }
+
     /// Forgets the digits that wait; the one that is down is finished at once.
     pub fn clear(&mut self) {
         self.waiting.clear();

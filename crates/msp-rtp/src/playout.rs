@@ -1,0 +1,818 @@
+//! Between network and ear: puts packets in order, waits a little for those that are late, hides what is missing, and
+//! names every sample that it gives.
+//!
+//! This one aims at a fixed delay. Time inside is counted in samples of the output: each packet gets a position, and
+//! every pull moves the head by 10 ms. A packet is given to the ear when the head reaches it; what the head reaches
+//! without a packet is concealed, or silent where nothing was sent. A timestamp that jumps gets a new relation of
+//! timestamps to positions, so that positions only grow.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use msp_codecs::{CodecInfo, Decoder};
+use msp_core::fault::{self, Fault};
+use msp_core::id::PayloadType;
+use msp_core::stats::{DropCounts, DropReason, PlayoutStats};
+use msp_core::terminal::FRAME;
+use msp_core::time::{ClockRate, Instant};
+use msp_core::trace::PlayoutAction;
+use msp_dsp::Concealer;
+
+use crate::error::{Error, ErrorKind};
+
+mod faults;
+mod lead;
+mod log;
+mod store;
+
+use faults::PlayoutFaults;
+use lead::Lead;
+pub use log::SegmentLog;
+use store::Store;
+
+/// Packets that wait at most, whatever their length.
+pub const MAX_PACKETS: usize = 128;
+/// The longest payload that is taken.
+pub const MAX_RECEIVED_PAYLOAD: usize = 1500;
+
+/// How a [`Playout`] works.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlayoutConfig {
+    /// Samples a second of what is pulled.
+    pub rate: ClockRate,
+    /// How long a packet waits between its arrival and its first sample.
+    pub target: Duration,
+    /// Sound that waits at most.
+    pub max: Duration,
+}
+
+impl PlayoutConfig {
+    /// 40 ms of delay, 300 ms at most, at `rate`.
+    pub const fn new(rate: ClockRate) -> Self {
+        Self {
+            rate,
+            target: Duration::from_millis(40),
+            max: Duration::from_millis(300),
+        }
+    }
+}
+
+/// A payload type that a playout can turn into sound.
+pub struct PlayoutCodec {
+    payload_type: PayloadType,
+    info: CodecInfo,
+    decoder: Box<dyn Decoder>,
+}
+
+impl PlayoutCodec {
+    /// Payloads of `payload_type` are `info`'s, and `decoder` reads them.
+    pub fn new(payload_type: PayloadType, info: CodecInfo, decoder: Box<dyn Decoder>) -> Self {
+        Self {
+            payload_type,
+            info,
+            decoder,
+        }
+    }
+
+    /// The payload type.
+    pub const fn payload_type(&self) -> PayloadType {
+        self.payload_type
+    }
+
+    /// What is known of the codec.
+    pub const fn info(&self) -> &CodecInfo {
+        &self.info
+    }
+}
+
+impl std::fmt::Debug for PlayoutCodec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PlayoutCodec({} = {})", self.payload_type, self.info)
+    }
+}
+
+/// A packet of sound that came.
+#[derive(Clone, Copy, Debug)]
+pub struct PlayoutPacket<'a> {
+    /// When it arrived, as exactly as is known.
+    pub at: Instant,
+    /// Its place in the order of its source, as [`Accepted::place`](crate::receiver::Accepted::place) has it.
+    pub place: i64,
+    /// Its timestamp.
+    pub timestamp: u32,
+    /// The first packet after silence, as the peer says.
+    pub marker: bool,
+    /// Its payload type.
+    pub payload_type: PayloadType,
+    /// Its payload.
+    pub payload: &'a [u8],
+}
+
+/// A packet that waits.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    place: i64,
+    /// Which of the sources one after another it is of.
+    source: u32,
+    /// Position of its first sample.
+    start: i64,
+    /// Samples.
+    len: i64,
+    timestamp: u32,
+    payload_type: PayloadType,
+    stored: store::Slot,
+}
+
+impl Entry {
+    const fn end(&self) -> i64 {
+        self.start + self.len
+    }
+}
+
+/// The newest packet: what ties timestamps to positions.
+#[derive(Clone, Copy, Debug)]
+struct Newest {
+    place: i64,
+    timestamp: u32,
+    start: i64,
+    end: i64,
+    /// Output samples for each tick as a fraction: the two clocks.
+    clock: ClockRate,
+}
+
+/// What the decoder made of the packet that the head stands in.
+#[derive(Clone, Copy, Debug, Default)]
+struct Staged {
+    start: i64,
+    len: usize,
+    timestamp: u32,
+    ticks_per_second: u32,
+}
+
+/// Telephone events in the stream: no sound is missing where they are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Events {
+    /// Places of the last events, bit 0 being `newest`.
+    places: u128,
+    newest: i64,
+    /// Position up to which an event is known to last.
+    until: Option<i64>,
+}
+
+/// Turns packets into a steady stream of samples.
+#[derive(Debug)]
+pub struct Playout {
+    config: PlayoutConfig,
+    codecs: Vec<PlayoutCodec>,
+    entries: VecDeque<Entry>,
+    store: Store,
+    newest: Option<Newest>,
+    /// Position of the next sample that is pulled.
+    head: i64,
+    pulled_at: Option<Instant>,
+    /// The first packet came before the first pull: it is placed with that.
+    unplaced: Option<Instant>,
+    /// Counts the sources, and tells whose packet was decoded last.
+    source: u32,
+    decoding: u32,
+    /// Place of the last packet that was played.
+    played_place: Option<i64>,
+    events: Events,
+    staged: Staged,
+    pcm: Box<[i16]>,
+    concealer: Concealer,
+    /// Samples made up since the last good one.
+    made_up: usize,
+    late_run: Option<(Instant, u32)>,
+    lead: Lead,
+    log: SegmentLog,
+    stats: PlayoutStats,
+    drops: DropCounts,
+    faults: PlayoutFaults,
+}
+
+impl Playout {
+    /// A playout of `codecs`, all of which must have the sample rate of `config`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnsupportedRate`] for a rate that cannot be concealed, that differs, or of which 10 ms are no whole
+    /// number of samples; [`ErrorKind::OutOfRange`] for a target above the maximum.
+    pub fn new(config: PlayoutConfig, codecs: Vec<PlayoutCodec>) -> Result<Self, Error> {
+        let rate = config.rate;
+        if !rate.hz().is_multiple_of(100) {
+            return Err(Error::new(ErrorKind::UnsupportedRate, "10 ms of it"));
+        }
+        if config.target > config.max {
+            return Err(Error::new(ErrorKind::OutOfRange, "playout target"));
+        }
+        let concealer = Concealer::new(rate)
+            .map_err(|_| Error::new(ErrorKind::UnsupportedRate, "concealment"))?;
+        let mut playout = Self {
+            config,
+            store: Store::new(0),
+            entries: VecDeque::with_capacity(MAX_PACKETS),
+            codecs: Vec::new(),
+            newest: None,
+            head: 0,
+            pulled_at: None,
+            unplaced: None,
+            source: 0,
+            decoding: 0,
+            played_place: None,
+            events: Events::default(),
+            staged: Staged::default(),
+            pcm: Box::default(),
+            concealer,
+            made_up: 0,
+            late_run: None,
+            lead: Lead::new(config.target),
+            log: SegmentLog::default(),
+            stats: PlayoutStats {
+                target: config.target,
+                ..PlayoutStats::default()
+            },
+            drops: DropCounts::default(),
+            faults: PlayoutFaults::new(rate),
+        };
+        let bytes = codecs.iter().map(|c| c.info.max_payload_bytes(config.max));
+        playout.store = Store::new(bytes.max().unwrap_or(0) * 2 + MAX_RECEIVED_PAYLOAD);
+        let longest = codecs.iter().map(|c| longest(&c.info)).max().unwrap_or(0);
+        playout.pcm = vec![0; longest].into();
+        if codecs.iter().any(|c| c.info.sample_rate != rate) {
+            return Err(Error::new(ErrorKind::UnsupportedRate, "codec"));
+        }
+        playout.codecs = codecs;
+        Ok(playout)
+    }
+
+    /// Samples a second of what is pulled.
+    pub const fn rate(&self) -> ClockRate {
+        self.config.rate
+    }
+
+    /// Samples of 10 ms.
+    pub const fn frame(&self) -> usize {
+        (self.config.rate.hz() / 100) as usize
+    }
+
+    /// The RTP clock of `payload_type`; `None` if that is none of this playout's.
+    pub fn clock(&self, payload_type: PayloadType) -> Option<ClockRate> {
+        let codec = self
+            .codecs
+            .iter()
+            .find(|c| c.payload_type == payload_type)?;
+        Some(codec.info.clock)
+    }
+
+    /// Whether `other` would play the same payload types in the same way.
+    pub fn same_as(&self, other: &Self) -> bool {
+        let same = |(a, b): (&PlayoutCodec, &PlayoutCodec)| {
+            a.payload_type == b.payload_type && a.info == b.info
+        };
+        self.config == other.config
+            && self.codecs.len() == other.codecs.len()
+            && self.codecs.iter().zip(&other.codecs).all(same)
+    }
+
+    /// Goes on counting where `old` ended: log, counts and drops. What waits there is not taken over.
+    pub fn follow(&mut self, old: &mut Self) {
+        std::mem::swap(&mut self.log, &mut old.log);
+        self.log.change_rate(old.config.rate, self.config.rate);
+        self.stats = PlayoutStats {
+            target: self.config.target,
+            ..old.stats
+        };
+        self.drops = old.drops;
+    }
+
+    /// Takes a packet. Its order is that of its place; its time to be heard follows from its timestamp.
+    ///
+    /// # Errors
+    /// [`DropReason::UnknownPayloadType`], [`DropReason::BadPayload`], [`DropReason::Late`],
+    /// [`DropReason::Duplicate`] or [`DropReason::BufferFull`]; it is not played. The caller counts it.
+    pub fn insert(&mut self, packet: &PlayoutPacket<'_>) -> Result<(), DropReason> {
+        let codec = self
+            .codecs
+            .iter()
+            .find(|c| c.payload_type == packet.payload_type)
+            .ok_or(DropReason::UnknownPayloadType)?;
+        let info = codec.info;
+        if packet.payload.is_empty() {
+            // A keep-alive: it takes a number but no time.
+            self.events.note(packet.place);
+            return Ok(());
+        }
+        let len = expected_samples(&info, packet.payload.len()).ok_or(DropReason::BadPayload)?;
+        if packet.payload.len() > MAX_RECEIVED_PAYLOAD || len as usize > self.pcm.len() {
+            return Err(DropReason::BadPayload);
+        }
+        let start = self.locate(packet, len, info.clock)?;
+        let end = start + len;
+        let mut in_order = self.newest.is_none_or(|n| packet.place > n.place);
+        let mut timestamp = packet.timestamp;
+        if fault::is_on(Fault::IgnoreOrder)
+            && let Some(newest) = &self.newest
+        {
+            // What comes next is taken for what follows.
+            timestamp = newest
+                .timestamp
+                .wrapping_add(info.ticks_of((newest.end - newest.start) as usize) as u32);
+            in_order = true;
+        }
+        let index = self
+            .entries
+            .iter()
+            .rposition(|e| e.start <= start)
+            .map_or(0, |n| n + 1);
+        if let Some(before) = index.checked_sub(1).and_then(|n| self.entries.get(n))
+            && before.source == self.source
+            && (before.place == packet.place || before.start == start)
+        {
+            return Err(DropReason::Duplicate);
+        }
+        if self.entries.len() >= MAX_PACKETS {
+            return Err(DropReason::BufferFull);
+        }
+        let stored = self
+            .store
+            .put(packet.payload)
+            .ok_or(DropReason::BufferFull)?;
+        self.entries.insert(
+            index,
+            Entry {
+                place: packet.place,
+                source: self.source,
+                start,
+                len,
+                timestamp,
+                payload_type: packet.payload_type,
+                stored,
+            },
+        );
+        if in_order {
+            self.newest = Some(Newest {
+                place: packet.place,
+                timestamp,
+                start,
+                end,
+                clock: info.clock,
+            });
+        }
+        if self.unplaced.is_none() {
+            self.lead.note(self.due(start), packet.at);
+        }
+        Ok(())
+    }
+
+    /// A telephone event with timestamp `timestamp` lasts for `ticks` so far: it took a number, and no sound is missing
+    /// there.
+    pub fn event(&mut self, place: i64, timestamp: u32, ticks: u32) {
+        self.events.note(place);
+        let Some(newest) = self.newest else {
+            return;
+        };
+        let start =
+            newest.start + self.samples(timestamp.wrapping_sub(newest.timestamp), newest.clock);
+        let end = start + self.samples(ticks.min(i32::MAX as u32), newest.clock);
+        if end > self.head && start < self.head + self.span(self.config.max) {
+            self.events.until = self.events.until.max(Some(end));
+        }
+    }
+
+    /// Another source follows: nothing is known of its places and timestamps. What waits of the old one is played.
+    pub fn reset(&mut self) {
+        self.source = self.source.wrapping_add(1);
+        self.newest = None;
+        self.events = Events::default();
+        self.late_run = None;
+        self.lead = Lead::new(self.config.target);
+    }
+
+    /// Fills `out`, which must be 10 ms, with the sound of the tick that is due at `now`.
+    pub fn pull(&mut self, now: Instant, out: &mut [i16]) {
+        if let Some(arrived) = self.unplaced.take() {
+            self.place_first(now, arrived);
+        }
+        self.pulled_at = Some(now);
+        self.cut_unnamed();
+        if !self.cut(out) {
+            let mut rest = &mut *out;
+            while !rest.is_empty() {
+                let done = self.fill(rest);
+                rest = rest.get_mut(done..).unwrap_or_default();
+            }
+        }
+        self.stats.depth = self.config.rate.duration(
+            self.newest
+                .map_or(0, |n| n.end - self.head)
+                .try_into()
+                .unwrap_or(0),
+        );
+        self.faults.shift(out);
+    }
+
+    /// What was given so far, stretch by stretch.
+    pub const fn log(&mut self) -> &mut SegmentLog {
+        &mut self.log
+    }
+
+    /// The counts.
+    pub const fn stats(&self) -> &PlayoutStats {
+        &self.stats
+    }
+
+    /// Packets that were dropped after [`insert`](Self::insert) had taken them.
+    pub const fn drops(&self) -> &DropCounts {
+        &self.drops
+    }
+
+    /// The position that `packet` gets.
+    fn locate(
+        &mut self,
+        packet: &PlayoutPacket<'_>,
+        len: i64,
+        clock: ClockRate,
+    ) -> Result<i64, DropReason> {
+        let Some(newest) = self.newest else {
+            if self.pulled_at.is_none() {
+                self.unplaced = Some(packet.at);
+                return Ok(self.head);
+            }
+            // What the source before left waiting comes first.
+            let waiting = self.entries.back().map_or(i64::MIN, Entry::end);
+            return Ok(self.anchor(packet.at).max(waiting));
+        };
+        if fault::is_on(Fault::IgnoreOrder) {
+            return Ok(newest.end.max(self.head));
+        }
+        let in_order = packet.place > newest.place;
+        let max = self.span(self.config.max);
+        let distance = self.samples(packet.timestamp.wrapping_sub(newest.timestamp), clock);
+        let start = newest.start + distance;
+        let smooth =
+            clock == newest.clock && (start - newest.end).abs() <= i64::from(self.config.rate.hz());
+        if self.unplaced.is_some() {
+            return match start.checked_sub(self.head) {
+                Some(ahead) if smooth && ahead < max => {
+                    // Reordered before the first pull: the stream begins earlier than thought.
+                    Ok(start)
+                }
+                _ if in_order => Ok(newest.end),
+                _ => Err(DropReason::Late),
+            };
+        }
+        if start + len > self.head && start <= self.head + max && clock == newest.clock {
+            self.note_lateness(packet.at, start < self.head);
+            return match self.late_run {
+                Some(_) if self.gave_up(packet.at) => Ok(self.move_on(packet.at)),
+                _ => Ok(start),
+            };
+        }
+        if !in_order {
+            return Err(DropReason::Late);
+        }
+        if !smooth {
+            // The sender's clock jumped: go on right behind what is there, or anew if nothing is.
+            return Ok(newest.end.max(self.anchor(packet.at)));
+        }
+        if start > self.head {
+            return Err(DropReason::BufferFull);
+        }
+        // Time to be played is over. A sender that stood still meanwhile begins anew; others get a few chances.
+        self.note_lateness(packet.at, true);
+        let stood_still = self.head - newest.end > self.span(STANDSTILL);
+        if packet.marker || stood_still || self.gave_up(packet.at) {
+            return Ok(self.move_on(packet.at));
+        }
+        Err(DropReason::Late)
+    }
+
+    fn note_lateness(&mut self, at: Instant, late: bool) {
+        self.late_run = match self.late_run {
+            _ if !late => None,
+            None => Some((at, 1)),
+            Some((since, n)) => Some((since, n + 1)),
+        };
+    }
+
+    /// Whether so many packets in a row were late that the delay is too short now.
+    fn gave_up(&self, at: Instant) -> bool {
+        self.late_run
+            .is_some_and(|(since, n)| n >= LATE_PACKETS && at.saturating_since(since) >= LATE_TIME)
+    }
+
+    fn move_on(&mut self, at: Instant) -> i64 {
+        self.late_run = None;
+        self.lead = Lead::new(self.config.target);
+        let behind = self.newest.map_or(self.head, |n| n.end);
+        self.anchor(at).max(behind)
+    }
+
+    /// The position of a packet that came at `at` and waits for the target delay: at the start of a pull.
+    fn anchor(&self, at: Instant) -> i64 {
+        let next_pull = self.pulled_at.map_or(at, |t| t + FRAME);
+        let wait = (at + self.config.target).saturating_since(next_pull);
+        let frames = wait.as_nanos().div_ceil(FRAME.as_nanos()) as i64;
+        self.head + frames * self.frame() as i64
+    }
+
+    /// When the pull is due that reaches `position`.
+    fn due(&self, position: i64) -> Instant {
+        let next_pull = self.pulled_at.map_or(Instant::ZERO, |t| t + FRAME);
+        let ahead = u64::try_from(position - self.head).unwrap_or(0);
+        next_pull + self.config.rate.duration(ahead)
+    }
+
+    /// The first pull decides where the head stands before the packets that came earlier.
+    fn place_first(&mut self, now: Instant, arrived: Instant) {
+        let first = self.entries.front().map_or(self.head, |e| e.start);
+        let wait = (arrived + self.config.target).saturating_since(now);
+        let frames = wait.as_nanos().div_ceil(FRAME.as_nanos()) as i64;
+        let shift = self.head + frames * self.frame() as i64 - first;
+        for entry in &mut self.entries {
+            entry.start += shift;
+        }
+        if let Some(newest) = &mut self.newest {
+            newest.start += shift;
+            newest.end += shift;
+        }
+    }
+
+    /// Fills the front of `out` with sound of one origin and returns how much; never nothing.
+    fn fill(&mut self, out: &mut [i16]) -> usize {
+        let available = self.stage();
+        if available > 0 {
+            let n = available.min(out.len());
+            let (out, _) = out.split_at_mut(n);
+            self.copy_staged(out);
+            self.play(out);
+            return n;
+        }
+        let next = self.entries.front().map(|e| e.start);
+        let gap = next.map_or(i64::MAX, |start| start - self.head);
+        let n = usize::try_from(gap)
+            .unwrap_or(usize::MAX)
+            .clamp(1, out.len());
+        let (out, _) = out.split_at_mut(n);
+        self.miss(out);
+        n
+    }
+
+    /// Makes sure that the sample at the head is decoded, if there is a packet for it; returns how many are.
+    fn stage(&mut self) -> usize {
+        loop {
+            let staged_end = self.staged.start + self.staged.len as i64;
+            if self.staged.len > 0 && (self.staged.start..staged_end).contains(&self.head) {
+                return (staged_end - self.head) as usize;
+            }
+            self.staged.len = 0;
+            match self.entries.front() {
+                Some(entry) if entry.start <= self.head => {}
+                _ => return 0,
+            }
+            let Some(entry) = self.entries.pop_front() else {
+                return 0;
+            };
+            self.decode(&entry);
+            self.store.free(entry.stored);
+        }
+    }
+
+    fn decode(&mut self, entry: &Entry) {
+        if entry.end() <= self.head {
+            self.drops.count(DropReason::Late);
+            return;
+        }
+        if entry.source != self.decoding {
+            self.decoding = entry.source;
+            self.played_place = None;
+            for codec in &mut self.codecs {
+                codec.decoder.reset();
+            }
+        }
+        let codec = self
+            .codecs
+            .iter_mut()
+            .find(|c| c.payload_type == entry.payload_type);
+        let Some(codec) = codec else {
+            self.drops.count(DropReason::UnknownPayloadType);
+            return;
+        };
+        let mut scratch = [0; MAX_RECEIVED_PAYLOAD];
+        let payload = self.store.get(entry.stored, &mut scratch);
+        match codec.decoder.decode(payload, &mut self.pcm) {
+            Ok(len) => {
+                self.staged = Staged {
+                    start: entry.start,
+                    len: len.min(self.pcm.len()),
+                    timestamp: entry.timestamp,
+                    ticks_per_second: codec.info.clock.hz(),
+                };
+                self.played_place = self.played_place.max(Some(entry.place));
+            }
+            Err(_) => self.drops.count(DropReason::BadPayload),
+        }
+    }
+
+    /// The timestamp of the sample at `position` of the staged packet.
+    fn staged_timestamp(&self, position: i64) -> u32 {
+        let offset = (position - self.staged.start) as i128;
+        let ticks =
+            offset * i128::from(self.staged.ticks_per_second) / i128::from(self.config.rate.hz());
+        self.staged.timestamp.wrapping_add(ticks as u32)
+    }
+
+    fn copy_staged(&self, out: &mut [i16]) {
+        let from = usize::try_from(self.head - self.staged.start).unwrap_or(0);
+        for (out, sample) in out.iter_mut().zip(self.pcm.iter().skip(from)) {
+            *out = *sample;
+        }
+    }
+
+    /// Gives decoded sound: bit by bit as it came, but for what is blended after a gap.
+    fn play(&mut self, out: &mut [i16]) {
+        let timestamp = self.staged_timestamp(self.head);
+        let changed = self.concealer.good(out);
+        self.made_up = 0;
+        self.advance(changed, PlayoutAction::Blended, Some(timestamp));
+        let rest = self.staged_timestamp(self.head);
+        self.advance(out.len() - changed, PlayoutAction::Normal, Some(rest));
+    }
+
+    /// Gives something where no packet is.
+    fn miss(&mut self, out: &mut [i16]) {
+        let silent = self.newest.is_none()
+            || self.events.until.is_some_and(|until| self.head < until)
+            || self.made_up >= self.span(FADED) as usize
+            || self.nothing_was_lost();
+        if silent {
+            out.fill(0);
+            let tail = self.concealer.good(out);
+            self.advance(tail, PlayoutAction::Concealed, None);
+            self.advance(out.len() - tail, PlayoutAction::Silence, None);
+        } else {
+            self.concealer.conceal(out);
+            self.made_up += out.len();
+            self.advance(out.len(), PlayoutAction::Concealed, None);
+        }
+    }
+
+    /// Whether the packet behind the head directly follows the last one played, events and keep-alives counted: its
+    /// sender was silent in between.
+    fn nothing_was_lost(&self) -> bool {
+        let (Some(played), Some(next)) = (self.played_place, self.entries.front()) else {
+            // Before the first packet of a source nothing can be lost.
+            return self.played_place.is_none();
+        };
+        next.source != self.decoding || self.events.fill(played, next.place)
+    }
+
+    fn advance(&mut self, samples: usize, action: PlayoutAction, timestamp: Option<u32>) {
+        if samples == 0 {
+            return;
+        }
+        self.head += samples as i64;
+        self.name(samples, action, timestamp);
+    }
+
+    fn name(&mut self, samples: usize, action: PlayoutAction, timestamp: Option<u32>) {
+        let timestamp = timestamp.map(|t| t.wrapping_sub(self.faults.hidden()));
+        let ticks = u64::from(self.staged.ticks_per_second.max(1));
+        self.log
+            .add(samples as u32, action, timestamp, ticks, self.config.rate);
+        let n = samples as u64;
+        match action {
+            PlayoutAction::Normal => self.stats.normal += n,
+            PlayoutAction::Concealed => self.stats.concealed += n,
+            PlayoutAction::Comfort => self.stats.comfort += n,
+            PlayoutAction::Silence => self.stats.silence += n,
+            // Sound of the peer, but not one to one.
+            _ => self.stats.warped += n,
+        }
+    }
+
+    /// Gives two frames in the time of one, faded into each other, when the buffer has become too deep.
+    fn cut(&mut self, out: &mut [i16]) -> bool {
+        let frame = out.len();
+        if !self.lead.wants_cut() || frame != self.frame() {
+            return false;
+        }
+        if self.stage() < frame || self.made_up > 0 {
+            return false;
+        }
+        let timestamp = self.staged_timestamp(self.head);
+        let mut first = [0; MAX_FRAME];
+        let Some(first) = first.get_mut(..frame) else {
+            return false;
+        };
+        self.copy_staged(first);
+        if !self.lead.may_cut(first) {
+            return false;
+        }
+        let second_at = self.head + frame as i64;
+        let staged_end = self.staged.start + self.staged.len as i64;
+        let follows = staged_end >= second_at + frame as i64
+            || staged_end == second_at
+                && self
+                    .entries
+                    .front()
+                    .is_some_and(|e| e.start == second_at && e.len >= frame as i64);
+        if !follows {
+            return false;
+        }
+        self.head = second_at;
+        if self.stage() < frame {
+            // The second is no sound after all: the first is given as it is.
+            out.copy_from_slice(first);
+            self.concealer.good(out);
+            self.name(frame, PlayoutAction::Normal, Some(timestamp));
+            return true;
+        }
+        self.copy_staged(out);
+        for (n, (new, old)) in out.iter_mut().zip(first.iter()).enumerate() {
+            let share = (n + 1) as f32 / (frame + 1) as f32;
+            let (old, mixed) = (f32::from(*old), f32::from(*new));
+            *new = (old + (mixed - old) * share).round() as i16;
+        }
+        self.concealer.good(out);
+        self.lead.cut();
+        self.head += frame as i64;
+        self.name(frame, PlayoutAction::Compressed, Some(timestamp));
+        true
+    }
+
+    /// Cuts a frame out without a word in the log, when that fault is on.
+    fn cut_unnamed(&mut self) {
+        if self.faults.cuts_now(self.head) && self.stage() > 0 {
+            let frame = self.frame() as i64;
+            self.faults.hide(self.staged.ticks_per_second / 100);
+            self.staged.start -= frame;
+            for entry in &mut self.entries {
+                entry.start -= frame;
+            }
+            if let Some(newest) = &mut self.newest {
+                newest.start -= frame;
+                newest.end -= frame;
+            }
+        }
+    }
+
+    fn span(&self, duration: Duration) -> i64 {
+        self.config.rate.ticks(duration) as i64
+    }
+
+    /// Output samples for a distance of timestamps.
+    fn samples(&self, ticks: u32, clock: ClockRate) -> i64 {
+        let ticks = i64::from(ticks as i32);
+        ticks * i64::from(self.config.rate.hz()) / i64::from(clock.hz())
+    }
+}
+
+impl Events {
+    fn note(&mut self, place: i64) {
+        if place > self.newest {
+            let by = u32::try_from(place - self.newest).unwrap_or(u32::MAX);
+            self.places = self.places.checked_shl(by).unwrap_or(0);
+            self.newest = place;
+        }
+        if let Ok(back @ 0..128) = u32::try_from(self.newest - place) {
+            self.places |= 1 << back;
+        }
+    }
+
+    /// Whether events fill all places between two.
+    fn fill(&self, after: i64, before: i64) -> bool {
+        before - after <= 128
+            && (after + 1..before).all(|place| {
+                let back = u32::try_from(self.newest - place);
+                matches!(back, Ok(back @ 0..128) if self.places & (1 << back) != 0)
+            })
+    }
+}
+
+/// Samples that a payload of `len` bytes holds, or probably holds if only the decoder knows.
+fn expected_samples(info: &CodecInfo, len: usize) -> Option<i64> {
+    let samples = match info.framing {
+        msp_codecs::Framing::Sample { .. } => info.samples(len)?,
+        _ => info.samples_in(info.default_ptime),
+    };
+    i64::try_from(samples / usize::from(info.channels.max(1))).ok()
+}
+
+fn longest(info: &CodecInfo) -> usize {
+    info.max_samples(MAX_RECEIVED_PAYLOAD)
+}
+
+/// 10 ms at the highest rate that can be concealed.
+const MAX_FRAME: usize = 480;
+/// Concealment is silent from here on.
+const FADED: Duration = Duration::from_millis(60);
+/// So many packets in a row come too late before the delay grows,
+const LATE_PACKETS: u32 = 3;
+/// if they are spread over at least this time.
+const LATE_TIME: Duration = Duration::from_millis(40);
+/// A sender of which nothing came for as long goes on where it likes.
+const STANDSTILL: Duration = Duration::from_millis(300);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,375 @@
+//! From a datagram to sound.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use msp_core::id::Ssrc;
+use msp_core::stats::DropReason;
+use msp_core::time::Instant;
+
+use super::hold::MAX_LEN;
+use super::{Arrival, Received, Session, SessionEvent};
+use crate::digits::{EventHeard, EventPayload};
+use crate::latch::Verdict;
+use crate::packet::DatagramClass;
+use crate::playout::PlayoutPacket;
+use crate::protect::Component;
+use crate::receiver::{Heard, Refused};
+use crate::rtcp::{Report, Reports};
+use crate::view::RtpView;
+
+/// Packets that were held for longer are not worth hearing.
+const STALE: Duration = Duration::from_millis(300);
+/// Our source changes at most this often for collisions: two loops would change it for ever.
+const COLLISION_PAUSE: Duration = Duration::from_secs(10);
+
+impl Session {
+    /// Takes a datagram that came. It may be changed in place.
+    pub fn receive(&mut self, arrival: &Arrival, datagram: &mut [u8]) -> Received {
+        match DatagramClass::of(datagram) {
+            DatagramClass::Rtp if arrival.component == Component::Media => {
+                self.receive_media(arrival, datagram, false)
+            }
+            DatagramClass::Rtcp => self.receive_reports(arrival, datagram),
+            class => {
+                self.drops.count(DropReason::NotMedia);
+                Received::Other(class)
+            }
+        }
+    }
+
+    /// `open`: the packet was checked and opened before it was held.
+    fn receive_media(&mut self, arrival: &Arrival, datagram: &mut [u8], open: bool) -> Received {
+        if !self.applied || self.remote.is_none() && !open {
+            // Nobody said yet from where media may come.
+            return self.keep(arrival, datagram, open);
+        }
+        if self.stopped || !self.direction.receives() {
+            return self.dropped(DropReason::NotPermitted);
+        }
+        let payload_type = match RtpView::parse(datagram) {
+            Ok(view) => view.payload_type(),
+            Err(reason) => return self.dropped(reason),
+        };
+        if !self.knows(payload_type) {
+            return self.dropped(DropReason::UnknownPayloadType);
+        }
+        let mut len = datagram.len();
+        if let Some(protect) = &mut self.protect
+            && !open
+        {
+            match protect.unprotect(Component::Media, datagram) {
+                Ok(opened) => len = opened,
+                Err(reason) => return self.dropped(reason),
+            }
+        }
+        let packet = datagram.get(..len).unwrap_or_default();
+        let view = match RtpView::parse(packet) {
+            Ok(view) => view,
+            Err(reason) => return self.dropped(reason),
+        };
+        let verdict = self.latch.check(
+            arrival.at,
+            arrival.from,
+            view.ssrc(),
+            view.sequence(),
+            self.protect.is_some(),
+        );
+        let proven = match verdict {
+            Verdict::Pass => self.protect.is_some() || self.receiver.active().is_none(),
+            Verdict::Proven => true,
+            Verdict::Wait => return self.keep(arrival, packet, true),
+            Verdict::Stranger => return self.dropped(DropReason::WrongSource),
+        };
+        if verdict == Verdict::Proven {
+            self.replay_proven(arrival, view.ssrc());
+        }
+        self.note_lock();
+        self.accept(arrival, packet, &view, proven)
+    }
+
+    /// Takes a packet that comes from the right address.
+    fn accept(
+        &mut self,
+        arrival: &Arrival,
+        packet: &[u8],
+        view: &RtpView<'_>,
+        proven: bool,
+    ) -> Received {
+        if view.ssrc() == self.ssrc() {
+            return self.collision(arrival.at);
+        }
+        let event = self.event_type(view.payload_type());
+        let clock = match event {
+            Some(event) => Some(event.clock),
+            None => self
+                .playout
+                .as_ref()
+                .and_then(|p| p.clock(view.payload_type())),
+        };
+        let Some(clock) = clock else {
+            return self.dropped(DropReason::UnknownPayloadType);
+        };
+        let before = self.remote_ssrc();
+        let taken = self.receiver.take(&Heard {
+            at: arrival.at,
+            ssrc: view.ssrc(),
+            sequence: view.sequence(),
+            timestamp: view.timestamp(),
+            clock,
+            octets: view.payload().len(),
+            timed: event.is_none() && !view.payload().is_empty(),
+            proven,
+        });
+        match taken {
+            Err(Refused::Hold) => self.keep(arrival, packet, true),
+            Err(Refused::Drop(reason)) => self.dropped(reason),
+            Ok(accepted) => {
+                if accepted.changed {
+                    self.change_source(arrival, before, view.ssrc());
+                }
+                self.deliver(arrival.at, view, accepted.place)
+            }
+        }
+    }
+
+    fn change_source(&mut self, arrival: &Arrival, before: Option<Ssrc>, ssrc: Ssrc) {
+        if let Some(playout) = &mut self.playout {
+            playout.reset();
+        }
+        if let Some(ssrc) = before {
+            self.emit(SessionEvent::Participant {
+                ssrc,
+                present: false,
+            });
+        }
+        self.name.clear();
+        self.emit(SessionEvent::Participant {
+            ssrc,
+            present: true,
+        });
+        let mut bytes = [0; MAX_LEN];
+        let from = arrival.from;
+        while let Some((held, len)) = self.hold.take(&mut bytes, |held, packet| {
+            held.open && held.from == from && ssrc_of(packet) == Some(ssrc)
+        }) {
+            let Some(Ok(view)) = bytes.get(..len).map(RtpView::parse) else {
+                continue;
+            };
+            if arrival.at.saturating_since(held.at) > STALE {
+                self.drops.count(DropReason::Late);
+                continue;
+            }
+            let place = self
+                .receiver
+                .place(ssrc, view.sequence(), view.payload().len());
+            if let Some(place) = place {
+                self.deliver(held.at, &view, place);
+            }
+        }
+    }
+
+    /// Plays a packet, or reads the event in it.
+    fn deliver(&mut self, at: Instant, view: &RtpView<'_>, place: i64) -> Received {
+        if let Some(event) = self.event_type(view.payload_type()) {
+            let ticks = EventPayload::read(view.payload()).map_or(0, |e| e.duration);
+            if let Some(playout) = &mut self.playout {
+                playout.event(place, view.timestamp(), ticks.into());
+            }
+            let heard = self.digits_in.take(&EventHeard {
+                at,
+                timestamp: view.timestamp(),
+                payload: view.payload(),
+                clock: event.clock,
+            });
+            self.drain_digits();
+            return match heard {
+                Ok(()) => Received::Event,
+                Err(reason) => self.dropped(reason),
+            };
+        }
+        let Some(playout) = &mut self.playout else {
+            return self.dropped(DropReason::UnknownPayloadType);
+        };
+        let inserted = playout.insert(&PlayoutPacket {
+            at,
+            place,
+            timestamp: view.timestamp(),
+            marker: view.marker(),
+            payload_type: view.payload_type(),
+            payload: view.payload(),
+        });
+        match inserted {
+            Ok(()) => Received::Sound,
+            Err(reason) => self.dropped(reason),
+        }
+    }
+
+    pub(super) fn drain_digits(&mut self) {
+        while let Some(press) = self.digits_in.poll() {
+            self.emit(SessionEvent::Digit(press));
+        }
+    }
+
+    fn keep(&mut self, arrival: &Arrival, packet: &[u8], open: bool) -> Received {
+        let gone = self.hold.put(arrival.at, arrival.from, open, packet);
+        self.drops.add(DropReason::HoldFull, gone);
+        Received::Held
+    }
+
+    /// An address was proven: what it sent before is heard, with `ssrc` as the proven source.
+    fn replay_proven(&mut self, arrival: &Arrival, ssrc: Ssrc) {
+        let mut bytes = [0; MAX_LEN];
+        let from = arrival.from;
+        while let Some((held, len)) = self.hold.take(&mut bytes, |held, packet| {
+            held.open && held.from == from && ssrc_of(packet) == Some(ssrc)
+        }) {
+            let Some(packet) = bytes.get(..len) else {
+                continue;
+            };
+            if arrival.at.saturating_since(held.at) > STALE {
+                self.drops.count(DropReason::Late);
+            } else if let Ok(view) = RtpView::parse(packet) {
+                let arrival = Arrival {
+                    at: held.at,
+                    from,
+                    component: Component::Media,
+                };
+                self.accept(&arrival, packet, &view, true);
+            }
+        }
+    }
+
+    /// What came before anything was agreed is looked at now.
+    pub(super) fn replay_unjudged(&mut self, now: Instant) {
+        if self.remote.is_none() {
+            return;
+        }
+        let mut bytes = [0; MAX_LEN];
+        while let Some((held, len)) = self.hold.take(&mut bytes, |held, _| !held.open) {
+            if now.saturating_since(held.at) > STALE {
+                self.drops.count(DropReason::Late);
+            } else if let Some(packet) = bytes.get_mut(..len) {
+                let arrival = Arrival {
+                    at: held.at,
+                    from: held.from,
+                    component: Component::Media,
+                };
+                self.receive_media(&arrival, packet, false);
+            }
+        }
+    }
+
+    fn note_lock(&mut self) {
+        let locked = self.latch.locked();
+        if let Some(address) = locked
+            && !self.locked
+        {
+            self.emit(SessionEvent::SourceLocked(address));
+            let mut bytes = [0; MAX_LEN];
+            while self
+                .hold
+                .take(&mut bytes, |held, _| held.from != address)
+                .is_some()
+            {
+                self.drops.count(DropReason::WrongSource);
+            }
+        }
+        self.locked = locked.is_some();
+    }
+
+    /// Somebody else uses the number of our source, or our own packets come back (RFC 3550 section 8.2).
+    fn collision(&mut self, now: Instant) -> Received {
+        let again = self
+            .collided_at
+            .is_some_and(|at| now.saturating_since(at) < COLLISION_PAUSE);
+        if !again {
+            self.collided_at = Some(now);
+            let old = self.ssrc();
+            let new = Ssrc(self.random.next() as u32);
+            self.leaving = Some(old);
+            self.sender.change_ssrc(new);
+            self.emit(SessionEvent::Collision { old, new });
+        }
+        self.dropped(DropReason::OverLimit)
+    }
+
+    fn receive_reports(&mut self, arrival: &Arrival, datagram: &mut [u8]) -> Received {
+        if !self.applied {
+            return self.dropped(DropReason::NotPermitted);
+        }
+        let mut len = datagram.len();
+        if let Some(protect) = &mut self.protect {
+            match protect.unprotect(Component::Report, datagram) {
+                Ok(opened) => len = opened,
+                Err(reason) => return self.dropped(reason),
+            }
+        } else if !self.admits_report(arrival.from) {
+            return self.dropped(DropReason::WrongSource);
+        }
+        let packet = datagram.get(..len).unwrap_or_default();
+        if arrival.component == Component::Report {
+            self.report_source = Some(arrival.from);
+        }
+        self.reporter.received(len);
+        let mut outcome = Received::Report;
+        for report in Reports::new(packet) {
+            match report {
+                Ok(report) => self.report(arrival.at, &report),
+                Err(reason) => outcome = self.dropped(reason),
+            }
+        }
+        outcome
+    }
+
+    fn admits_report(&self, from: SocketAddr) -> bool {
+        self.latch.admits_report(from)
+            || self.report_remote.is_some_and(|r| r.ip() == from.ip())
+                && self.latch.locked().is_none()
+    }
+
+    fn report(&mut self, now: Instant, report: &Report<'_>) {
+        let ours = self.ssrc();
+        match report {
+            Report::Sender(sr) if Ssrc(sr.ssrc()) == ours => {
+                self.collision(now);
+                return;
+            }
+            Report::Receiver(rr) if Ssrc(rr.ssrc()) == ours => {
+                self.collision(now);
+                return;
+            }
+            Report::Sender(sr) => {
+                self.reporter
+                    .sender_report(now, Ssrc(sr.ssrc()), sr.ntp_timestamp());
+            }
+            Report::Names(names) => {
+                if let Some(ssrc) = self.remote_ssrc()
+                    && let Some(name) = names.cname(ssrc)
+                    && name != self.name
+                    && !name.chars().any(char::is_control)
+                {
+                    self.name.clear();
+                    self.name.push_str(name);
+                    self.emit(SessionEvent::Named(ssrc));
+                }
+            }
+            Report::Bye(bye) => {
+                let heard = self.remote_ssrc();
+                if let Some(ssrc) = heard
+                    && bye.ssrcs().any(|s| Ssrc(s) == ssrc)
+                {
+                    self.emit(SessionEvent::Goodbye(ssrc));
+                }
+            }
+            Report::Receiver(_) | Report::Other(_) => {}
+        }
+        for block in report.blocks().filter(|b| b.ssrc == ours) {
+            self.reporter.block(now, &block);
+        }
+    }
+}
+
+fn ssrc_of(packet: &[u8]) -> Option<Ssrc> {
+    RtpView::parse(packet).ok().map(|view| view.ssrc())
+}
