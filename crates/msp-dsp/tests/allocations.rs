@@ -1,0 +1,78 @@
+//! No frame asks the allocator for anything once its parts are made.
+#![allow(
+    unsafe_code,
+    reason = "an allocator that counts is an unsafe trait by nature"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use msp_core::time::ClockRate;
+use msp_dsp::{Concealer, Gain, LevelMeter, Partial, Resampler, ToneGenerator};
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call is handed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|c| c.set(c.get() + 1));
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`, and all memory is the system's.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count(work: impl FnOnce()) -> usize {
+    let before = COUNT.with(Cell::get);
+    work();
+    COUNT.with(Cell::get) - before
+}
+
+#[test]
+fn frames_allocate_nothing() {
+    let (narrow, wide) = (ClockRate::HZ_8000, ClockRate::new(44_100).unwrap());
+    let mut tone = ToneGenerator::new(
+        narrow,
+        &[Partial {
+            hz: 440.0,
+            dbfs: -9.0,
+        }],
+    )
+    .unwrap();
+    let mut gain = Gain::default();
+    let mut meter = LevelMeter::default();
+    let mut concealer = Concealer::new(narrow).unwrap();
+    let mut up = Resampler::new(narrow, wide).unwrap();
+    let mut down = Resampler::new(wide, narrow).unwrap();
+    let (mut frame, mut wide_frame, mut back) = ([0; 80], [0; 442], [0; 82]);
+    let made = count(|| {
+        for n in 0..500 {
+            tone.fill(&mut frame);
+            gain.set_db(-(n % 7) as f32);
+            gain.apply(&mut frame);
+            // Gaps of one to nine frames.
+            if n % 50 < n / 50 {
+                concealer.conceal(&mut frame);
+            } else {
+                concealer.good(&mut frame);
+            }
+            meter.add(&frame);
+            let wide = up.process(&frame, &mut wide_frame);
+            down.process(&wide_frame[..wide.produced], &mut back);
+        }
+    });
+    assert_eq!(made, 0);
+    assert!(meter.level().peak > 0.1);
+    assert!(count(|| drop(vec![0])) > 0, "the count counts");
+}
