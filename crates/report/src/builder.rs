@@ -93,12 +93,7 @@ impl ReportBuilder {
         let headline = headline(outcome, self.verdict.as_ref(), &tiles);
         Report {
             format: Report::FORMAT,
-            title: scene
-                .participants
-                .iter()
-                .map(|p| p.name.as_str())
-                .collect::<Vec<_>>()
-                .join(" \u{2192} "),
+            title: scene.title(),
             software: self.software,
             conditions: self.conditions,
             started: self.clock.rfc3339(scene.start),
@@ -191,10 +186,12 @@ impl<'a> Scene<'a> {
                 .map(|s| s.at)
                 .min()
         };
-        let invited = first(&|s| s.is_request("INVITE"));
+        let call_id = the_call(&ends);
+        let invited = first(&|s| s.is_request("INVITE") && s.call_id() == call_id);
         let of_invite = |s: &Signal<'_>, range: std::ops::Range<u16>| {
             s.status_of("INVITE")
                 .is_some_and(|code| range.contains(&code))
+                && s.call_id() == call_id
         };
         let answered = first(&|s| of_invite(s, 200..300));
         let ringing = first(&|s| of_invite(s, 180..200));
@@ -231,6 +228,26 @@ impl<'a> Scene<'a> {
             (0, _) => 1,
             _ => 0,
         }
+    }
+
+    /// Who called whom.
+    fn title(&self) -> String {
+        let caller = self.ends.iter().enumerate().find_map(|(n, end)| {
+            let invite = end
+                .signals
+                .iter()
+                .find(|s| Some(s.at) == self.invited && s.is_request("INVITE"))?;
+            Some(match invite.way {
+                Way::Out => (n, self.peer(n)),
+                Way::In => (self.peer(n), n),
+            })
+        });
+        let (from, to) = caller.unwrap_or_else(|| (0, self.peer(0)));
+        let name = |n: usize| self.participants.get(n).map_or("?", |p| p.name.as_str());
+        if from == to {
+            return name(from).to_owned();
+        }
+        format!("{} \u{2192} {}", name(from), name(to))
     }
 
     /// The sound each way.
@@ -295,6 +312,26 @@ impl<'a> Scene<'a> {
 /// `bytes` as text, credentials masked.
 pub(crate) fn masked_text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&crate::masked(bytes)).into_owned()
+}
+
+/// The Call-ID of the call that this is about: the first that was answered, else the first at all. Strangers may have
+/// tried their luck before.
+fn the_call(ends: &[End<'_>]) -> Option<String> {
+    let mut signals: Vec<_> = ends.iter().flat_map(|e| &e.signals).collect();
+    signals.sort_by_key(|s| s.at);
+    let mut invited = signals
+        .iter()
+        .filter(|s| s.is_request("INVITE"))
+        .filter_map(|s| s.call_id());
+    let is_answered = |id: &String| {
+        signals.iter().any(|s| {
+            s.status_of("INVITE")
+                .is_some_and(|code| (200..300).contains(&code))
+                && s.call_id().as_ref() == Some(id)
+        })
+    };
+    let first = invited.clone().next();
+    invited.find(is_answered).or(first)
 }
 
 /// The phones, and whoever else they exchanged messages with.

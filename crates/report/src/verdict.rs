@@ -21,7 +21,7 @@ use crate::phone::Phone;
 use crate::sent::Sent;
 use crate::sip::Signal;
 use compare::{Comparison, Findings, Stretch};
-use timeline::{Timeline, comes_from_a_packet};
+use timeline::{Extent, Timeline, comes_from_a_packet};
 
 /// What the network between two phones was asked to do to one direction.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -238,7 +238,7 @@ impl<'a> End<'a> {
         if judged.is_silent() {
             return judged;
         }
-        judged.take(comparison.run(), &timeline, recording.position);
+        judged.take(comparison.run(), &timeline, recording.extent());
         judged.judge_delay(&timeline, limits);
         let is_the_sound = !judged
             .verdict
@@ -286,7 +286,7 @@ impl Judged {
         }
     }
 
-    fn take(&mut self, mut findings: Findings, timeline: &Timeline, position: u64) {
+    fn take(&mut self, mut findings: Findings, timeline: &Timeline, extent: Extent) {
         let verdict = &mut self.verdict;
         verdict.equal = findings.equal;
         let mut gaps = false;
@@ -304,7 +304,7 @@ impl Judged {
             }
         }
         if gaps {
-            findings.blame_unexplained(position);
+            findings.blame_unexplained(extent.position, extent.rate);
         }
         let first = timeline
             .pieces

@@ -55,10 +55,12 @@ pub(super) fn banner(report: &Report) -> String {
     out
 }
 
-/// Good, bad, or nobody knows: a glyph and a word, never a colour alone.
+/// Good, fair, bad, or nobody knows: a glyph and a word, never a colour alone.
 #[derive(Clone, Copy, PartialEq)]
 enum Mark {
     Good,
+    /// Between the two.
+    Fair,
     Bad,
     Open,
 }
@@ -75,6 +77,7 @@ impl Mark {
     const fn glyph(self) -> &'static str {
         match self {
             Self::Good => "\u{2713}",
+            Self::Fair => "!",
             Self::Bad => "\u{2715}",
             Self::Open => "?",
         }
@@ -83,6 +86,7 @@ impl Mark {
     fn markup(self) -> String {
         let (class, word) = match self {
             Self::Good => ("good", "good"),
+            Self::Fair => ("open", "fair"),
             Self::Bad => ("bad", "bad"),
             Self::Open => ("open", "not known"),
         };
@@ -169,10 +173,10 @@ fn quality(report: &Report, tile: impl Fn(&str, Mark, &str, &str) -> String) -> 
             "<p>no packets to judge by, or a codec without figures</p>",
         );
     };
-    // ITU-T G.107 annex B: nearly all users are dissatisfied below 2.6, some from 4.0 downwards.
+    // ITU-T G.107 annex B: below 4.03 some users are dissatisfied, below 3.10 nearly all.
     let (mark, class) = match quality.mos {
         m if m >= 4.0 => (Mark::Good, "yes"),
-        m if m >= 3.1 => (Mark::Open, "maybe"),
+        m if m >= 3.1 => (Mark::Fair, "maybe"),
         _ => (Mark::Bad, "no"),
     };
     let place = report

@@ -10,7 +10,7 @@ const LEFT: f64 = 44.0;
 const RIGHT: f64 = 6.0;
 const PLOT: f64 = 78.0;
 /// From the top of one plot to that of the next.
-const PITCH: f64 = 112.0;
+const PITCH: f64 = 124.0;
 const TOP: f64 = 22.0;
 
 /// The scales that all directions share.
@@ -96,7 +96,7 @@ impl Scales {
     }
 
     fn chart(&self, out: &mut String, way: &Direction) {
-        let height = TOP + 3.0 * PITCH - 8.0;
+        let height = TOP + 3.0 * PITCH - 18.0;
         let curves = &way.curves;
         let transit = if curves.transit_is_relative {
             "over the quickest packet"

@@ -158,8 +158,13 @@ impl Lanes {
         let lost = packets
             .lost
             .map_or_else(String::new, |n| format!(", {} lost", count(n)));
+        let noun = if packets.packets == 1 {
+            "packet"
+        } else {
+            "packets"
+        };
         let lane = format!(
-            "{}<span class=\"band {way} {tone} {class}\" style=\"{place}\"><span><b>{}{codec}</b> {} packets{lost}</span></span>",
+            "{}<span class=\"band {way} {tone} {class}\" style=\"{place}\"><span><b>{}{codec}</b> {} {noun}{lost}</span></span>",
             self.lifelines(),
             packets.protocol,
             count(packets.packets),

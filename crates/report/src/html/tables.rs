@@ -5,6 +5,9 @@ use std::fmt::Write;
 use super::page::{count, direction, esc, ms, percent};
 use crate::model::{Direction, MediaLine, Report};
 
+/// A row of a table: its name, and what its cell says of a column.
+type Row<'a, C, T> = (&'static str, &'a dyn Fn(&C) -> T);
+
 pub(super) fn negotiation(report: &Report) -> String {
     let mut out = String::new();
     for round in &report.negotiation {
@@ -23,14 +26,14 @@ pub(super) fn negotiation(report: &Report) -> String {
                 esc(round.answered_in.as_deref().unwrap_or("nothing")),
                 esc(offerer)
             );
-            let rows: [(&str, fn(&MediaLine) -> String); 5] = [
-                ("Formats", |m| formats(m)),
-                ("Direction", |m| m.direction.to_owned()),
-                ("Sound in a packet", |m| {
+            let rows: [Row<'_, MediaLine, String>; 5] = [
+                ("Formats", &formats),
+                ("Direction", &|m| m.direction.to_owned()),
+                ("Sound in a packet", &|m| {
                     m.ptime_ms.map_or_else(|| "not said".to_owned(), ms)
                 }),
-                ("Received at", |m| esc(&m.address).to_string()),
-                ("Transport", |m| esc(&m.protocol).to_string()),
+                ("Received at", &|m| esc(&m.address).to_string()),
+                ("Transport", &|m| esc(&m.protocol).to_string()),
             ];
             for (name, cell) in rows {
                 let answered = medium
@@ -119,7 +122,7 @@ pub(super) fn numbers(report: &Report) -> String {
         );
     }
     out.push_str("</tr></thead><tbody>");
-    let mut group = |name: &str, rows: &[(&str, &dyn Fn(&Direction) -> Option<String>)]| {
+    let mut group = |name: &str, rows: &[Row<'_, Direction, Option<String>>]| {
         let _ = write!(
             out,
             "<tr class=\"group\"><th scope=\"rowgroup\" colspan=\"{}\">{name}</th></tr>",
@@ -138,7 +141,9 @@ pub(super) fn numbers(report: &Report) -> String {
         }
     };
     let lost = |d: &Direction| {
-        let whole = d.sent.or(d.received.zip(d.lost).map(|(r, l)| r + l))?;
+        let whole = d
+            .sent
+            .or_else(|| d.received.zip(d.lost).map(|(r, l)| r + l))?;
         let lost = d.lost?;
         Some(format!(
             "{} ({})",

@@ -165,6 +165,7 @@ fn summary(waveform: &Waveform) -> String {
     match (waveform.heard.is_empty(), differing) {
         (true, _) => "no recording of what was heard".to_owned(),
         (false, 0) => "the same sample for sample".to_owned(),
+        (false, 1) => "differing in one place".to_owned(),
         (false, n) => format!("differing in {n} places"),
     }
 }

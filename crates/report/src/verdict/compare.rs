@@ -1,6 +1,7 @@
 //! Sample by sample: is what was heard what the codec makes of what was sent?
 
 use msp_codecs::{CodecFactory, Pcma, Pcmu, g711};
+use msp_core::time::ClockRate;
 use msp_core::trace::PlayoutAction;
 use msp_dsp::align;
 
@@ -123,55 +124,50 @@ impl Comparison<'_> {
     fn walk(&self) -> Walk {
         let mut walk = Walk::default();
         let reach = i64::from(self.expected.rate.hz());
-        let mut lag = 0;
+        // The present one, and the one before the last jump: about there, either explains a sample.
+        let (mut lag, mut before) = (0, 0);
         let mut searches = 0;
+        // Blocks that differ, since the sound was last known to be where it is.
+        let mut open: Vec<Block<'_>> = Vec::new();
         for (piece, heard, index) in self.normal() {
-            for (number, block) in heard.chunks(BLOCK).enumerate() {
+            for (number, samples) in heard.chunks(BLOCK).enumerate() {
                 let into = number * BLOCK;
-                let at = piece.at + into;
-                let place = index + into as i64;
-                let is_loud = block.iter().any(|s| s.unsigned_abs() > LOUD)
-                    || (place..place + block.len() as i64)
-                        .any(|i| self.expected.at(i).unsigned_abs() > LOUD);
-                let differs = |lag: i64| {
-                    block
-                        .iter()
-                        .zip(place + lag..)
-                        .filter(|(s, i)| **s != self.expected.at(*i))
-                        .count()
+                let block = Block {
+                    at: piece.at + into,
+                    place: index + into as i64,
+                    samples,
                 };
-                let mut differing = differs(lag);
-                if differing > 0 && searches < SEARCHES {
+                let is_loud = block.is_loud(self.expected, lag);
+                let mut differs = block.differing(self.expected, [lag; 2]).is_some();
+                if differs && searches < SEARCHES {
                     let rest = heard.get(into..).unwrap_or_default();
                     searches += 1;
-                    if let Some(found) = self.find(rest, place, lag, reach) {
+                    if let Some(found) = self.find(rest, block.place, lag, reach) {
+                        // What differed before it was found may have gone on there already.
+                        let first = open.first().unwrap_or(&block);
+                        let at = first.differing(self.expected, [lag; 2]);
                         walk.jumps.push(Jump {
-                            at,
+                            at: at.map_or(block.at, |(at, _)| at),
                             from: lag,
                             to: found,
                             after_sound: walk.loud_equal > 0,
                         });
-                        lag = found;
-                        differing = 0;
+                        (before, lag) = (lag, found);
+                        differs = false;
                     }
                 }
-                if differing > 0 {
-                    let first = block
-                        .iter()
-                        .zip(place + lag..)
-                        .position(|(s, i)| *s != self.expected.at(i))
-                        .unwrap_or(0);
-                    walk.differing.push((at + first, differing as u64));
-                }
-                if is_loud {
-                    walk.loud += block.len() as u64;
+                walk.loud += if is_loud { samples.len() as u64 } else { 0 };
+                if differs {
+                    open.push(block);
+                } else if is_loud {
                     // Of strange sounds single samples are equal too: only whole blocks prove something.
-                    if differing == 0 {
-                        walk.loud_equal += block.len() as u64;
-                    }
+                    walk.loud_equal += samples.len() as u64;
+                    walk.close(&mut open, self.expected, [before, lag]);
+                    before = lag;
                 }
             }
         }
+        walk.close(&mut open, self.expected, [before, lag]);
         walk
     }
 
@@ -217,7 +213,7 @@ impl Comparison<'_> {
         for (at, count) in walk.differing.iter().filter(|(at, _)| *at >= begun) {
             findings.note(*at, *count);
         }
-        findings.blame_unexplained(self.position);
+        findings.blame_unexplained(self.position, self.expected.rate);
     }
 
     /// Nothing fits sample for sample: is it the same sound, softer, later, or another one?
@@ -265,7 +261,7 @@ impl Comparison<'_> {
                 Some(piece.at + into)
             });
             findings.note(first.unwrap_or(0), findings.normal - findings.equal);
-            findings.blame_unexplained(self.position);
+            findings.blame_unexplained(self.position, self.expected.rate);
         }
     }
 
@@ -289,13 +285,15 @@ impl Findings {
         }
     }
 
-    pub(crate) fn blame_unexplained(&mut self, position: u64) {
+    pub(crate) fn blame_unexplained(&mut self, position: u64, rate: ClockRate) {
         self.stretches.sort_by_key(|s| s.at);
         self.reasons
             .retain(|r| !matches!(r, Reason::UnexplainedSamples { .. }));
         if let Some(first) = self.stretches.first() {
+            let first = position + first.at as u64;
             self.reasons.push(Reason::UnexplainedSamples {
-                first: position + first.at as u64,
+                first,
+                first_ms: rate.duration(first).as_secs_f64() * 1e3,
                 count: self.unexplained,
             });
         }
@@ -311,6 +309,38 @@ struct Walk {
     differing: Vec<(usize, u64)>,
 }
 
+/// Samples that are compared together.
+#[derive(Clone, Copy, Debug)]
+struct Block<'a> {
+    /// Of the first sample, in the recording.
+    at: usize,
+    /// Of the first sample, in the expected sound as playout has it.
+    place: i64,
+    samples: &'a [i16],
+}
+
+impl Block<'_> {
+    /// The first sample that differs from the sound that lies further on by either of `lags`, and how many do.
+    fn differing(&self, expected: &Sound, lags: [i64; 2]) -> Option<(usize, u64)> {
+        let mut differing = self
+            .samples
+            .iter()
+            .zip(self.place..)
+            .enumerate()
+            .filter(|(_, (s, i))| lags.iter().all(|lag| **s != expected.at(i + lag)))
+            .map(|(into, _)| self.at + into);
+        let first = differing.next()?;
+        Some((first, 1 + differing.count() as u64))
+    }
+
+    fn is_loud(&self, expected: &Sound, lag: i64) -> bool {
+        let place = self.place + lag;
+        self.samples.iter().any(|s| s.unsigned_abs() > LOUD)
+            || (place..place + self.samples.len() as i64)
+                .any(|i| expected.at(i).unsigned_abs() > LOUD)
+    }
+}
+
 /// The sound goes on elsewhere than it should.
 #[derive(Debug)]
 struct Jump {
@@ -322,6 +352,12 @@ struct Jump {
 }
 
 impl Walk {
+    /// Keeps of the blocks what differs even now that it is known where the sound goes on.
+    fn close(&mut self, open: &mut Vec<Block<'_>>, expected: &Sound, lags: [i64; 2]) {
+        let differing = open.drain(..).filter_map(|b| b.differing(expected, lags));
+        self.differing.extend(differing);
+    }
+
     fn is_the_sound(&self) -> bool {
         self.loud_equal * 2 >= self.loud && self.loud_equal > 0
     }

@@ -61,6 +61,8 @@ pub enum Reason {
     UnexplainedSamples {
         /// The position of the first, as playout counts.
         first: u64,
+        /// The same in milliseconds.
+        first_ms: f64,
         /// How many differ, are missing, or are too many.
         count: u64,
     },
@@ -127,8 +129,19 @@ impl fmt::Display for Reason {
             }
             Self::TooSoft { db } => write!(f, "{db:.1} dB too soft"),
             Self::TooLoud { db } => write!(f, "{db:.1} dB too loud"),
-            Self::UnexplainedSamples { first, count } => {
-                write!(f, "{count} samples are not explained, the first at {first}")
+            Self::UnexplainedSamples {
+                first_ms, count, ..
+            } => {
+                let noun = if *count == 1 {
+                    "sample is"
+                } else {
+                    "samples are"
+                };
+                write!(
+                    f,
+                    "{count} {noun} not explained, from {:.3} s of playing on",
+                    first_ms / 1000.0
+                )
             }
             Self::TooLittleHeard { heard_ms, due_ms } => write!(
                 f,

@@ -65,7 +65,7 @@ impl Timeline {
     }
 
     fn segment(&mut self, extent: Extent, at: Instant, segment: &PlayoutSegment, sent: &Sent) {
-        let first = segment.position as i64 - extent.position as i64;
+        let first = (segment.position as i64).saturating_sub(extent.position as i64);
         // What was recorded before or after, or twice, is cut off.
         let done = self.end();
         let start = usize::try_from(first).unwrap_or(0).max(done);

@@ -43,6 +43,6 @@ fn syllable(out: &mut Vec<i16>, pitch: f64, random: &mut Random) {
             sample += near * (phase * f64::from(harmonic) * std::f64::consts::TAU).sin();
         }
         let noise = random.unit() * 0.1 - 0.05;
-        out.push(((sample + noise) * envelope * loud * 0.6).clamp(-30_000.0, 30_000.0) as i16);
+        out.push(((sample + noise) * envelope * loud * 0.4).clamp(-30_000.0, 30_000.0) as i16);
     }
 }

@@ -1,0 +1,154 @@
+//! Following packets: what was due, what came, and with which jitter.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use msp_core::id::SequenceNumber;
+use msp_core::stats::DropReason;
+use msp_core::time::Instant;
+
+use super::{Due, Flow, belongs, median};
+use crate::media::Packet;
+
+/// A jump of a sequence number by more than this is a new beginning, not a loss (RFC 3550 appendix A.1).
+const DROPOUT: i64 = 3000;
+
+impl Flow<'_, '_> {
+    pub(super) fn follow_packets(&mut self) {
+        let Some(receiver) = self.receiver else {
+            return;
+        };
+        let received = &receiver.media.received;
+        let mut arrivals: HashMap<_, &Packet<'_>> = HashMap::new();
+        for packet in received.iter().filter(|p| belongs(p)) {
+            if arrivals.insert(packet.key(), packet).is_some() {
+                self.duplicates += 1;
+            }
+        }
+        self.follow_jitter(received);
+        match self.sender {
+            Some(sender) => self.pair(&sender.media.sent, &arrivals),
+            None => self.count_gaps(received),
+        }
+    }
+
+    fn pair(&mut self, sent: &[Packet<'_>], arrivals: &HashMap<(u32, u32, u16), &Packet<'_>>) {
+        let mut transits = Vec::new();
+        for packet in sent.iter().filter(|p| p.dropped.is_none()) {
+            let arrival = arrivals.get(&packet.key());
+            let transit = arrival.map(|a| a.at.as_nanos() as i64 - packet.at.as_nanos() as i64);
+            transits.extend(transit);
+            self.due.push(Due {
+                at: arrival.map_or(packet.at, |a| a.at),
+                came: arrival.is_some(),
+                late: arrival.is_some_and(|a| a.dropped == Some(DropReason::Late)),
+                transit,
+            });
+        }
+        // What did not come should have come as fast as the others.
+        let usual = median(&mut transits).unwrap_or(0);
+        for due in self.due.iter_mut().filter(|d| !d.came) {
+            due.at += Duration::from_nanos(u64::try_from(usual).unwrap_or(0));
+        }
+    }
+
+    /// What is missing by sequence numbers, where the sender is not known.
+    fn count_gaps(&mut self, received: &[Packet<'_>]) {
+        // The place of each packet by its source and its number, numbers counted on beyond 16 bits.
+        let mut numbered: BTreeMap<(usize, i64), Due> = BTreeMap::new();
+        let mut sources: Vec<(u32, i64)> = Vec::new();
+        let mut run = 0;
+        for packet in received.iter().filter(|p| belongs(p)) {
+            let (ssrc, sequence) = (packet.rtp.ssrc().0, packet.rtp.sequence());
+            let last = sources
+                .last()
+                .filter(|(s, _)| *s == ssrc)
+                .map(|(_, last)| *last);
+            let number = match last {
+                Some(last) => {
+                    let step = i64::from(sequence.distance_from(SequenceNumber(last as u16)));
+                    if step.abs() > DROPOUT {
+                        run += 1;
+                    }
+                    last + step
+                }
+                None => {
+                    run += 1;
+                    i64::from(sequence.0)
+                }
+            };
+            match sources.last_mut().filter(|(s, _)| *s == ssrc) {
+                Some(source) => source.1 = source.1.max(number),
+                None => sources.push((ssrc, number)),
+            }
+            let due = Due {
+                at: packet.at,
+                came: true,
+                late: packet.dropped == Some(DropReason::Late),
+                transit: None,
+            };
+            numbered.entry((run, number)).or_insert(due);
+        }
+        let mut last: Option<(usize, i64)> = None;
+        for ((run, number), due) in numbered {
+            if let Some((_, previous)) = last.filter(|(r, _)| *r == run) {
+                let missing = (number - previous - 1).clamp(0, DROPOUT);
+                let gone = Due {
+                    came: false,
+                    late: false,
+                    ..due
+                };
+                self.due.extend((0..missing).map(|_| gone));
+            }
+            self.due.push(due);
+            last = Some((run, number));
+        }
+        self.relative_transits(received);
+    }
+
+    /// Without the sender's clock, how much longer each packet took than the quickest.
+    fn relative_transits(&mut self, received: &[Packet<'_>]) {
+        let mut first: Option<(u32, u32, Instant)> = None;
+        let mut by_time: HashMap<Instant, i64> = HashMap::new();
+        for packet in received.iter().filter(|p| belongs(p)) {
+            let (ssrc, timestamp) = (packet.rtp.ssrc().0, packet.rtp.timestamp());
+            let (_, base, began) = match first {
+                Some(first) if first.0 == ssrc => first,
+                _ => *first.insert((ssrc, timestamp, packet.at)),
+            };
+            let media = i64::from(timestamp.wrapping_sub(base) as i32) * 1_000_000_000
+                / i64::from(self.clock.hz());
+            let real = packet.at.as_nanos() as i64 - began.as_nanos() as i64;
+            by_time.insert(packet.at, real - media);
+        }
+        let quickest = by_time.values().copied().min().unwrap_or(0);
+        for due in self.due.iter_mut().filter(|d| d.came) {
+            due.transit = by_time.get(&due.at).map(|t| t - quickest);
+        }
+    }
+
+    /// RFC 3550 appendix A.8, and how many packets came after a later one.
+    fn follow_jitter(&mut self, received: &[Packet<'_>]) {
+        let mut last: Option<(u32, u32, Instant, SequenceNumber)> = None;
+        let mut jitter = 0.0;
+        for packet in received.iter().filter(|p| belongs(p)) {
+            let rtp = &packet.rtp;
+            if let Some((ssrc, timestamp, at, highest)) = last {
+                if ssrc == rtp.ssrc().0 {
+                    let real = packet.at.as_nanos() as f64 - at.as_nanos() as f64;
+                    let media = f64::from(rtp.timestamp().wrapping_sub(timestamp) as i32) * 1e9
+                        / f64::from(self.clock.hz());
+                    jitter += ((real - media).abs() / 1e6 - jitter) / 16.0;
+                    let ahead = rtp.sequence().distance_from(highest);
+                    self.reordered += u64::from(ahead < 0);
+                    let highest = if ahead > 0 { rtp.sequence() } else { highest };
+                    last = Some((ssrc, rtp.timestamp(), packet.at, highest));
+                    self.jitter.push((packet.at, jitter));
+                    continue;
+                }
+                jitter = 0.0;
+            }
+            last = Some((rtp.ssrc().0, rtp.timestamp(), packet.at, rtp.sequence()));
+        }
+    }
+}
