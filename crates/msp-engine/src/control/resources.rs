@@ -1,0 +1,268 @@
+//! What all calls of an engine share: ports, places on shards, random numbers, and the queue of what is to be done.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use msp_core::event::MspEvent;
+use msp_core::fault::{self, Fault};
+use msp_core::id::{AddressId, CallKey};
+use msp_core::link::{Envelope, ToTsp};
+use msp_core::params::MediaSlot;
+use msp_core::time::Instant;
+use msp_core::{Error, ErrorKind, Result};
+
+use crate::config::EngineConfig;
+use crate::ports::PortPool;
+use crate::random::Random;
+use crate::shard::{Garbage, Load, ShardCommand, Transport, TransportId};
+
+/// The name of a request to open ports.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct RequestId(u64);
+
+/// Ports that a driver is to open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct OpenRequest {
+    /// Its name.
+    pub(crate) id: RequestId,
+    /// The address to bind.
+    pub(crate) bind: IpAddr,
+    /// The port for media.
+    pub(crate) port: u16,
+    /// Whether the next port is wanted too, for reports.
+    pub(crate) rtcp: bool,
+    /// Where the peer is, as far as that is known.
+    pub(crate) toward: Option<IpAddr>,
+}
+
+/// What a driver is to do.
+#[derive(Debug)]
+pub(crate) enum ControlOutput {
+    /// Open ports, and say [`ControlInput::Opened`](super::ControlInput::Opened).
+    Open(OpenRequest),
+    /// Give the sockets of a request, and what works with them, to a shard.
+    Attach {
+        request: RequestId,
+        shard: usize,
+        id: TransportId,
+        transport: Box<Transport>,
+    },
+    /// Close the sockets of a request: nobody wants them any more.
+    Discard(RequestId),
+    /// Tell a shard.
+    Shard(usize, ShardCommand),
+    /// Tell the signalling half.
+    Reply(AddressId, Envelope<ToTsp>),
+    /// Tell the application.
+    Event(MspEvent),
+    /// Drop, outside of all locks: what is dropped may close files.
+    Drop(Garbage),
+}
+
+/// A request that a driver works on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    pub(crate) call: CallKey,
+    pub(crate) slot: MediaSlot,
+    pub(crate) request: OpenRequest,
+    tries: u32,
+}
+
+/// Who has a place on a shard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner {
+    pub(crate) call: CallKey,
+    pub(crate) slot: MediaSlot,
+    port: u16,
+}
+
+struct Places {
+    owners: Vec<Option<Owner>>,
+    free: Vec<u32>,
+    load: Arc<Load>,
+}
+
+impl Places {
+    fn taken(&self) -> usize {
+        self.owners.len() - self.free.len()
+    }
+}
+
+/// See the module.
+pub(crate) struct Resources {
+    ports: PortPool,
+    pub(crate) random: Box<dyn Random>,
+    pub(crate) outputs: VecDeque<ControlOutput>,
+    opening: AHashMap<RequestId, Opening>,
+    next_request: u64,
+    shards: Vec<Places>,
+}
+
+/// Ports that are tried before the machine counts as having none: others may hold a few in our range.
+const TRIES: u32 = 64;
+
+/// A shard with so many thousandths of its time used takes no new stream.
+const FULL_PERMILLE: u32 = 800;
+
+impl Resources {
+    pub(crate) fn new(
+        config: &EngineConfig,
+        mut random: Box<dyn Random>,
+        loads: Vec<Arc<Load>>,
+    ) -> Self {
+        let ports = PortPool::new(config.ports.clone(), config.quarantine, random.next_u32());
+        Self {
+            ports,
+            random,
+            outputs: VecDeque::new(),
+            opening: AHashMap::new(),
+            next_request: 0,
+            shards: loads
+                .into_iter()
+                .map(|load| Places {
+                    owners: Vec::new(),
+                    free: Vec::new(),
+                    load,
+                })
+                .collect(),
+        }
+    }
+
+    /// Asks for ports for a pair of `call`.
+    pub(crate) fn open(
+        &mut self,
+        now: Instant,
+        config: &EngineConfig,
+        call: CallKey,
+        slot: MediaSlot,
+        toward: Option<IpAddr>,
+    ) -> Result<RequestId> {
+        let bind = config.bind_toward(toward).ok_or_else(|| {
+            let family = toward.map_or("any", |t| if t.is_ipv4() { "IPv4" } else { "IPv6" });
+            Error::new(
+                ErrorKind::ResourceUnavailable,
+                format!("no address to bind for {family}"),
+            )
+        })?;
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        let request = OpenRequest {
+            id,
+            bind,
+            port: self.take_port(now)?,
+            rtcp: !config.rtcp_mux,
+            toward,
+        };
+        let opening = Opening {
+            call,
+            slot,
+            request,
+            tries: 1,
+        };
+        self.opening.insert(id, opening);
+        self.outputs.push_back(ControlOutput::Open(request));
+        Ok(id)
+    }
+
+    /// Tries a request again with another port, for somebody else has the one that was tried.
+    pub(crate) fn open_another(&mut self, now: Instant, mut opening: Opening) -> Result<()> {
+        self.ports.give_back(now, opening.request.port);
+        if opening.tries >= TRIES {
+            return Err(no_ports());
+        }
+        opening.tries += 1;
+        opening.request.port = self.take_port(now)?;
+        self.opening.insert(opening.request.id, opening);
+        self.outputs.push_back(ControlOutput::Open(opening.request));
+        Ok(())
+    }
+
+    /// Takes the request out that a driver has worked on.
+    pub(crate) fn opened(&mut self, id: RequestId) -> Option<Opening> {
+        self.opening.remove(&id)
+    }
+
+    /// The ports of a request were closed, or never opened.
+    pub(crate) fn give_back(&mut self, now: Instant, port: u16) {
+        if !fault::is_on(Fault::KeepPorts) {
+            self.ports.give_back(now, port);
+        }
+    }
+
+    fn take_port(&mut self, now: Instant) -> Result<u16> {
+        self.ports.take(now).ok_or_else(no_ports)
+    }
+
+    /// The shard that a new call goes to: the one with the fewest streams.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] when even that one has as much work as it can do in time.
+    pub(crate) fn choose_shard(&self) -> Result<usize> {
+        let fits = |s: &Places| s.load.permille() < FULL_PERMILLE;
+        self.shards
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| fits(s))
+            .min_by_key(|(_, s)| s.taken())
+            .map(|(n, _)| n)
+            .ok_or_else(|| Error::new(ErrorKind::Busy, "every media thread"))
+    }
+
+    /// A place on `shard`.
+    pub(crate) fn place(
+        &mut self,
+        shard: usize,
+        call: CallKey,
+        slot: MediaSlot,
+        port: u16,
+    ) -> Option<TransportId> {
+        let places = self.shards.get_mut(shard)?;
+        let owner = Some(Owner { call, slot, port });
+        let index = match places.free.pop() {
+            Some(free) => {
+                *places.owners.get_mut(free as usize)? = owner;
+                free
+            }
+            None => {
+                places.owners.push(owner);
+                places.owners.len() as u32 - 1
+            }
+        };
+        Some(TransportId(index))
+    }
+
+    /// Who has a place.
+    pub(crate) fn owner(&self, shard: usize, id: TransportId) -> Option<Owner> {
+        self.shards
+            .get(shard)?
+            .owners
+            .get(id.0 as usize)
+            .copied()
+            .flatten()
+    }
+
+    /// A shard has cleared a place: its ports may rest.
+    pub(crate) fn cleared(&mut self, now: Instant, shard: usize, id: TransportId) -> Option<Owner> {
+        let places = self.shards.get_mut(shard)?;
+        let owner = places.owners.get_mut(id.0 as usize)?.take()?;
+        places.free.push(id.0);
+        self.give_back(now, owner.port);
+        Some(owner)
+    }
+
+    /// Pairs that have a place on a shard.
+    pub(crate) fn live(&self) -> usize {
+        self.shards.iter().map(Places::taken).sum()
+    }
+
+    /// Ports that are free or rest.
+    pub(crate) fn unused_ports(&self) -> usize {
+        self.ports.unused()
+    }
+}
+
+fn no_ports() -> Error {
+    Error::new(ErrorKind::ResourceUnavailable, "no port is free")
+}

@@ -1,0 +1,301 @@
+//! Runs a shard over its sockets: takes what it is told, works off the slices that are due, sends what comes out.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError};
+use std::time::Duration;
+
+use msp_core::stats::DropReason;
+use msp_core::time::Instant;
+
+use super::{ShardIo, SocketId};
+use crate::clock::Clock;
+use crate::shard::{Load, Report, Shard, ShardCommand, ShardInput, Transport, TransportId};
+use crate::wheel::SLICE;
+
+/// What a shard's thread is told.
+pub(crate) enum ToShard<S> {
+    /// Take over a transport and its sockets.
+    Attach {
+        id: TransportId,
+        transport: Box<Transport>,
+        rtp: S,
+        rtcp: Option<S>,
+    },
+    /// For the shard.
+    Command(ShardCommand),
+    /// Give everything back and end.
+    Stop,
+}
+
+/// What a shard's thread tells.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "names are kept in place: a media thread allocates nothing"
+)]
+pub(crate) enum FromShard<S> {
+    /// From the shard.
+    Report(Report),
+    /// Sockets of a transport that was removed, to be closed.
+    Sockets(S, Option<S>),
+}
+
+/// Called when there is something to be taken from the outbox.
+pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// See the module.
+pub(crate) struct ShardRunner<I: ShardIo> {
+    number: usize,
+    shard: Shard,
+    io: I,
+    inbox: Receiver<ToShard<I::Socket>>,
+    outbox: SyncSender<(usize, FromShard<I::Socket>)>,
+    /// What found no room in the outbox.
+    unsent: Option<FromShard<I::Socket>>,
+    wake: Wake,
+    busy: Busy,
+    load: Arc<Load>,
+    ready: Vec<SocketId>,
+    stopping: bool,
+}
+
+/// The longest that a shard waits when it could not hand over what it has to tell.
+const RETRY: Duration = Duration::from_millis(1);
+
+impl<I: ShardIo> ShardRunner<I> {
+    pub(crate) fn new(
+        number: usize,
+        shard: Shard,
+        io: I,
+        inbox: Receiver<ToShard<I::Socket>>,
+        outbox: SyncSender<(usize, FromShard<I::Socket>)>,
+        wake: Wake,
+        load: Arc<Load>,
+    ) -> Self {
+        Self {
+            number,
+            shard,
+            io,
+            inbox,
+            outbox,
+            unsent: None,
+            wake,
+            busy: Busy::default(),
+            load,
+            ready: Vec::with_capacity(64),
+            stopping: false,
+        }
+    }
+
+    /// When something has to be done next without being told.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.shard.deadline()
+    }
+
+    /// Whether it was told to end, and has told all that it had to tell.
+    pub(crate) fn is_over(&self) -> bool {
+        self.stopping && self.unsent.is_none() && !self.shard.has_report()
+    }
+
+    /// Runs on this thread until it is told to end.
+    pub(crate) fn run_thread(&mut self, clock: &dyn Clock) {
+        while !self.is_over() {
+            let timeout = if self.unsent.is_some() || self.shard.has_report() {
+                Some(RETRY)
+            } else {
+                self.deadline().map(|at| at.saturating_since(clock.now()))
+            };
+            self.ready.clear();
+            if self.io.wait(timeout, &mut self.ready).is_err() {
+                // Without waiting there is no clock to follow: the streams of this shard are over.
+                self.stop(clock.now());
+            }
+            self.run(clock);
+        }
+    }
+
+    /// Asks which sockets can be read, without waiting.
+    pub(crate) fn poll_ready(&mut self) {
+        self.ready.clear();
+        // A failure shows when the sockets are read.
+        let _nothing_ready = self.io.wait(Some(Duration::ZERO), &mut self.ready);
+    }
+
+    /// Does everything that is to be done now.
+    pub(crate) fn run(&mut self, clock: &dyn Clock) {
+        let began = clock.now();
+        self.take_commands(began);
+        for n in 0..self.ready.len() {
+            if let Some(socket) = self.ready.get(n).copied() {
+                self.drain(began, socket);
+            }
+        }
+        self.ready.clear();
+        while let Some(slice) = self.shard.due(clock.now()) {
+            let mut n = 0;
+            while let Some(socket) = self.shard.socket_of(slice, n) {
+                self.drain(clock.now(), socket);
+                n += 1;
+            }
+            self.shard.handle(clock.now(), ShardInput::Slice(slice));
+            self.send(clock.now());
+        }
+        self.send(began);
+        self.tell();
+        let ended = clock.now();
+        if self.busy.add(ended, ended.saturating_since(began)) {
+            let (late, skipped) = self.shard.missed();
+            let streams = self.shard.streams() as u32;
+            self.load.set(self.busy.permille, streams, late, skipped);
+        }
+    }
+
+    fn take_commands(&mut self, now: Instant) {
+        loop {
+            match self.inbox.try_recv() {
+                Ok(ToShard::Attach {
+                    id,
+                    transport,
+                    rtp,
+                    rtcp,
+                }) => {
+                    // A socket that cannot be waited for is asked too rarely, but its media are not lost.
+                    let _polled_anyway = self.io.attach(id.rtp(), rtp, false);
+                    if let Some(rtcp) = rtcp {
+                        let _polled_anyway = self.io.attach(id.rtcp(), rtcp, true);
+                    }
+                    let command = ShardCommand::Add(id, transport);
+                    self.shard.handle(now, ShardInput::Command(command));
+                }
+                Ok(ToShard::Command(command)) => {
+                    self.shard.handle(now, ShardInput::Command(command));
+                }
+                Ok(ToShard::Stop) | Err(TryRecvError::Disconnected) => {
+                    self.stop(now);
+                    break;
+                }
+                Err(TryRecvError::Empty) => break,
+            }
+        }
+    }
+
+    fn stop(&mut self, now: Instant) {
+        if !self.stopping {
+            self.stopping = true;
+            self.shard.handle(now, ShardInput::Stop);
+        }
+    }
+
+    fn drain(&mut self, now: Instant, socket: SocketId) {
+        let shard = &mut self.shard;
+        let drained = self.io.drain(now, socket, &mut |datagram| {
+            shard.handle(now, ShardInput::Datagram(socket, datagram));
+        });
+        if drained.is_err() {
+            self.shard.count(socket, DropReason::SystemOverflow);
+        }
+    }
+
+    fn send(&mut self, now: Instant) {
+        let sends = self.shard.take_sends();
+        for send in sends.iter() {
+            if self.io.send(now, send.socket, send.to, send.bytes).is_err() {
+                self.shard.count(send.socket, DropReason::SendFailed);
+            }
+        }
+        self.shard.give_back(sends);
+    }
+
+    fn tell(&mut self) {
+        let mut told = false;
+        loop {
+            let next = self.unsent.take().or_else(|| {
+                let report = self.shard.poll()?;
+                Some(FromShard::Report(report))
+            });
+            let Some(next) = next else { break };
+            let sockets = match &next {
+                FromShard::Report(Report::Removed(id, _)) => self
+                    .io
+                    .detach(id.rtp())
+                    .map(|rtp| (rtp, self.io.detach(id.rtcp()))),
+                _ => None,
+            };
+            // Sockets go first: with the report their ports are free.
+            if let Some((rtp, rtcp)) = sockets {
+                match self
+                    .outbox
+                    .try_send((self.number, FromShard::Sockets(rtp, rtcp)))
+                {
+                    Ok(()) => told = true,
+                    // They are closed here, then: late, but the ports are free before the report is told.
+                    Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+                }
+            }
+            match self.outbox.try_send((self.number, next)) {
+                Ok(()) => told = true,
+                Err(TrySendError::Full((_, next))) => {
+                    self.unsent = Some(next);
+                    break;
+                }
+                // Nobody is left to be told.
+                Err(TrySendError::Disconnected(_)) => {}
+            }
+        }
+        if told {
+            (self.wake)();
+        }
+    }
+}
+
+/// How much of its time a thread works, over about the last second.
+#[derive(Debug, Default)]
+struct Busy {
+    since: Instant,
+    worked: Duration,
+    permille: u32,
+}
+
+impl Busy {
+    /// How long a piece of time is looked at.
+    const PERIOD: Duration = Duration::from_millis(100);
+
+    /// Adds work that ended at `now`; says whether there is something new to be told.
+    fn add(&mut self, now: Instant, worked: Duration) -> bool {
+        self.worked += worked;
+        let period = now.saturating_since(self.since);
+        if period < Self::PERIOD {
+            return false;
+        }
+        // After a time without slices the average starts anew.
+        let share = self.worked.as_nanos() * 1000 / period.as_nanos().max(1);
+        let share = u32::try_from(share).unwrap_or(1000).min(1000);
+        let weight = if period > 20 * SLICE * 4 { 1 } else { 8 };
+        self.permille = (self.permille * (weight - 1) + share).div_ceil(weight);
+        self.since = now;
+        self.worked = Duration::ZERO;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn load_follows_the_share_of_time_at_work() {
+        let mut busy = Busy::default();
+        let mut now = Instant::ZERO;
+        for _ in 0..2000 {
+            now += SLICE;
+            busy.add(now, SLICE * 9 / 10);
+        }
+        assert!((880..=920).contains(&busy.permille), "{}", busy.permille);
+        for _ in 0..2000 {
+            now += SLICE;
+            busy.add(now, SLICE / 10);
+        }
+        assert!((80..=120).contains(&busy.permille), "{}", busy.permille);
+        busy.add(now + Duration::from_secs(10), SLICE);
+        assert!(busy.permille <= 1);
+    }
+}

@@ -1,0 +1,97 @@
+//! What the control side makes ready for a leg: its session, and what was agreed on.
+
+use std::fmt;
+use std::time::Duration;
+
+use msp_core::id::{LegId, SequenceNumber, Ssrc};
+use msp_core::params::MediaParams;
+use msp_core::terminal::FRAME;
+use msp_core::{Error, ErrorKind, Result};
+use msp_rtp::digits::DigitTiming;
+use msp_rtp::rtcp::WallClock;
+use msp_rtp::session::PlayoutDelay;
+use msp_rtp::{Session, SessionConfig, SessionParams};
+
+use crate::config::EngineConfig;
+use crate::random::Random;
+
+/// The most sound that playout holds, unless its target is more than half of that.
+const PLAYOUT_MAX: Duration = Duration::from_millis(300);
+
+/// A session of which nothing is agreed yet: it holds what comes.
+pub(crate) fn session(
+    config: &EngineConfig,
+    wall: WallClock,
+    random: &mut dyn Random,
+) -> Box<Session> {
+    let timing = DigitTiming {
+        duration: config.digit_length,
+        ..DigitTiming::default()
+    };
+    Box::new(Session::new(&SessionConfig {
+        ssrc: Ssrc(random.next_u32()),
+        sequence: SequenceNumber(random.next_u32() as u16),
+        timestamp: random.next_u32(),
+        digits: timing,
+        // Who wants none waits for ever.
+        keep_alive: config.keep_alive.unwrap_or(Duration::MAX),
+        ..SessionConfig::new(random.next_u64(), wall)
+    }))
+}
+
+/// What was agreed on for a leg, ready to be swapped in.
+pub(crate) struct LegChange {
+    pub(super) leg: LegId,
+    /// For a leg that is new.
+    pub(super) fresh: Option<Box<Session>>,
+    /// What is to run; after the swap, what ran.
+    pub(super) params: Option<SessionParams>,
+    /// Frames that a packet holds.
+    pub(super) packet_frames: u64,
+}
+
+impl LegChange {
+    /// Makes everything that `agreed` needs.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoFormat`] for what cannot be played, with the slot it is about.
+    pub(crate) fn new(
+        leg: LegId,
+        config: &EngineConfig,
+        wall: WallClock,
+        agreed: &MediaParams,
+        random: &mut dyn Random,
+    ) -> Result<Box<Self>> {
+        let delay = PlayoutDelay {
+            target: config.playout_target,
+            max: PLAYOUT_MAX.max(config.playout_target * 2),
+        };
+        let mut agreed = agreed.clone();
+        let ptime = *agreed.ptime.get_or_insert(config.ptime);
+        let params = SessionParams::new(&agreed, &config.codecs, delay).map_err(|e| {
+            let slot = agreed.slot;
+            Error::new(ErrorKind::NoFormat, format!("slot {slot}: {e}"))
+        })?;
+        Ok(Box::new(Self {
+            leg,
+            fresh: Some(session(config, wall, random)),
+            params: Some(params),
+            packet_frames: (ptime.as_nanos() / FRAME.as_nanos()).max(1) as u64,
+        }))
+    }
+
+    /// The sample rates of what is sent and of what is heard.
+    pub(crate) fn rates(&self) -> [Option<msp_core::time::ClockRate>; 2] {
+        let params = self.params.as_ref();
+        [
+            params.and_then(SessionParams::capture_rate),
+            params.and_then(SessionParams::render_rate),
+        ]
+    }
+}
+
+impl fmt::Debug for LegChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LegChange({})", self.leg)
+    }
+}

@@ -1,0 +1,358 @@
+//! One media thread without the thread: the stream pairs that live on it, its wheel, and what it is told.
+//!
+//! It does no I/O and reads no clock. Nothing is allocated, opened or dropped here for a frame: boxes come ready-made
+//! with commands and go back with reports.
+
+mod command;
+mod edge;
+mod frame;
+mod leg;
+mod sends;
+mod transport;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use msp_core::fault::{self, Fault};
+use msp_core::id::CallKey;
+use msp_core::stats::DropReason;
+use msp_core::time::Instant;
+use msp_core::trace::{PacketKind, Trace, TraceBody, Way};
+
+use crate::config::EngineConfig;
+use crate::driver::{Datagram, SocketId};
+use crate::wheel::{PHASES, Slice, Wheel};
+
+pub use command::Load;
+pub(crate) use command::{
+    Flow, Garbage, Keys, MediaReport, Name, Published, Report, ShardCommand, Snapshot, TransportId,
+};
+pub(crate) use edge::Edge;
+use frame::Scratch;
+pub(crate) use leg::{LegChange, session};
+pub(crate) use sends::Sends;
+use transport::guard;
+pub(crate) use transport::{Birth, Transport};
+
+/// Stream pairs that a shard has room for before its tables grow.
+const PAIRS: usize = 2048;
+
+/// Reports that it has room for before the table grows.
+const REPORTS: usize = 1024;
+
+/// What a shard needs to know of an engine's settings.
+#[derive(Clone, Debug)]
+pub(crate) struct ShardSettings {
+    pub(crate) media_timeout: Option<Duration>,
+    pub(crate) trace: Trace,
+}
+
+impl ShardSettings {
+    pub(crate) fn of(config: &EngineConfig) -> Self {
+        Self {
+            media_timeout: config.media_timeout,
+            trace: config.trace.clone(),
+        }
+    }
+}
+
+/// What is handed to a shard.
+#[derive(Debug)]
+pub(crate) enum ShardInput<'a> {
+    /// The control side says something.
+    Command(ShardCommand),
+    /// Something came in at a socket.
+    Datagram(SocketId, Datagram<'a>),
+    /// A slice is due: it was given by [`Shard::due`], and its sockets were drained.
+    Slice(Slice),
+    /// Everything is to be given back.
+    Stop,
+}
+
+impl TransportId {
+    /// The socket for media of the transport in this place.
+    pub(crate) const fn rtp(self) -> SocketId {
+        SocketId(self.0 * 2)
+    }
+
+    /// The socket for its reports, if they have one of their own.
+    pub(crate) const fn rtcp(self) -> SocketId {
+        SocketId(self.0 * 2 + 1)
+    }
+
+    /// The transport that a socket belongs to, and whether it is the one for reports.
+    const fn of(socket: SocketId) -> (Self, bool) {
+        (Self(socket.0 / 2), socket.0 % 2 == 1)
+    }
+}
+
+/// Where the pieces of a shard put what they make.
+pub(crate) struct Outbox {
+    pub(crate) settings: ShardSettings,
+    sends: Sends,
+    reports: VecDeque<Report>,
+}
+
+impl Outbox {
+    pub(crate) fn report(&mut self, report: Report) {
+        self.reports.push_back(report);
+    }
+
+    pub(crate) fn drop(&mut self, garbage: Garbage) {
+        self.report(Report::Drop(garbage));
+    }
+
+    /// Has a packet sent. Whether there was room.
+    pub(crate) fn send(&mut self, packet: &Packet<'_>) -> bool {
+        if packet.kind == PacketKind::Rtp && fault::is_on(Fault::LoseEveryPacket) {
+            return true;
+        }
+        let sent = self.sends.push(packet.socket, packet.to, packet.bytes);
+        let dropped = if sent {
+            None
+        } else {
+            Some(DropReason::SendFailed)
+        };
+        self.trace_packet(Way::Out, packet, dropped);
+        sent
+    }
+
+    /// Records a packet, if anybody wants to know.
+    pub(crate) fn trace_packet(&self, way: Way, packet: &Packet<'_>, dropped: Option<DropReason>) {
+        self.settings
+            .trace
+            .record(packet.at, Some(packet.call), || TraceBody::Media {
+                way,
+                kind: packet.kind,
+                local: packet.local,
+                remote: packet.to,
+                bytes: packet.bytes.into(),
+                dropped,
+            });
+    }
+}
+
+/// A packet on its way, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packet<'a> {
+    pub(crate) at: Instant,
+    pub(crate) call: CallKey,
+    pub(crate) kind: PacketKind,
+    pub(crate) socket: SocketId,
+    pub(crate) local: SocketAddr,
+    /// The other end.
+    pub(crate) to: SocketAddr,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// See the module.
+pub(crate) struct Shard {
+    wheel: Wheel,
+    transports: Vec<Option<Box<Transport>>>,
+    phases: [Vec<TransportId>; PHASES],
+    streams: usize,
+    scratch: Box<Scratch>,
+    out: Outbox,
+}
+
+impl Shard {
+    pub(crate) fn new(settings: ShardSettings) -> Self {
+        let mut sends = Sends::default();
+        sends.reserve(0);
+        Self {
+            wheel: Wheel::default(),
+            transports: Vec::with_capacity(PAIRS),
+            phases: std::array::from_fn(|_| Vec::with_capacity(PAIRS / PHASES)),
+            streams: 0,
+            scratch: Scratch::new(),
+            out: Outbox {
+                settings,
+                sends,
+                reports: VecDeque::with_capacity(REPORTS),
+            },
+        }
+    }
+
+    /// Takes `input`. Afterwards [`take_sends`](Self::take_sends) and [`poll`](Self::poll) say what came of it.
+    pub(crate) fn handle(&mut self, now: Instant, input: ShardInput<'_>) {
+        match input {
+            ShardInput::Command(command) => self.command(now, command),
+            ShardInput::Datagram(socket, datagram) => self.datagram(now, socket, datagram),
+            ShardInput::Slice(slice) => self.slice(slice),
+            ShardInput::Stop => {
+                for id in 0..self.transports.len() as u32 {
+                    self.remove(now, TransportId(id));
+                }
+            }
+        }
+    }
+
+    /// The slice that is due at `now`, if there is one: drain its sockets, then hand it in.
+    pub(crate) fn due(&mut self, now: Instant) -> Option<Slice> {
+        self.wheel.due(now)
+    }
+
+    /// The `n`-th socket that is to be drained for `slice`.
+    pub(crate) fn socket_of(&self, slice: Slice, n: usize) -> Option<SocketId> {
+        let [first, second] = self.due_phases(slice);
+        let id = first.get(n).or_else(|| second.get(n - first.len()))?;
+        Some(id.rtp())
+    }
+
+    /// The next thing that it tells.
+    pub(crate) fn poll(&mut self) -> Option<Report> {
+        self.out.reports.pop_front()
+    }
+
+    /// Whether it has something to tell.
+    pub(crate) fn has_report(&self) -> bool {
+        !self.out.reports.is_empty()
+    }
+
+    /// When the next slice is due; `None` while no stream lives here.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.wheel.deadline()
+    }
+
+    /// The packets that are to be sent. Bring the room back with [`give_back`](Self::give_back).
+    pub(crate) fn take_sends(&mut self) -> Sends {
+        std::mem::take(&mut self.out.sends)
+    }
+
+    /// Takes back the room for packets.
+    pub(crate) fn give_back(&mut self, mut sends: Sends) {
+        sends.clear();
+        self.out.sends = sends;
+    }
+
+    /// Counts something that the driver lost at a socket.
+    pub(crate) fn count(&mut self, socket: SocketId, reason: DropReason) {
+        let (id, _) = TransportId::of(socket);
+        if let Some(transport) = self.transport(id) {
+            transport.count(reason, 1);
+        }
+    }
+
+    /// Stream pairs that live here.
+    pub(crate) const fn streams(&self) -> usize {
+        self.streams
+    }
+
+    /// Slices that were late, and slices that were skipped.
+    pub(crate) fn missed(&self) -> (u64, u64) {
+        (self.wheel.late(), self.wheel.skipped())
+    }
+
+    fn due_phases(&self, slice: Slice) -> [&[TransportId]; 2] {
+        let first = (slice.index % 2) as usize;
+        [&self.phases[first], &self.phases[first + 2]]
+    }
+
+    fn transport(&mut self, id: TransportId) -> Option<&mut Transport> {
+        self.transports
+            .get_mut(id.0 as usize)
+            .and_then(Option::as_deref_mut)
+    }
+
+    fn command(&mut self, now: Instant, command: ShardCommand) {
+        let (id, command) = match command {
+            ShardCommand::Add(id, transport) => return self.add(now, id, transport),
+            ShardCommand::Remove(id) => return self.remove(now, id),
+            ShardCommand::SetLeg(id, _)
+            | ShardCommand::DropLeg(id, _)
+            | ShardCommand::Direct(id, ..)
+            | ShardCommand::SelectLeg(id, _)
+            | ShardCommand::Connect(id, _)
+            | ShardCommand::Convert(id, ..)
+            | ShardCommand::Disconnect(id, ..)
+            | ShardCommand::Flow(id, _)
+            | ShardCommand::Digits(id, _) => (id, command),
+        };
+        let index = id.0 as usize;
+        let Some(Some(transport)) = self.transports.get_mut(index) else {
+            // It was removed: what the command brought goes back unused.
+            self.refuse(command);
+            return;
+        };
+        match command {
+            ShardCommand::SetLeg(_, leg) => transport.set_leg(now, leg, &mut self.out),
+            ShardCommand::Direct(_, leg, direction) => transport.direct(leg, direction),
+            ShardCommand::DropLeg(_, leg) => transport.drop_leg(leg, &mut self.out),
+            ShardCommand::SelectLeg(_, leg) => transport.select_leg(leg),
+            ShardCommand::Connect(_, edge) => transport.connect(edge),
+            ShardCommand::Convert(_, direction, terminal, convert) => {
+                transport.convert(direction, terminal, convert, &mut self.out);
+            }
+            ShardCommand::Disconnect(_, direction, terminal) => {
+                transport.disconnect(direction, terminal, &mut self.out);
+            }
+            ShardCommand::Flow(_, flow) => transport.set_flow(now, flow),
+            ShardCommand::Digits(_, digits) => transport.send_digits(digits, &mut self.out),
+            ShardCommand::Add(..) | ShardCommand::Remove(_) => {}
+        }
+    }
+
+    fn refuse(&mut self, command: ShardCommand) {
+        match command {
+            ShardCommand::SetLeg(_, leg) => self.out.drop(Garbage::of(leg)),
+            ShardCommand::Connect(_, edge) => self.out.drop(Garbage::of(edge)),
+            ShardCommand::Convert(.., Some(convert)) => {
+                self.out.drop(Garbage::of(convert));
+            }
+            ShardCommand::Digits(_, digits) => self.out.drop(Garbage::of(digits)),
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, now: Instant, id: TransportId, mut transport: Box<Transport>) {
+        let index = id.0 as usize;
+        if self.transports.len() <= index {
+            self.transports.resize_with(index + 1, || None);
+        }
+        let phase = self.wheel.join(now);
+        transport.begin(id, phase, now);
+        self.phases[phase.index()].push(id);
+        self.streams += 1;
+        self.out.sends.reserve(self.streams);
+        if let Some(place) = self.transports.get_mut(index) {
+            *place = Some(transport);
+        }
+    }
+
+    fn remove(&mut self, now: Instant, id: TransportId) {
+        let place = self.transports.get_mut(id.0 as usize);
+        let Some(mut transport) = place.and_then(Option::take) else {
+            return;
+        };
+        let phase = transport.phase;
+        self.phases[phase.index()].retain(|t| *t != id);
+        self.wheel.leave(phase);
+        self.streams -= 1;
+        transport.say_goodbye(now, &mut self.out);
+        self.out.report(Report::Removed(id, transport));
+    }
+
+    fn datagram(&mut self, now: Instant, socket: SocketId, datagram: Datagram<'_>) {
+        let (id, reports) = TransportId::of(socket);
+        let place = self.transports.get_mut(id.0 as usize);
+        let Some(Some(transport)) = place else { return };
+        let out = &mut self.out;
+        if guard(|| transport.receive(now, reports, datagram, out)).is_err() {
+            transport.receive_panicked(out);
+        }
+    }
+
+    fn slice(&mut self, slice: Slice) {
+        let first = (slice.index % 2) as usize;
+        for phase in [first, first + 2] {
+            for n in 0..self.phases[phase].len() {
+                let id = self.phases[phase].get(n).copied();
+                let place = id.and_then(|id| self.transports.get_mut(id.0 as usize));
+                if let Some(Some(transport)) = place {
+                    transport.frame(slice, &mut self.scratch, &mut self.out);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! One stream pair on a shard: its ports, its legs, and the terminals of its two streams.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use msp_core::id::{CallKey, LegId, PayloadType, StreamId, TerminalId};
+use msp_core::media::{Direction, MediaDirection};
+use msp_core::params::LocalAddress;
+use msp_core::stats::{DropCounts, DropReason, StreamStats};
+use msp_core::time::Instant;
+use msp_core::trace::{PacketKind, TraceBody, Way};
+use msp_dsp::{Gain, Resampler};
+use msp_rtp::Session;
+use msp_rtp::packet::{DatagramClass, SEND_BUFFER};
+use msp_rtp::protect::Component;
+use msp_rtp::session::{Arrival, Outgoing, Received, SessionEvent};
+use msp_rtp::transport::{Path, Transport as Legs};
+
+use super::leg::LegChange;
+use super::{
+    Edge, Flow, Garbage, Keys, MediaReport, Name, Outbox, Packet, Published, Report, TransportId,
+};
+use crate::control::MAX_TERMINALS;
+use crate::driver::Datagram;
+use crate::wheel::Phase;
+
+/// See the module. What a frame brings is in [`frame`](super::frame).
+pub(crate) struct Transport {
+    pub(super) call: CallKey,
+    /// The received stream, under whose name the pair is traced.
+    pub(super) stream: StreamId,
+    /// Its place on the shard.
+    pub(super) id: TransportId,
+    pub(super) phase: Phase,
+    rtp: SocketAddr,
+    rtcp: Option<SocketAddr>,
+    /// We answered an offer.
+    pub(super) answers: bool,
+    pub(super) legs: Legs,
+    /// The leg that was prepared, until something is agreed on: what comes early is held there.
+    holder: Option<LegId>,
+    #[expect(
+        clippy::vec_box,
+        reason = "edges come and go as boxes, so that nothing is copied or freed here"
+    )]
+    pub(super) edges: Vec<Box<Edge>>,
+    pub(super) flow: Flow,
+    pub(super) pace: Pace,
+    /// When media were last heard, and whether they are missed.
+    pub(super) heard: Instant,
+    pub(super) gone: bool,
+    /// Streams whose own code panicked move nothing any more.
+    pub(super) send_failed: bool,
+    pub(super) receive_failed: bool,
+    pub(super) soften: Gain,
+    drops: DropCounts,
+    /// Datagrams that the system dropped at either port, as it counts them.
+    overflow: [u32; 2],
+    received: Option<PayloadType>,
+    published: Arc<Published>,
+}
+
+/// Where a pair is in time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pace {
+    /// The slice with its first frame.
+    pub(super) born: Option<u64>,
+    /// Frames since then, the next one not included.
+    pub(super) frames: u64,
+    /// Frames that a packet holds.
+    pub(super) packet_frames: u64,
+    /// The last frame was sent.
+    pub(super) sending: bool,
+}
+
+/// What a pair begins with.
+pub(crate) struct Birth {
+    pub(crate) call: CallKey,
+    /// The received stream.
+    pub(crate) stream: StreamId,
+    pub(crate) rtp: LocalAddress,
+    pub(crate) rtcp: Option<LocalAddress>,
+    /// We answer an offer.
+    pub(crate) answers: bool,
+    /// The leg that was prepared, and its session.
+    pub(crate) leg: LegId,
+    pub(crate) session: Box<Session>,
+    pub(crate) published: Arc<Published>,
+    /// The terminals that wait.
+    #[expect(
+        clippy::vec_box,
+        reason = "edges come and go as boxes, so that nothing is copied or freed here"
+    )]
+    pub(crate) edges: Vec<Box<Edge>>,
+}
+
+impl std::fmt::Debug for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Transport({}, {})", self.call, self.rtp)
+    }
+}
+
+impl Transport {
+    pub(crate) fn new(birth: Birth) -> Box<Self> {
+        let mut edges = birth.edges;
+        edges.reserve(2 * MAX_TERMINALS);
+        let mut legs = Legs::new(Path {
+            local: birth.rtp,
+            remote: None,
+        });
+        // There is room for the first.
+        let _first = legs.add_leg(birth.leg, birth.session);
+        Box::new(Self {
+            call: birth.call,
+            stream: birth.stream,
+            id: TransportId(0),
+            phase: Phase::FIRST,
+            rtp: birth.rtp.bound,
+            rtcp: birth.rtcp.map(|r| r.bound),
+            answers: birth.answers,
+            legs,
+            holder: Some(birth.leg),
+            edges,
+            flow: Flow::default(),
+            pace: Pace {
+                packet_frames: 1,
+                ..Pace::default()
+            },
+            heard: Instant::ZERO,
+            gone: false,
+            send_failed: false,
+            receive_failed: false,
+            soften: Gain::from_db(-20.0),
+            drops: DropCounts::default(),
+            overflow: [0; 2],
+            received: None,
+            published: birth.published,
+        })
+    }
+
+    /// It lives on a shard from now on.
+    pub(super) fn begin(&mut self, id: TransportId, phase: Phase, now: Instant) {
+        self.id = id;
+        self.phase = phase;
+        self.heard = now;
+    }
+
+    pub(super) fn count(&mut self, reason: DropReason, n: u64) {
+        self.drops.add(reason, n);
+    }
+
+    // What the control side says.
+
+    pub(super) fn set_leg(&mut self, now: Instant, mut change: Box<LegChange>, out: &mut Outbox) {
+        let leg = change.leg;
+        if self.legs.session(leg).is_none() {
+            // What came early is for the first that answers: its latch will tell its own from others'.
+            let holder = self.holder.and_then(|h| self.legs.remove_leg(h));
+            if let Some(session) = holder.or_else(|| change.fresh.take()) {
+                // Legs are counted on the control side, so that there is room.
+                let _added = self.legs.add_leg(leg, session);
+            }
+        }
+        self.holder = None;
+        if self.legs.heard() == Some(leg) {
+            self.pace.packet_frames = change.packet_frames;
+        }
+        if let (Some(session), Some(params)) = (self.legs.session_mut(leg), change.params.take()) {
+            change.params = Some(session.apply(now, params));
+        }
+        out.drop(Garbage::of(change));
+        self.tell_events(now, out);
+    }
+
+    pub(super) fn drop_leg(&mut self, leg: LegId, out: &mut Outbox) {
+        if let Some(session) = self.legs.remove_leg(leg) {
+            self.drops.merge(&session.stats().drops);
+            out.drop(Garbage::of(session));
+        }
+    }
+
+    pub(super) fn select_leg(&mut self, leg: LegId) {
+        // A leg that is not there any more cannot be heard; the control side will learn of it too.
+        let _still_there = self.legs.hear(leg);
+    }
+
+    pub(super) fn direct(&mut self, leg: LegId, direction: MediaDirection) {
+        if let Some(session) = self.legs.session_mut(leg) {
+            session.set_direction(direction);
+        }
+    }
+
+    pub(super) fn connect(&mut self, edge: Box<Edge>) {
+        self.edges.push(edge);
+    }
+
+    pub(super) fn convert(
+        &mut self,
+        direction: Direction,
+        terminal: TerminalId,
+        convert: Option<Box<Resampler>>,
+        out: &mut Outbox,
+    ) {
+        let edge = self
+            .edges
+            .iter_mut()
+            .find(|e| (e.direction, e.terminal) == (direction, terminal));
+        let unused = match edge {
+            Some(edge) => edge.set_converter(convert),
+            None => convert,
+        };
+        if let Some(unused) = unused {
+            out.drop(Garbage::of(unused));
+        }
+    }
+
+    pub(super) fn disconnect(
+        &mut self,
+        direction: Direction,
+        terminal: TerminalId,
+        out: &mut Outbox,
+    ) {
+        let is_it = |e: &Edge| (e.direction, e.terminal) == (direction, terminal);
+        if let Some(n) = self.edges.iter().position(|e| is_it(e)) {
+            out.drop(Garbage::of(self.edges.remove(n)));
+        }
+    }
+
+    pub(super) fn set_flow(&mut self, now: Instant, flow: Flow) {
+        if flow.expect && !self.flow.expect {
+            // Whoever may send only from now on gets the whole time for it.
+            self.heard = now;
+        }
+        self.flow = flow;
+    }
+
+    pub(super) fn send_digits(&mut self, digits: Box<Keys>, out: &mut Outbox) {
+        if let Some(session) = self.legs.heard_mut() {
+            // The control side counts and checks them before.
+            let _taken = session.send_digits(&digits.0, None);
+        }
+        out.drop(Garbage::of(digits));
+    }
+
+    /// Says goodbye to the peers, and shows the last numbers.
+    pub(super) fn say_goodbye(&mut self, now: Instant, out: &mut Outbox) {
+        let mut room = [0; SEND_BUFFER];
+        for (_, session) in self.legs.legs_mut() {
+            session.stop();
+        }
+        self.transmit(now, &mut room, out);
+        self.trace_playout(now, true, out);
+        self.publish(now, out);
+    }
+
+    // What comes in.
+
+    /// Takes a datagram of the socket for media, or of the one for reports.
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        reports: bool,
+        datagram: Datagram<'_>,
+        out: &mut Outbox,
+    ) {
+        let Datagram {
+            from,
+            arrival,
+            overflow,
+            cut,
+            bytes,
+        } = datagram;
+        if let (Some(now), Some(known)) = (overflow, self.overflow.get_mut(usize::from(reports))) {
+            let more = now.wrapping_sub(*known);
+            *known = now;
+            self.drops.add(DropReason::SystemOverflow, more.into());
+        }
+        // Packets are changed in place: whoever wants to know how they came gets a copy.
+        let traced = out.settings.trace.is_on().then(|| bytes.to_vec());
+        let dropped = if cut {
+            self.drops.count(DropReason::TooBig);
+            Some(DropReason::TooBig)
+        } else {
+            self.take(arrival, from, reports, bytes)
+        };
+        if let Some(bytes) = traced {
+            let packet = Packet {
+                at: arrival,
+                call: self.call,
+                kind: kind_of(&bytes),
+                socket: self.id.rtp(),
+                local: self.local(reports),
+                to: from,
+                bytes: &bytes,
+            };
+            out.trace_packet(Way::In, &packet, dropped);
+        }
+        self.tell_events(now, out);
+    }
+
+    /// Gives a datagram to its leg. Says why it went no further, if so.
+    fn take(
+        &mut self,
+        arrival: Instant,
+        from: SocketAddr,
+        reports: bool,
+        bytes: &mut [u8],
+    ) -> Option<DropReason> {
+        if self.receive_failed {
+            self.drops.count(DropReason::NotPermitted);
+            return Some(DropReason::NotPermitted);
+        }
+        let arrival = Arrival {
+            at: arrival,
+            from,
+            component: if reports {
+                Component::Report
+            } else {
+                Component::Media
+            },
+        };
+        let payload_type = bytes.get(1).map(|b| PayloadType(b & 0x7f));
+        let Some((leg, received)) = self.legs.receive(&arrival, bytes) else {
+            self.drops.count(DropReason::NotPermitted);
+            return Some(DropReason::NotPermitted);
+        };
+        let is_heard = self.legs.heard() == Some(leg);
+        match received {
+            Received::Sound | Received::Event if is_heard => {
+                self.heard = self.heard.max(arrival.at);
+                if received == Received::Sound {
+                    self.received = payload_type;
+                }
+                None
+            }
+            Received::Sound | Received::Event | Received::Held | Received::Report => None,
+            Received::Other(_) => Some(DropReason::NotMedia),
+            Received::Dropped(reason) => Some(reason),
+        }
+    }
+
+    /// Tells what happened in the leg that is heard; of the others nobody wants to know.
+    pub(super) fn tell_events(&mut self, now: Instant, out: &mut Outbox) {
+        let (id, call, heard) = (self.id, self.call, self.legs.heard());
+        for (leg, session) in self.legs.legs_mut() {
+            while let Some(event) = session.poll_event() {
+                if heard != Some(leg) {
+                    continue;
+                }
+                match event {
+                    SessionEvent::SourceLocked(address) => {
+                        out.report(Report::Media(id, MediaReport::Locked(address)));
+                    }
+                    SessionEvent::Digit(press) if !press.ended => {
+                        out.report(Report::Media(id, MediaReport::Digit(press.digit)));
+                    }
+                    SessionEvent::Digit(_) => {}
+                    SessionEvent::Participant { ssrc, present } => {
+                        let report = MediaReport::Participant {
+                            ssrc,
+                            name: None,
+                            present,
+                        };
+                        out.report(Report::Media(id, report));
+                    }
+                    SessionEvent::Named(ssrc) => {
+                        let report = MediaReport::Participant {
+                            ssrc,
+                            name: session.remote_name().map(Name::new),
+                            present: true,
+                        };
+                        out.report(Report::Media(id, report));
+                    }
+                    SessionEvent::Goodbye(_) | SessionEvent::Collision { .. } => {
+                        out.settings.trace.record(now, Some(call), || {
+                            TraceBody::Note(format!("leg {leg}: {event:?}").into())
+                        });
+                    }
+                }
+            }
+        }
+        if self.gone && self.heard_lately(now, out) {
+            self.gone = false;
+            self.tell(MediaReport::Arrives(true), out);
+        }
+    }
+
+    /// Whether media were heard within the time after which they are missed.
+    pub(super) fn heard_lately(&self, now: Instant, out: &Outbox) -> bool {
+        let silent = now.saturating_since(self.heard);
+        out.settings.media_timeout.is_none_or(|t| silent < t)
+    }
+
+    /// Something of its own code panicked while it took a packet or played a frame.
+    pub(super) fn receive_panicked(&mut self, out: &mut Outbox) {
+        self.receive_failed = true;
+        self.tell(MediaReport::StreamPanicked(Direction::Render), out);
+    }
+
+    pub(super) fn tell(&self, report: MediaReport, out: &mut Outbox) {
+        out.report(Report::Media(self.id, report));
+    }
+
+    const fn local(&self, reports: bool) -> SocketAddr {
+        match self.rtcp {
+            Some(rtcp) if reports => rtcp,
+            _ => self.rtp,
+        }
+    }
+
+    // What goes out.
+
+    /// Has everything sent that the legs have made.
+    pub(super) fn transmit(&mut self, at: Instant, buffer: &mut [u8], out: &mut Outbox) {
+        let (id, call, locals) = (self.id, self.call, [self.local(false), self.local(true)]);
+        let [rtp, rtcp] = locals;
+        let apart = self.rtcp.is_some();
+        let drops = &mut self.drops;
+        for (_, session) in self.legs.legs_mut() {
+            while let Some(made) = session.transmit(at, buffer) {
+                let Outgoing {
+                    range,
+                    to,
+                    port,
+                    kind,
+                } = made;
+                let report_port = apart && port == Component::Report;
+                let packet = Packet {
+                    at,
+                    call,
+                    kind: match kind {
+                        Component::Media => PacketKind::Rtp,
+                        Component::Report => PacketKind::Rtcp,
+                    },
+                    socket: if report_port { id.rtcp() } else { id.rtp() },
+                    local: if report_port { rtcp } else { rtp },
+                    to,
+                    bytes: buffer.get(range).unwrap_or_default(),
+                };
+                if !out.send(&packet) {
+                    drops.count(DropReason::SendFailed);
+                }
+            }
+        }
+    }
+
+    // What is shown.
+
+    /// Records what playout did; with `all` also what it is about to join to what comes.
+    pub(super) fn trace_playout(&mut self, at: Instant, all: bool, out: &Outbox) {
+        let (call, stream) = (self.call, self.stream);
+        let trace = &out.settings.trace;
+        if !trace.is_on() {
+            return;
+        }
+        let Some(log) = self.legs.heard_mut().and_then(Session::playout_log) else {
+            return;
+        };
+        if all {
+            log.flush();
+        }
+        while let Some(segment) = log.poll() {
+            trace.record(at, Some(call), || TraceBody::Playout { stream, segment });
+        }
+    }
+
+    /// Shows the present numbers to whoever looks.
+    pub(super) fn publish(&mut self, at: Instant, out: &Outbox) {
+        let heard = self.legs.heard();
+        let mut stats = StreamStats::default();
+        let mut others = self.drops;
+        for (leg, session) in self.legs.legs_mut() {
+            if heard == Some(leg) {
+                stats = session.stats();
+            } else {
+                others.merge(&session.stats().drops);
+            }
+        }
+        stats.drops.merge(&others);
+        let received = self.received;
+        self.published.update(|snapshot| {
+            snapshot.stats = stats;
+            snapshot.received = received;
+        });
+        let (call, stream) = (self.call, self.stream);
+        out.settings
+            .trace
+            .record(at, Some(call), || TraceBody::Stats {
+                stream,
+                stats: Box::new(stats),
+            });
+    }
+}
+
+fn kind_of(datagram: &[u8]) -> PacketKind {
+    match DatagramClass::of(datagram) {
+        DatagramClass::Rtp => PacketKind::Rtp,
+        DatagramClass::Rtcp => PacketKind::Rtcp,
+        _ => PacketKind::Other,
+    }
+}
+
+/// Runs `f`, which may be somebody else's code. Whether it panicked.
+pub(super) fn guard<T>(f: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|_| Panicked)
+}
+
+/// Code panicked; what it said went to the panic hook.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Panicked;

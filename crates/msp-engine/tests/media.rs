@@ -1,0 +1,333 @@
+//! Terminals, time and trouble on streams that flow.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops where something is not as it should be"
+)]
+
+mod common;
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use common::world::{A, B, World, config, ip};
+use common::{Ear, Mouth, connect, find, rtp_of, speech};
+use msp_codecs::{CodecRegistry, Pcmu, round_trip};
+use msp_core::ErrorKind;
+use msp_core::event::{Cause, EventKind};
+use msp_core::link::{Digit, ToTsp};
+use msp_core::stats::DropReason;
+use msp_core::terminal::Terminal;
+use msp_engine::sim::Simulation;
+
+#[test]
+fn c11_sinks_all_hear_it_and_sources_are_mixed() {
+    let mut world = World::new(21);
+    let (a, b) = world.ends();
+    let (loud, louder) = (vec![4000; 16_000], vec![30_000; 8000]);
+    let own = Ear::anywhere();
+    let ears = [Ear::new(), Ear::new()];
+    a.capture().select(own.clone()).unwrap();
+    for sound in [&loud, &louder] {
+        a.capture().select(Mouth::new(sound.clone())).unwrap();
+    }
+    for ear in &ears {
+        b.render().select(ear.clone()).unwrap();
+    }
+    world.agree(&a, &b);
+    world.run_ms(2500);
+    let sent = own.samples();
+    assert_eq!(sent[0], i16::MAX, "what is too loud together is cut off");
+    assert!(sent[..8000].iter().all(|s| *s == i16::MAX));
+    assert!(sent[8000..16_000].iter().all(|s| *s == 4000));
+    let expected = round_trip(&Pcmu, &sent[..16_000]).unwrap();
+    let [first, second] = ears.map(|e| e.samples());
+    assert_eq!(first, second);
+    assert!(find(&first, &expected).is_some());
+}
+
+#[test]
+fn c10_another_terminal_takes_over_without_a_trace_of_the_first() {
+    let mut world = World::new(22);
+    let (a, b) = world.ends();
+    let (first, second) = (
+        Mouth::new(vec![5000; 80_000]),
+        Mouth::new(vec![-900; 80_000]),
+    );
+    let ear = Ear::new();
+    a.capture().select(first.clone()).unwrap();
+    b.render().select(ear.clone()).unwrap();
+    world.agree(&a, &b);
+    world.run_ms(500);
+    a.capture().unselect(first.id()).unwrap();
+    world.run_ms(500);
+    a.capture().select(second.clone()).unwrap();
+    let before = ear.samples().len();
+    world.run_ms(1000);
+    let heard = ear.samples();
+    assert!(heard[before..].iter().all(|s| *s <= 0), "no residue");
+    assert!((heard.last().unwrap() + 900).abs() < 40);
+    assert_eq!(
+        a.capture().unselect(first.id()).unwrap_err().kind(),
+        ErrorKind::InvalidTerminal
+    );
+}
+
+#[test]
+fn a_terminal_of_another_rate_is_converted() {
+    // The caller prefers 16,000 Hz, so terminals are connected at that; the callee has only 8,000 Hz.
+    let mut sim = Simulation::new(23);
+    let codecs = |list: &[&str]| {
+        CodecRegistry::builtin()
+            .select(list.iter().copied())
+            .unwrap()
+    };
+    let one = sim
+        .engine(config(A).codecs(codecs(&["L16/16000", "PCMU"])))
+        .unwrap();
+    let two = sim.engine(config(B).codecs(codecs(&["PCMU"]))).unwrap();
+    let (a, b) = (
+        common::End::new(&one, "alice"),
+        common::End::new(&two, "bob"),
+    );
+    let tone = |rate: f64| -> Vec<i16> {
+        (0..rate as usize * 2)
+            .map(|n| (8000.0 * (std::f64::consts::TAU * 440.0 * n as f64 / rate).sin()) as i16)
+            .collect()
+    };
+    let (wide, narrow) = (Mouth::new(tone(16_000.0)), Mouth::new(tone(8000.0)));
+    let (ear_a, ear_b) = (Ear::new(), Ear::new());
+    a.capture().select(wide.clone()).unwrap();
+    a.render().select(ear_a.clone()).unwrap();
+    b.capture().select(narrow.clone()).unwrap();
+    b.render().select(ear_b.clone()).unwrap();
+    connect(&a, &b, ip(B), &mut || sim.run_for(Duration::from_millis(1)));
+    sim.run_for(Duration::from_millis(1800));
+    assert_eq!(*wide.rate.lock().unwrap(), 16_000);
+    assert_eq!(ear_a.heard.lock().unwrap().rate, 16_000);
+    assert_eq!(ear_b.heard.lock().unwrap().rate, 8000);
+    let crossings = |sound: &[i16]| sound.windows(2).filter(|w| w[0] < 0 && w[1] >= 0).count();
+    let (heard_a, heard_b) = (ear_a.samples(), ear_b.samples());
+    // A second of the tone crosses zero upwards 440 times, whatever the rate.
+    let a_second = crossings(&heard_a[8000..24_000]);
+    assert!((438..=442).contains(&a_second), "{a_second}");
+    let b_second = crossings(&heard_b[4000..12_000]);
+    assert!((438..=442).contains(&b_second), "{b_second}");
+    // A terminal that comes now is connected at the rate that was agreed on.
+    let late = Ear::new();
+    a.render().select(late.clone()).unwrap();
+    assert_eq!(late.heard.lock().unwrap().rate, 8000);
+}
+
+#[test]
+fn c14_a_terminal_that_panics_is_lost_and_all_others_go_on() {
+    let mut world = World::new(24);
+    let (a, b) = world.ends();
+    let (c, d) = world.ends();
+    let (mouth, other) = (
+        Mouth::new(speech(1, 80_000, 8000)),
+        Mouth::new(speech(2, 80_000, 8000)),
+    );
+    let (ear, second) = (Ear::new(), Ear::new());
+    a.capture().select(mouth.clone()).unwrap();
+    c.capture().select(other.clone()).unwrap();
+    b.render().select(ear.clone()).unwrap();
+    b.render().select(second.clone()).unwrap();
+    world.agree(&a, &b);
+    world.agree(&c, &d);
+    world.run_ms(300);
+    let _ = (a.seen(), b.seen());
+    ear.explode.store(true, Ordering::Relaxed);
+    world.run_ms(100);
+    assert_eq!(b.kinds_seen(), [EventKind::TerminalFail]);
+    assert_eq!(b.render().terminals(), [second.id()]);
+    mouth.explode.store(true, Ordering::Relaxed);
+    let said = other.said.load(Ordering::Relaxed);
+    let heard = second.samples().len();
+    world.run_ms(300);
+    let failed = a.seen();
+    let kinds: Vec<_> = failed.iter().map(|e| e.kind.clone()).collect();
+    assert_eq!(
+        kinds,
+        [
+            EventKind::TerminalFail,
+            EventKind::StreamFail,
+            EventKind::StreamInactive
+        ]
+    );
+    assert_eq!(
+        failed[0].error.as_ref().unwrap().kind(),
+        ErrorKind::Panicked
+    );
+    assert_eq!(failed[0].cause, Cause::BadDevice);
+    assert!(a.capture().terminals().is_empty());
+    assert_eq!(other.said.load(Ordering::Relaxed) - said, 2400);
+    assert_eq!(second.samples().len() - heard, 2400);
+}
+
+#[test]
+fn c15_media_that_stop_are_missed_and_media_that_return_are_told() {
+    let mut world = World::with(25, |c| c.media_timeout(Some(Duration::from_secs(2))));
+    let (a, b) = world.ends();
+    let mouth = Mouth::new(speech(1, 800_000, 8000));
+    a.capture().select(mouth).unwrap();
+    b.render().select(Ear::new()).unwrap();
+    world.agree(&a, &b);
+    world.run_ms(5000);
+    let _ = b.seen();
+    a.capture().pause().unwrap();
+    let paused = world.sim.now();
+    world.run_ms(1900);
+    assert_eq!(b.seen(), []);
+    world.run_ms(200);
+    let [gone] = &b.seen()[..] else { panic!() };
+    assert_eq!(
+        (&gone.kind, gone.cause),
+        (&EventKind::StreamInactive, Cause::MediaTimeout)
+    );
+    let after = gone.at.saturating_since(paused);
+    assert!(after >= Duration::from_millis(1980) && after <= Duration::from_millis(2020));
+    assert!(matches!(
+        b.link.receiver.try_recv().unwrap().unwrap().body,
+        ToTsp::MediaLost { .. }
+    ));
+    world.run_ms(5000);
+    assert_eq!(b.seen(), [], "it is told once");
+    a.capture().start().unwrap();
+    world.run_ms(100);
+    let [back] = &b.seen()[..] else { panic!() };
+    assert_eq!(
+        (&back.kind, back.cause),
+        (&EventKind::StreamActive, Cause::MediaRecovered)
+    );
+}
+
+#[test]
+fn late_slices_are_made_up_or_skipped_and_the_timestamp_follows_time() {
+    let mut world = World::new(26);
+    let (a, b) = world.ends();
+    let peer = world.sim.socket("192.0.2.9:4000".parse().unwrap()).unwrap();
+    a.capture()
+        .select(Mouth::new(speech(1, 80_000, 8000)))
+        .unwrap();
+    let (mut params, _) = world.agree(&a, &b);
+    params.remote = Some(peer.address());
+    let sim = &mut world.sim;
+    a.apply(params, &mut || sim.run_for(Duration::from_millis(1)));
+    world.run_ms(200);
+    let drain = |now| -> Vec<(bool, u16, u32)> {
+        std::iter::from_fn(|| peer.receive(now))
+            .filter(|(_, b, _)| b[1] & 0x7f == 0)
+            .map(|(_, b, _)| {
+                let seq = u16::from_be_bytes([b[2], b[3]]);
+                let timestamp = u32::from_be_bytes([b[4], b[5], b[6], b[7]]);
+                (b[1] & 0x80 != 0, seq, timestamp)
+            })
+            .collect()
+    };
+    let before = drain(world.sim.now());
+    assert!(before.len() >= 8 && before[0].0);
+    assert!(
+        before[1..].iter().all(|p| !p.0),
+        "the marker is on the first packet alone"
+    );
+    for pair in before.windows(2) {
+        assert_eq!(pair[1].1, pair[0].1.wrapping_add(1));
+        assert_eq!(pair[1].2, pair[0].2.wrapping_add(160));
+    }
+    world.sim.stall(Duration::from_millis(500));
+    world.run_ms(200);
+    let after = drain(world.sim.now());
+    let (last, first) = (before.last().unwrap(), after[0]);
+    let load = &world.one.loads()[0];
+    assert!(load.skipped_slices() >= 95, "{}", load.skipped_slices());
+    // Everything that was sent goes on in sequence; what was skipped shows in the timestamp alone.
+    let mut all = vec![*last];
+    all.extend(&after);
+    for pair in all.windows(2) {
+        assert_eq!(pair[1].1, pair[0].1.wrapping_add(1));
+    }
+    let jump = all
+        .windows(2)
+        .map(|p| (p[1].0, p[1].2.wrapping_sub(p[0].2)))
+        .max_by_key(|(_, jump)| *jump)
+        .unwrap();
+    assert!(jump.0, "a marker after the gap");
+    assert!((3600..=4400).contains(&jump.1), "{}", jump.1);
+    let _ = first;
+}
+
+#[test]
+fn digits_arrive_as_they_were_pressed() {
+    let mut world = World::new(27);
+    let (a, b) = world.ends();
+    a.capture()
+        .select(Mouth::new(speech(1, 80_000, 8000)))
+        .unwrap();
+    b.render().select(Ear::new()).unwrap();
+    let digits: Vec<_> = "0123456789*#ABCD"
+        .chars()
+        .map(|c| Digit::from_char(c).unwrap())
+        .collect();
+    // They wait until they can be sent.
+    a.capture().send_digits(&digits).unwrap();
+    let refused = b.render().send_digits(&digits).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidDirection);
+    world.agree(&a, &b);
+    world.run_ms(5000);
+    let heard: Vec<_> = b
+        .seen()
+        .into_iter()
+        .filter_map(|e| match e.kind {
+            EventKind::Digit(digit) => Some(digit),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(heard, digits);
+    let stats = b.render().stats();
+    assert_eq!(stats.received.digits, 16);
+    assert_eq!(stats.playout.concealed, 0, "digits are no loss");
+    let many = vec![digits[0]; 65];
+    assert_eq!(
+        a.capture().send_digits(&many).unwrap_err().kind(),
+        ErrorKind::Busy
+    );
+}
+
+#[test]
+fn random_bytes_are_counted_and_harm_nothing() {
+    let mut world = World::new(28);
+    let (a, b) = world.ends();
+    let ear = Ear::new();
+    let said = speech(1, 16_000, 8000);
+    a.capture().select(Mouth::new(said.clone())).unwrap();
+    b.render().select(ear.clone()).unwrap();
+    let (_, params) = world.agree(&a, &b);
+    let stranger = world.sim.socket("203.0.113.9:9".parse().unwrap()).unwrap();
+    let (rtp, rtcp) = (rtp_of(&params), params.rtcp.local.unwrap().bound);
+    let mut state = 99u32;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state
+    };
+    let mut sent = 0;
+    for _ in 0..250 {
+        for _ in 0..8 {
+            let length = next() as usize % 300;
+            let mut bytes: Vec<u8> = (0..length).map(|_| next() as u8).collect();
+            if next() % 2 == 0 && length > 1 {
+                (bytes[0], bytes[1]) = (0x80 | (next() as u8 & 0x3f), next() as u8 & 0x7f);
+            }
+            let to = if next() % 4 == 0 { rtcp } else { rtp };
+            stranger.send(world.sim.now(), to, &bytes);
+            sent += 1;
+        }
+        world.run_ms(10);
+    }
+    let drops = b.render().stats().drops;
+    assert!(drops.total() >= sent * 9 / 10, "{sent} {drops:?}");
+    assert!(drops.get(DropReason::NotMedia) > 0 && drops.get(DropReason::WrongSource) > 0);
+    assert!(find(&ear.samples(), &round_trip(&Pcmu, &said).unwrap()).is_some());
+}
