@@ -6,13 +6,17 @@
 //! - [`transport`]: where messages come from and go to; no sockets.
 //! - [`transaction`]: a request, its retransmissions and its responses.
 //! - [`dialog`]: two user agents that know each other.
+//! - [`call`]: the user agent: calls, and the media half that it drives.
+//! - [`net`]: the driver on tokio, the one place with sockets and a runtime.
 //!
 //! Features: `rsip` (on by default) converts from and to the types of the rsip crate.
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing, clippy::expect_used, clippy::panic)]
 
+pub mod call;
 pub mod dialog;
 mod error;
+pub mod net;
 #[cfg(feature = "rsip")]
 mod rsip_compat;
 pub mod transaction;

@@ -1,0 +1,572 @@
+//! The user agent: what comes in finds its call here.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use msp_core::event::Cause;
+use msp_core::id::CallKey;
+use msp_core::link::{Envelope, ToTsp};
+use msp_core::time::Instant;
+use msp_core::trace::Way;
+
+use super::interface::{
+    AgentConfig, AgentStats, CallEventKind, Command, EndCause, Ended, Input, LookupId, Output,
+    Route,
+};
+use super::refusal::{explain, status_of};
+use super::services::{ALLOW, Errand, Purpose, Services};
+use super::state::{Call, Phase};
+use crate::dialog::DialogId;
+use crate::transaction::{self, ClientId, ServerId};
+use crate::transport::{Flow, Transport};
+use crate::wire::{
+    HeaderName, Headers, Limits, Message, Method, NameAddr, Refused, Request, Response, StatusCode,
+    Uri, check, is_keep_alive,
+};
+
+/// A user agent: all calls of one address, at either end.
+pub struct UserAgent {
+    pub(super) services: Services,
+    pub(super) calls: HashMap<CallKey, Call>,
+    /// No calls are taken any more.
+    pub(super) closing: bool,
+}
+
+impl std::fmt::Debug for UserAgent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserAgent")
+            .field("calls", &self.calls.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl UserAgent {
+    /// An agent without calls. `random` fills a buffer with random bytes; tags, branches and Call-IDs are made of it.
+    pub fn new(config: AgentConfig, random: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
+        Self {
+            services: Services::new(config, Box::new(random)),
+            calls: HashMap::new(),
+            closing: false,
+        }
+    }
+
+    /// Takes an input. What it leads to waits in [`UserAgent::poll`], to be drained before the next input.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Received { flow, bytes } => self.received(now, flow, &bytes),
+            Input::Unreachable { flow } => self.unreachable(flow),
+            Input::Resolved { lookup, routes } => self.resolved(now, lookup, &routes),
+            Input::Command(command) => self.command(now, command),
+            Input::Msp(message) => self.media_says(now, message),
+        }
+        self.settle(now);
+    }
+
+    /// Does what is due at `now`.
+    pub fn timeout(&mut self, now: Instant) {
+        self.services.transactions.timeout(now);
+        self.settle(now);
+        while let Some(Reverse((at, key))) = self.services.deadlines.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.services.deadlines.pop();
+            if self.calls.get(&key).and_then(Call::deadline) == Some(at) {
+                self.call_timeout(now, key);
+                self.settle(now);
+            }
+        }
+    }
+
+    /// When [`UserAgent::timeout`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        let calls = self.services.deadlines.peek().map(|Reverse((at, _))| *at);
+        [calls, self.services.transactions.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.services.out.pop_front()
+    }
+
+    /// Whether nothing is under way: no call, no request of ours that waits for its answer.
+    pub fn is_idle(&self) -> bool {
+        let done = |c: &Call| {
+            matches!(c.phase, Phase::Over { invite: None, .. })
+                && c.legs.iter().all(|l| l.unacknowledged.is_none())
+        };
+        let waits = |s: &super::services::Sent| !matches!(s.purpose, Purpose::Invite(_));
+        !self.services.sent.values().any(waits)
+            && self.services.errands.is_empty()
+            && self.calls.values().all(done)
+    }
+
+    /// What was counted.
+    pub const fn stats(&self) -> AgentStats {
+        self.services.stats
+    }
+
+    /// How many calls, dialogs and transactions are kept, those that are over and wait for stragglers included.
+    pub fn kept(&self) -> (usize, usize, usize) {
+        (
+            self.calls.len(),
+            self.services.dialogs.len(),
+            self.services.transactions.len(),
+        )
+    }
+
+    fn received(&mut self, now: Instant, flow: Flow, bytes: &Bytes) {
+        if is_keep_alive(bytes) {
+            self.services.stats.keep_alives += 1;
+            return;
+        }
+        let limits = Limits::default();
+        match Message::parse_with(bytes, &limits) {
+            Ok(message) => {
+                self.services.stats.received += 1;
+                let call = message
+                    .headers()
+                    .call_id()
+                    .ok()
+                    .and_then(|id| self.services.call_ids.get(id.as_str()).copied());
+                self.services.out.push_back(Output::Message {
+                    call,
+                    way: Way::In,
+                    flow,
+                    bytes: bytes.clone(),
+                });
+                match message {
+                    Message::Request(request) => self.request(now, flow, request, &limits),
+                    Message::Response(response) => self.response(now, flow, response, &limits),
+                }
+            }
+            Err(error) => {
+                self.services.out.push_back(Output::Message {
+                    call: None,
+                    way: Way::In,
+                    flow,
+                    bytes: bytes.clone(),
+                });
+                self.services.stats.last_error = Some(error);
+                match Refused::salvage(bytes, &limits) {
+                    Some(refused) if refused.method != Method::Ack => {
+                        let mut response =
+                            self.services.refusal(&refused.headers, status_of(error));
+                        explain(&mut response, error);
+                        self.services.refuse_without_state(
+                            flow,
+                            refused.method,
+                            refused.headers,
+                            response,
+                        );
+                    }
+                    _ => self.services.stats.unreadable += 1,
+                }
+            }
+        }
+    }
+
+    /// A request is checked before it may begin a transaction.
+    fn request(&mut self, now: Instant, flow: Flow, request: Request, limits: &Limits) {
+        let fault = if request.version_ok {
+            check::request(&request, limits).err()
+        } else {
+            Some(crate::Error::new(crate::ErrorKind::Version, ""))
+        };
+        let Some(error) = fault else {
+            if self
+                .services
+                .transactions
+                .receive_request(now, flow, request)
+                .is_err()
+            {
+                self.services.stats.unreadable += 1;
+            }
+            return;
+        };
+        self.services.stats.last_error = Some(error);
+        if request.method == Method::Ack {
+            self.services.stats.unreadable += 1;
+            return;
+        }
+        let mut response = self.services.refusal(&request.headers, status_of(error));
+        explain(&mut response, error);
+        self.services
+            .refuse_without_state(flow, request.method, request.headers, response);
+    }
+
+    fn response(&mut self, now: Instant, flow: Flow, response: Response, limits: &Limits) {
+        // A response with a fault is dropped: nobody can be told (RFC 3261 section 16.3).
+        let fine = check::response(&response, limits);
+        if let Err(error) = fine.and_then(|()| {
+            self.services
+                .transactions
+                .receive_response(now, flow, response)
+        }) {
+            self.services.stats.unreadable += 1;
+            self.services.stats.last_error = Some(error);
+        }
+    }
+
+    /// Hands on what the transactions have to say, until they are silent.
+    pub(super) fn settle(&mut self, now: Instant) {
+        while let Some(output) = self.services.transactions.poll() {
+            match output {
+                transaction::Output::Transmit { flow, bytes } => {
+                    self.services.transmit(flow, bytes);
+                }
+                transaction::Output::Request { id, request, flow } => {
+                    self.new_request(now, id, flow, &request);
+                }
+                transaction::Output::Ack { request, flow } => {
+                    self.acknowledged(now, flow, &request);
+                }
+                transaction::Output::Response { id, response, flow } => {
+                    self.answered(now, id, flow, &response);
+                }
+                transaction::Output::Stray { .. } => self.services.stats.stray_responses += 1,
+                transaction::Output::TimedOut(id) => self.unanswered(now, id),
+                // The refusal stands, whether the peer heard it or not.
+                transaction::Output::Unacknowledged(_) => {}
+            }
+        }
+        // Calls change their minds: what nobody waits for any more shall wake nobody.
+        while let Some(Reverse((at, key))) = self.services.deadlines.peek().copied() {
+            if self.calls.get(&key).and_then(Call::deadline) == Some(at) {
+                break;
+            }
+            self.services.deadlines.pop();
+        }
+    }
+
+    fn new_request(&mut self, now: Instant, id: ServerId, flow: Flow, request: &Request) {
+        if let Some(objection) = self.services.objection(request) {
+            self.services.stats.refused += 1;
+            self.services.respond(now, id, &objection);
+            return;
+        }
+        if request.method == Method::Cancel {
+            self.cancelled(now, id, request);
+            return;
+        }
+        if let Ok(dialog) = DialogId::of_request(&request.headers) {
+            match self.services.dialogs.get(&dialog).copied() {
+                Some((call, leg)) => self.request_within(now, id, flow, request, call, leg),
+                None => self
+                    .services
+                    .refuse(now, id, request, StatusCode::CALL_DOES_NOT_EXIST),
+            }
+            return;
+        }
+        if self.services.is_merged(now, id, request) {
+            self.services
+                .refuse(now, id, request, StatusCode::LOOP_DETECTED);
+            return;
+        }
+        match request.method {
+            Method::Invite => self.called(now, id, flow, request),
+            Method::Options => self.describe_ourselves(now, id, flow, request),
+            // A BYE without a dialog.
+            _ => self
+                .services
+                .refuse(now, id, request, StatusCode::CALL_DOES_NOT_EXIST),
+        }
+    }
+
+    /// OPTIONS is answered whether or not a call would be taken (RFC 3261 section 11.2).
+    pub(super) fn describe_ourselves(
+        &mut self,
+        now: Instant,
+        id: ServerId,
+        flow: Flow,
+        request: &Request,
+    ) {
+        let mut response = self.services.refusal(&request.headers, StatusCode::OK);
+        let headers = &mut response.headers;
+        headers.put(HeaderName::Contact, self.services.contact(flow));
+        headers.put(HeaderName::Allow, ALLOW);
+        headers.put(HeaderName::Accept, "application/sdp");
+        headers.put(HeaderName::AcceptEncoding, "identity");
+        headers.put(HeaderName::AcceptLanguage, "en");
+        headers.put(HeaderName::Supported, "");
+        self.services.respond(now, id, &response);
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Dial { key, to } => self.dial(key, to),
+            Command::Ring(key) => self.ring(now, key),
+            Command::Answer(key) => self.answer(now, key),
+            Command::Reject(key, status) => self.reject(now, key, status),
+            Command::HangUp(key) => self.hang_up(now, key),
+            Command::Options { key, to } => self.ask(key, to),
+            Command::Close => {
+                self.closing = true;
+                let mut keys: Vec<_> = self.calls.keys().copied().collect();
+                keys.sort_unstable();
+                for key in keys {
+                    self.hang_up(now, key);
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, key: CallKey, to: Uri) {
+        let Some((host, port)) = destination(&to) else {
+            self.services.tell(
+                key,
+                ended(EndCause::Unresolvable, None, "no way to this URI"),
+            );
+            return;
+        };
+        if let Err(error) = self.services.look_up(host, Errand::Options(key, to, port)) {
+            self.services
+                .tell(key, ended(EndCause::Unresolvable, None, &error.to_string()));
+        }
+    }
+
+    fn resolved(&mut self, now: Instant, lookup: LookupId, routes: &[Route]) {
+        let Some(errand) = self.services.errands.remove(&lookup) else {
+            return;
+        };
+        let way = |port| {
+            let route = routes.first()?;
+            let remote = std::net::SocketAddr::new(route.remote, port);
+            Some(Flow {
+                transport: Transport::Udp,
+                local: route.local,
+                remote,
+            })
+        };
+        match errand {
+            Errand::Dial(key, port) => self.dial_by(now, key, way(port)),
+            Errand::Options(key, to, port) => match way(port) {
+                Some(flow) => self.send_options(now, key, &to, flow),
+                None => self.services.tell(
+                    key,
+                    ended(EndCause::Unresolvable, None, "the host has no address"),
+                ),
+            },
+            Errand::Within {
+                call,
+                leg,
+                request,
+                port,
+                fallback,
+            } => {
+                self.send_within_by(now, call, leg, *request, way(port).unwrap_or(fallback));
+            }
+        }
+    }
+
+    fn send_options(&mut self, now: Instant, key: CallKey, to: &Uri, flow: Flow) {
+        let uri = to.filtered(|_| true);
+        let tag = self.services.token();
+        let own = self.services.own_address(flow);
+        // A token is a value of a parameter.
+        let from = own.clone().with_param("tag", &tag).unwrap_or(own);
+        let call_id = self.services.token();
+        let mut request = Request::with(
+            Method::Options,
+            uri.clone(),
+            &from,
+            &NameAddr::new(uri),
+            &call_id,
+            1,
+        );
+        request
+            .headers
+            .put(HeaderName::Contact, self.services.contact(flow));
+        request.headers.put(HeaderName::Accept, "application/sdp");
+        if let Err(error) = self
+            .services
+            .send(now, flow, request, Purpose::Options(key, now))
+        {
+            self.services
+                .tell(key, ended(EndCause::Unreachable, None, &error.to_string()));
+        }
+    }
+
+    fn answered(&mut self, now: Instant, id: ClientId, flow: Flow, response: &Response) {
+        let Some(sent) = self.services.sent.get_mut(&id) else {
+            // What answers a CANCEL says nothing: the INVITE is answered by itself.
+            return;
+        };
+        sent.heard = true;
+        match sent.purpose {
+            Purpose::Invite(key) => self.invite_answered(now, key, flow, response),
+            _ if response.status.is_provisional() => {}
+            Purpose::Bye => {
+                self.services.sent.remove(&id);
+            }
+            Purpose::Options(key, asked) => {
+                self.services.sent.remove(&id);
+                let text = |name: &HeaderName| join(&response.headers, name);
+                let names = [HeaderName::UserAgent, HeaderName::Server];
+                let kind = CallEventKind::Capabilities {
+                    status: response.status,
+                    reason: response.reason.as_str().into(),
+                    allow: text(&HeaderName::Allow),
+                    user_agent: names
+                        .iter()
+                        .map(text)
+                        .find(|t| !t.is_empty())
+                        .unwrap_or_default(),
+                    round_trip: now.saturating_since(asked),
+                };
+                self.services.tell(key, kind);
+            }
+        }
+    }
+
+    fn unanswered(&mut self, now: Instant, id: ClientId) {
+        let Some(sent) = self.services.sent.remove(&id) else {
+            return;
+        };
+        match sent.purpose {
+            Purpose::Invite(key) => self.invite_unanswered(now, key, sent.heard),
+            Purpose::Bye => {}
+            Purpose::Options(key, _) => {
+                let status = Some(StatusCode::REQUEST_TIMEOUT);
+                self.services
+                    .tell(key, ended(EndCause::Unreachable, status, "no answer"));
+            }
+        }
+    }
+
+    /// What was sent that way did not leave: what waits for its first response there fails at once.
+    fn unreachable(&mut self, flow: Flow) {
+        let silent = self
+            .services
+            .sent
+            .iter()
+            .filter(|(_, s)| s.remote == flow.remote && !s.heard);
+        let mut waiting: Vec<ClientId> = silent.map(|(id, _)| *id).collect();
+        waiting.sort_unstable();
+        for id in waiting {
+            self.services.transactions.transport_failed(id);
+        }
+    }
+
+    fn media_says(&mut self, now: Instant, message: Envelope<ToTsp>) {
+        let known = self.calls.get(&message.call).is_some_and(|c| !c.is_over());
+        if !known || !self.media_message(now, message) {
+            self.services.stats.stray_media += 1;
+        }
+    }
+
+    fn call_timeout(&mut self, now: Instant, key: CallKey) {
+        self.repeat_successes(now, key);
+        let Some(call) = self.calls.get(&key) else {
+            return;
+        };
+        match &call.phase {
+            Phase::Inviting(inviting) if inviting.patience <= now => self.give_up(now, key),
+            Phase::Over {
+                until: Some(until),
+                invite: None,
+            } if *until <= now => self.forget(key),
+            _ => self.arm(key),
+        }
+    }
+
+    /// Queues the next deadline of a call.
+    pub(super) fn arm(&mut self, key: CallKey) {
+        if let Some(at) = self.calls.get(&key).and_then(Call::deadline) {
+            self.services.deadlines.push(Reverse((at, key)));
+        }
+    }
+
+    /// The call is over for the application and for the media half.
+    pub(super) fn end(&mut self, now: Instant, key: CallKey, why: Ended, cause: Cause) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        if call.is_over() {
+            return;
+        }
+        if call.prepared {
+            let leg = call.confirmed().map_or_else(Default::default, |l| l.id);
+            let generation = call.leg(leg).map(|l| l.generation).unwrap_or_default();
+            self.services.msp(
+                key,
+                leg,
+                generation,
+                msp_core::link::ToMsp::Disconnected { cause },
+            );
+        }
+        let over = Phase::Over {
+            invite: None,
+            until: Some(now),
+        };
+        let invite = match std::mem::replace(&mut call.phase, over) {
+            Phase::Inviting(inviting) if !inviting.answered => Some(inviting),
+            _ => None,
+        };
+        // Copies of a 2xx that we have acknowledged, or that a proxy still holds, may come for this long.
+        let stragglers = invite.is_some()
+            || call
+                .legs
+                .iter()
+                .any(|l| !matches!(l.ack, super::state::Ack::None));
+        let until = stragglers.then(|| now + self.services.config.timers.transaction());
+        let waits = call.legs.iter().any(|l| l.unacknowledged.is_some());
+        if invite.is_none() && until.is_none() && !waits {
+            self.forget(key);
+        } else {
+            call.phase = Phase::Over { invite, until };
+            self.arm(key);
+        }
+        self.services.tell(key, CallEventKind::Ended(why));
+    }
+
+    /// Nothing is left of the call.
+    pub(super) fn forget(&mut self, key: CallKey) {
+        let Some(call) = self.calls.remove(&key) else {
+            return;
+        };
+        if self.services.call_ids.get(call.call_id.as_str()) == Some(&key) {
+            self.services.call_ids.remove(call.call_id.as_str());
+        }
+        if let Some(invite) = call.invite {
+            self.services.sent.remove(&invite);
+        }
+        for leg in &call.legs {
+            self.services.dialogs.remove(leg.dialog.id());
+            if let Some(serving) = &leg.serving {
+                self.services.invites.remove(&serving.server);
+            }
+        }
+    }
+}
+
+/// An event that ends a call.
+pub(super) fn ended(cause: EndCause, status: Option<StatusCode>, reason: &str) -> CallEventKind {
+    CallEventKind::Ended(Ended {
+        cause,
+        status,
+        reason: reason.into(),
+    })
+}
+
+/// Where a request to `uri` goes if no proxy is set.
+pub(super) fn destination(uri: &Uri) -> Option<(crate::wire::Host, u16)> {
+    let transport = super::services::transport_of(uri)?;
+    Some((
+        uri.host()?,
+        uri.port().unwrap_or_else(|| transport.default_port()),
+    ))
+}
+
+/// The values of all fields `name` as one text.
+fn join(headers: &Headers, name: &HeaderName) -> Box<str> {
+    let values: Vec<_> = headers
+        .all(name)
+        .map(|v| String::from_utf8_lossy(v))
+        .collect();
+    values.join(", ").into()
+}

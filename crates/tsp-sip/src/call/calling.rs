@@ -1,0 +1,482 @@
+//! Calls that we make (RFC 3261 sections 9.1, 13.1 and 13.2).
+
+use std::time::Duration;
+
+use msp_core::event::Cause;
+use msp_core::id::{CallKey, Generation, LegId};
+use msp_core::link::{Finality, OfferRole, ToMsp};
+use msp_core::params::MediaParams;
+use msp_core::time::Instant;
+
+use super::UserAgent;
+use super::agent::{destination, ended};
+use super::interface::{CallEventKind, EndCause, Ended};
+use super::media::{SLOTS, agreed};
+use super::refusal::description;
+use super::services::{ALLOW, Errand, Purpose, describe};
+use super::state::{Ack, Applying, Call, Dialing, Inviting, Leg, Phase};
+use crate::Result;
+use crate::dialog::{Dialog, DialogId};
+use crate::transport::Flow;
+use crate::wire::{HeaderName, Method, NameAddr, Request, Response, StatusCode, Text, Uri};
+
+/// How long a phone rings before we give up: as long as proxies wait (RFC 3261 section 16.6, timer C).
+const PATIENCE: Duration = Duration::from_secs(181);
+
+/// Branches of a call that ring, and branches that answer, at most.
+const MAX_EARLY: usize = 16;
+const MAX_LEGS: usize = 64;
+
+impl UserAgent {
+    pub(super) fn dial(&mut self, key: CallKey, to: Uri) {
+        if self.closing || self.calls.contains_key(&key) {
+            self.services
+                .tell(key, ended(EndCause::Rejected, None, "no call can be made"));
+            return;
+        }
+        let way = destination(&to).ok_or("no way to this URI");
+        let way = way.map(|(host, port)| self.services.look_up(host, Errand::Dial(key, port)));
+        match way {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                self.services
+                    .tell(key, ended(EndCause::Unresolvable, None, &error.to_string()));
+                return;
+            }
+            Err(why) => {
+                self.services
+                    .tell(key, ended(EndCause::Unresolvable, None, why));
+                return;
+            }
+        }
+        let call_id: Text = self.services.token().into();
+        let tag = self.services.token().into();
+        self.services.call_ids.insert(call_id.as_str().into(), key);
+        self.calls.insert(
+            key,
+            Call::new(call_id, tag, Phase::Dialing(Dialing { to, flow: None })),
+        );
+    }
+
+    /// The way of a call of ours is known, or there is none.
+    pub(super) fn dial_by(&mut self, now: Instant, key: CallKey, way: Option<Flow>) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Phase::Dialing(dialing) = &mut call.phase else {
+            return;
+        };
+        let Some(flow) = way else {
+            self.fail(
+                now,
+                key,
+                EndCause::Unresolvable,
+                None,
+                "the host has no address",
+            );
+            return;
+        };
+        dialing.flow = Some(flow);
+        call.prepared = true;
+        self.services.msp(
+            key,
+            LegId::FIRST,
+            Generation(0),
+            ToMsp::Prepare {
+                role: OfferRole::Offerer,
+                slots: SLOTS.to_vec(),
+                policy: Default::default(),
+                toward: Some(flow.remote.ip()),
+            },
+        );
+    }
+
+    /// The media half is ready: the INVITE goes out.
+    pub(super) fn invite(&mut self, now: Instant, key: CallKey, local: Vec<MediaParams>) {
+        let Some(Call {
+            phase:
+                Phase::Dialing(Dialing {
+                    to,
+                    flow: Some(flow),
+                }),
+            ..
+        }) = self.calls.get(&key)
+        else {
+            return;
+        };
+        let (to, flow) = (to.clone(), *flow);
+        let mut offer = self.services.session(flow);
+        let description = match offer.create_offer(local) {
+            Ok(description) => description.to_string(),
+            Err(error) => {
+                self.fail(now, key, EndCause::Media, None, &error.to_string());
+                return;
+            }
+        };
+        match self.send_invite(now, key, &to, flow, description) {
+            Ok((invite, request)) => {
+                let patience = now + PATIENCE;
+                let inviting = Inviting {
+                    request: Box::new(request),
+                    offer,
+                    patience,
+                    answered: false,
+                };
+                if let Some(call) = self.calls.get_mut(&key) {
+                    call.invite = Some(invite);
+                    call.phase = Phase::Inviting(inviting);
+                }
+                self.arm(key);
+            }
+            Err(error) => self.fail(now, key, EndCause::Unreachable, None, &error.to_string()),
+        }
+    }
+
+    fn send_invite(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        to: &Uri,
+        flow: Flow,
+        description: String,
+    ) -> Result<(crate::transaction::ClientId, Request)> {
+        let (call_id, tag) = match self.calls.get(&key) {
+            Some(call) => (call.call_id.clone(), call.local_tag.clone()),
+            None => return Err(crate::Error::new(crate::ErrorKind::Unknown, "call")),
+        };
+        let uri = to.filtered(|name| !name.eq_ignore_ascii_case("method"));
+        let from = self.services.own_address(flow).with_param("tag", &tag)?;
+        let mut request = Request::with(
+            Method::Invite,
+            uri.clone(),
+            &from,
+            &NameAddr::new(uri),
+            &call_id,
+            1,
+        );
+        request
+            .headers
+            .put(HeaderName::Contact, self.services.contact(flow));
+        request.headers.put(HeaderName::Allow, ALLOW);
+        request.headers.put(HeaderName::Accept, "application/sdp");
+        let kept = request.clone();
+        describe(&mut request.headers, &mut request.body, description);
+        let id = self
+            .services
+            .send(now, flow, request, Purpose::Invite(key))?;
+        Ok((id, kept))
+    }
+
+    pub(super) fn invite_answered(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        flow: Flow,
+        response: &Response,
+    ) {
+        let status = response.status;
+        if status.is_success() {
+            self.accepted(now, key, flow, response);
+        } else if status.is_final() {
+            self.refused(now, key, response);
+        } else if status != StatusCode::TRYING {
+            self.progress(key, flow, response);
+        }
+    }
+
+    /// A provisional response: the phone rings, and media may come.
+    fn progress(&mut self, key: CallKey, flow: Flow, response: &Response) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Phase::Inviting(inviting) = &call.phase else {
+            return;
+        };
+        if response.status == StatusCode::RINGING && !call.rang {
+            call.rang = true;
+            self.services.tell(key, CallEventKind::Ringing);
+        }
+        let Ok(id) = DialogId::of_response(&response.headers) else {
+            return;
+        };
+        if id.remote_tag.is_empty() {
+            return;
+        }
+        let at = match call.legs.iter().position(|l| *l.dialog.id() == id) {
+            Some(at) => at,
+            None => {
+                if call.legs.len() >= MAX_EARLY {
+                    return;
+                }
+                let Ok(dialog) = Dialog::calling(&inviting.request, response) else {
+                    return;
+                };
+                let leg = Leg::new(
+                    leg_id(call.legs.len()),
+                    dialog,
+                    flow,
+                    inviting.offer.clone(),
+                );
+                self.services.dialogs.insert(id, (key, leg.id));
+                call.legs.push(leg);
+                call.legs.len() - 1
+            }
+        };
+        let Some(leg) = call.legs.get_mut(at) else {
+            return;
+        };
+        leg.flow = flow;
+        // What cannot be read here is said again by the 2xx.
+        let _unread = leg.dialog.learn(response);
+        let Some(body) = description(&response.headers, &response.body) else {
+            return;
+        };
+        let Ok(agreement) = leg.media.receive_answer(body) else {
+            return;
+        };
+        if agreement.has_media() && !agreement.unchanged {
+            leg.applying = Applying::Early;
+            let body = ToMsp::Apply {
+                finality: Finality::Provisional,
+                params: agreement.params,
+            };
+            self.services.msp(key, leg.id, leg.generation, body);
+        }
+    }
+
+    /// A 2xx: the first one is the call. Those of other branches, and those that come after the call was taken back,
+    /// are acknowledged and ended (RFC 3261 section 13.2.2.4).
+    fn accepted(&mut self, now: Instant, key: CallKey, flow: Flow, response: &Response) {
+        let (Ok(id), Ok(cseq)) = (
+            DialogId::of_response(&response.headers),
+            response.headers.cseq(),
+        ) else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        if let Some(leg) = call.legs.iter().find(|l| *l.dialog.id() == id) {
+            match &leg.ack {
+                Ack::Sent(way, bytes) => {
+                    let (way, bytes) = (*way, bytes.clone());
+                    self.services.transmit(way, bytes);
+                    return;
+                }
+                Ack::Waiting => return,
+                Ack::None => {}
+            }
+        } else {
+            let (request, offer) = match &call.phase {
+                Phase::Inviting(i)
+                | Phase::Over {
+                    invite: Some(i), ..
+                } => (&i.request, Some(&i.offer)),
+                _ => match &call.original {
+                    Some(request) => (request, None),
+                    None => return,
+                },
+            };
+            if call.legs.len() >= MAX_LEGS {
+                return;
+            }
+            let Ok(dialog) = Dialog::calling(request, response) else {
+                return;
+            };
+            let media = offer
+                .cloned()
+                .unwrap_or_else(|| self.services.session(flow));
+            let leg = Leg::new(leg_id(call.legs.len()), dialog, flow, media);
+            self.services.dialogs.insert(id.clone(), (key, leg.id));
+            call.legs.push(leg);
+        }
+        let first = match &mut call.phase {
+            Phase::Inviting(inviting) => {
+                inviting.answered = true;
+                true
+            }
+            Phase::Over { invite, until } => {
+                if let Some(inviting) = invite.take() {
+                    call.original = Some(inviting.request);
+                }
+                *until = Some(now + self.services.config.timers.transaction());
+                false
+            }
+            _ => false,
+        };
+        let Some(leg) = call.legs.iter_mut().find(|l| *l.dialog.id() == id) else {
+            return;
+        };
+        leg.flow = flow;
+        let read = leg.dialog.learn(response);
+        leg.ack = Ack::Waiting;
+        let (leg_id, ack) = (leg.id, leg.dialog.ack(cseq.number));
+        if first {
+            let phase = std::mem::replace(&mut call.phase, Phase::Up);
+            if let Phase::Inviting(inviting) = phase {
+                call.original = Some(inviting.request);
+            }
+        }
+        self.send_within(now, key, leg_id, ack);
+        self.arm(key);
+        if !first {
+            self.say_goodbye(now, key, leg_id);
+        } else if read.is_err() {
+            self.say_goodbye(now, key, leg_id);
+            self.fail(
+                now,
+                key,
+                EndCause::Media,
+                Some(response.status),
+                "the answer cannot be read",
+            );
+        } else {
+            self.take_answer(now, key, leg_id, response);
+        }
+    }
+
+    /// The answer that the 2xx brings, or that came with a provisional response before it.
+    fn take_answer(&mut self, now: Instant, key: CallKey, leg_id: LegId, response: &Response) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let others: Vec<_> = call
+            .legs
+            .iter()
+            .filter(|l| l.id != leg_id)
+            .map(|l| (l.id, l.generation))
+            .collect();
+        let Some(leg) = call.leg(leg_id) else { return };
+        match agreed(
+            &mut leg.media,
+            description(&response.headers, &response.body),
+        ) {
+            Ok(params) => {
+                leg.applying = Applying::Final;
+                let body = ToMsp::Apply {
+                    finality: Finality::Final,
+                    params,
+                };
+                self.services.msp(key, leg_id, leg.generation, body);
+                for (other, generation) in others {
+                    self.services.msp(key, other, generation, ToMsp::DropLeg);
+                }
+            }
+            Err(why) => {
+                self.say_goodbye(now, key, leg_id);
+                self.fail(now, key, EndCause::Media, Some(response.status), &why);
+            }
+        }
+    }
+
+    fn refused(&mut self, now: Instant, key: CallKey, response: &Response) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        match &mut call.phase {
+            Phase::Inviting(inviting) => {
+                inviting.answered = true;
+                let why = Ended {
+                    cause: EndCause::Refused,
+                    status: Some(response.status),
+                    reason: response.reason.as_str().into(),
+                };
+                self.end(now, key, why, Cause::RemoteRequest);
+            }
+            Phase::Over { invite, .. } => {
+                *invite = None;
+                self.tidy(key);
+            }
+            _ => {}
+        }
+    }
+
+    /// The INVITE got no final response in time.
+    pub(super) fn invite_unanswered(&mut self, now: Instant, key: CallKey, heard: bool) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        call.invite = None;
+        match &mut call.phase {
+            Phase::Inviting(inviting) => {
+                inviting.answered = true;
+                let cause = if heard {
+                    EndCause::NoAnswer
+                } else {
+                    EndCause::Unreachable
+                };
+                self.fail(
+                    now,
+                    key,
+                    cause,
+                    Some(StatusCode::REQUEST_TIMEOUT),
+                    "no answer",
+                );
+            }
+            Phase::Over { invite, .. } => {
+                *invite = None;
+                self.tidy(key);
+            }
+            _ => {}
+        }
+    }
+
+    /// The called user does not answer.
+    pub(super) fn give_up(&mut self, now: Instant, key: CallKey) {
+        self.take_back(now, key);
+        let why = Ended {
+            cause: EndCause::NoAnswer,
+            status: None,
+            reason: "nobody answered".into(),
+        };
+        self.end(now, key, why, Cause::LocalRequest);
+    }
+
+    /// Cancels the INVITE of a call.
+    pub(super) fn take_back(&mut self, now: Instant, key: CallKey) {
+        if let Some(invite) = self.calls.get(&key).and_then(|c| c.invite) {
+            self.services.transactions.cancel(now, invite);
+        }
+    }
+
+    /// Ends a call for a reason that is nobody's wish.
+    pub(super) fn fail(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        cause: EndCause,
+        status: Option<StatusCode>,
+        why: &str,
+    ) {
+        self.end(
+            now,
+            key,
+            Ended {
+                cause,
+                status,
+                reason: why.into(),
+            },
+            Cause::ConnectFail,
+        );
+    }
+
+    /// Forgets a call that is over, if nothing is left to wait for.
+    pub(super) fn tidy(&mut self, key: CallKey) {
+        let Some(call) = self.calls.get(&key) else {
+            return;
+        };
+        if !matches!(call.phase, Phase::Over { invite: None, .. }) {
+            return;
+        }
+        let waits = |l: &Leg| l.unacknowledged.is_some() || !matches!(l.ack, Ack::None);
+        if call.legs.iter().any(waits) {
+            self.arm(key);
+        } else {
+            self.forget(key);
+        }
+    }
+}
+
+fn leg_id(n: usize) -> LegId {
+    LegId(u32::try_from(n).unwrap_or(u32::MAX))
+}

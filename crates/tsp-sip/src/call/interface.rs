@@ -1,0 +1,234 @@
+//! What goes into a user agent and what comes out of it: plain data.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use msp_core::id::CallKey;
+use msp_core::link::{Envelope, ToMsp, ToTsp};
+use msp_core::trace::Way;
+
+use crate::Error;
+use crate::transport::Flow;
+use crate::wire::{Host, StatusCode, Uri};
+
+/// What a user agent takes.
+#[derive(Debug)]
+pub enum Input {
+    /// A datagram came, or a message from a stream.
+    Received {
+        /// The way that it came.
+        flow: Flow,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// The system would not send to this address.
+    Unreachable {
+        /// The way that it should have gone.
+        flow: Flow,
+    },
+    /// A host was looked up.
+    Resolved {
+        /// Which look-up.
+        lookup: LookupId,
+        /// The ways to it, best first; none if there are none.
+        routes: Vec<Route>,
+    },
+    /// The application wants something.
+    Command(Command),
+    /// The media half says something.
+    Msp(Envelope<ToTsp>),
+}
+
+/// What the application wants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Command {
+    /// Call somebody. The media half knows the key already.
+    Dial {
+        /// The key of the call.
+        key: CallKey,
+        /// Whom.
+        to: Uri,
+    },
+    /// Say that we ring.
+    Ring(CallKey),
+    /// Take an incoming call.
+    Answer(CallKey),
+    /// Refuse an incoming call.
+    Reject(CallKey, StatusCode),
+    /// End a call, whatever its state: cancel it, refuse it or hang up.
+    HangUp(CallKey),
+    /// Ask a peer what it can do.
+    Options {
+        /// Names the request in the answer.
+        key: CallKey,
+        /// Whom.
+        to: Uri,
+    },
+    /// Refuse all calls from now on and end those that there are.
+    Close,
+}
+
+/// An address of a host, and the one of ours that the way to it begins with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Route {
+    /// The host.
+    pub remote: IpAddr,
+    /// Our end, bound by one of our sockets; never unspecified.
+    pub local: SocketAddr,
+}
+
+/// Names a look-up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct LookupId(pub u64);
+
+/// What a user agent gives.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output {
+    /// Send this.
+    Transmit {
+        /// On which way.
+        flow: Flow,
+        /// The message.
+        bytes: Bytes,
+    },
+    /// Look up the ways to a host, and say [`Input::Resolved`].
+    Resolve {
+        /// Which look-up.
+        lookup: LookupId,
+        /// The host: a name or an address, for to an address too a way has to be found.
+        host: Host,
+    },
+    /// Tell the media half.
+    Msp(Envelope<ToMsp>),
+    /// Tell the application.
+    Event(CallEvent),
+    /// A message was sent or received, of a call if it is known of which: for the trace.
+    Message {
+        /// The call.
+        call: Option<CallKey>,
+        /// Which way it went.
+        way: Way,
+        /// Between which ends.
+        flow: Flow,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+}
+
+/// Something that happened to a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CallEvent {
+    /// The call.
+    pub key: CallKey,
+    /// What happened.
+    pub kind: CallEventKind,
+}
+
+/// What happened to a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum CallEventKind {
+    /// A call came in. Its media half has to be made under this key before anything is answered.
+    Incoming {
+        /// Who calls: From, as the peer wrote it.
+        from: Box<str>,
+        /// Who is called: To, as the peer wrote it.
+        to: Box<str>,
+    },
+    /// The called end rings.
+    Ringing,
+    /// Media of a leg may come before the call is answered.
+    EarlyMedia,
+    /// Both ends agreed: the call is up.
+    Connected,
+    /// The call is over.
+    Ended(Ended),
+    /// What a peer answered to [`Command::Options`].
+    Capabilities {
+        /// The status.
+        status: StatusCode,
+        /// The phrase that came with it.
+        reason: Box<str>,
+        /// The methods that it allows, as it wrote them.
+        allow: Box<str>,
+        /// What it calls itself.
+        user_agent: Box<str>,
+        /// How long the answer took.
+        round_trip: Duration,
+    },
+}
+
+/// How a call ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// Why.
+    pub cause: EndCause,
+    /// The final status behind it, where there is one.
+    pub status: Option<StatusCode>,
+    /// The phrase or the error behind it; may be empty.
+    pub reason: Box<str>,
+}
+
+/// Why a call ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum EndCause {
+    /// We hung up.
+    LocalHangUp,
+    /// The peer hung up.
+    RemoteHangUp,
+    /// It was taken back before it was answered, by us or by the peer.
+    Cancelled,
+    /// The peer, or a server on the way, refused it.
+    Refused,
+    /// We refused it.
+    Rejected,
+    /// Nobody answered in time.
+    NoAnswer,
+    /// The host has no address.
+    Unresolvable,
+    /// The peer could not be reached, or went away.
+    Unreachable,
+    /// The two ends have no medium in common, or media could not be set up.
+    Media,
+}
+
+/// Settings of a user agent.
+#[derive(Clone, Debug)]
+pub struct AgentConfig {
+    /// What Via, Contact and From say instead of the local address of the way that a message takes, at most one for
+    /// each address family: the outside of a NAT.
+    pub advertise: Vec<IpAddr>,
+    /// The user part of our Contact and From.
+    pub user: Box<str>,
+    /// What we call ourselves (RFC 3261 section 20.41).
+    pub user_agent: Box<str>,
+    /// Timers of transactions.
+    pub timers: crate::transaction::Timers,
+    /// How many calls there may be; more are answered 503.
+    pub max_calls: usize,
+}
+
+/// What a user agent counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct AgentStats {
+    /// Messages that could be read.
+    pub received: u64,
+    /// Datagrams that were no message and could not be answered.
+    pub unreadable: u64,
+    /// Keep-alives (RFC 5626 section 4.4.1) and empty datagrams.
+    pub keep_alives: u64,
+    /// Requests that were refused for what they are: bad, unknown, too big.
+    pub refused: u64,
+    /// Responses that belong to nothing.
+    pub stray_responses: u64,
+    /// ACKs that belong to nothing.
+    pub stray_acks: u64,
+    /// Messages of the media half for a call that is not known.
+    pub stray_media: u64,
+    /// The error of the last datagram that could not be read.
+    pub last_error: Option<Error>,
+}

@@ -1,0 +1,23 @@
+//! Calls: the user agent (RFC 3261 sections 8, 9, 13, 14 and 15), which drives any media half over the control link.
+//!
+//! [`UserAgent`] is a core: it does no I/O, reads no clock and draws no random numbers. Everything that it needs comes
+//! as [`Input`], everything that it wants done waits as [`Output`].
+//!
+//! What it knows of media stands in one place, `media`: the offers and answers of `tsp-sdp`, and the messages of the
+//! control link. A call is answered with 200 only after the media half said `Applied`.
+
+mod agent;
+mod called;
+mod calling;
+mod interface;
+mod media;
+mod refusal;
+mod services;
+mod state;
+mod within;
+
+pub use agent::UserAgent;
+pub use interface::{
+    AgentConfig, AgentStats, CallEvent, CallEventKind, Command, EndCause, Ended, Input, LookupId,
+    Output, Route,
+};

@@ -1,0 +1,413 @@
+//! What all calls share: transactions, ways, random numbers, and the queue of what is to be done.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::IpAddr;
+
+use bytes::{Bytes, BytesMut};
+use msp_core::id::{CallKey, Generation, LegId};
+use msp_core::link::{Envelope, ToMsp};
+use msp_core::time::Instant;
+use msp_core::trace::Way;
+use tsp_sdp::{Identity, OfferAnswer, Policy};
+
+use super::interface::{AgentConfig, AgentStats, CallEvent, CallEventKind, LookupId, Output};
+use crate::dialog::DialogId;
+use crate::transaction::{ClientId, ServerId, TransactionLayer};
+use crate::transport::{Flow, Transport, stamp};
+use crate::wire::{
+    HeaderName, Headers, Host, HostPort, Message, Method, NameAddr, Request, Response, StatusCode,
+    Uri, Via,
+};
+use crate::{Error, ErrorKind, Limit, Result};
+
+/// The source of random numbers that is handed in.
+pub(super) type Random = Box<dyn FnMut(&mut [u8]) + Send>;
+
+/// Methods that we take, as Allow lists them.
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS";
+
+/// Look-ups that may be under way at a time.
+const MAX_LOOKUPS: usize = 1000;
+
+/// What a transaction of ours is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Purpose {
+    /// The INVITE that makes a call.
+    Invite(CallKey),
+    /// A BYE. The call is over already.
+    Bye,
+    /// A question of the application's, asked at this time.
+    Options(CallKey, Instant),
+}
+
+/// A request of ours.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub(super) purpose: Purpose,
+    /// Where it went.
+    pub(super) remote: std::net::SocketAddr,
+    /// A response came.
+    pub(super) heard: bool,
+}
+
+/// What a look-up is for.
+#[derive(Debug)]
+pub(super) enum Errand {
+    /// To send the INVITE of a call.
+    Dial(CallKey, u16),
+    /// To ask a peer what it can do.
+    Options(CallKey, Uri, u16),
+    /// To send a request within a dialog; if nothing is found it goes the way that messages came.
+    Within {
+        call: CallKey,
+        leg: LegId,
+        request: Box<Request>,
+        port: u16,
+        fallback: Flow,
+    },
+}
+
+pub(super) struct Services {
+    pub(super) config: AgentConfig,
+    pub(super) random: Random,
+    pub(super) transactions: TransactionLayer,
+    pub(super) out: VecDeque<Output>,
+    pub(super) stats: AgentStats,
+    pub(super) sent: HashMap<ClientId, Sent>,
+    /// INVITEs of peers that are not answered finally, by their transaction.
+    pub(super) invites: HashMap<ServerId, (CallKey, LegId)>,
+    pub(super) dialogs: HashMap<DialogId, (CallKey, LegId)>,
+    /// For the trace: which call a message belongs to.
+    pub(super) call_ids: HashMap<Box<str>, CallKey>,
+    pub(super) errands: HashMap<LookupId, Errand>,
+    /// When which call has something to do; an entry counts only if the call still has that deadline.
+    pub(super) deadlines: BinaryHeap<Reverse<(Instant, CallKey)>>,
+    /// Requests outside of dialogs that came lately, by what copies have in common, and until when they count.
+    pub(super) originals: HashMap<Box<str>, ServerId>,
+    pub(super) fading: VecDeque<(Instant, Box<str>)>,
+    /// Our tag in refusals that keep no state: copies of a request get the same (RFC 3261 section 8.2.7).
+    refusal_tag: String,
+    next_lookup: u64,
+    next_incoming: u64,
+}
+
+impl Services {
+    pub(super) fn new(config: AgentConfig, mut random: Random) -> Self {
+        let refusal_tag = token(&mut random);
+        Self {
+            transactions: TransactionLayer::new(config.timers, TransactionLayer::CAPACITY),
+            config,
+            random,
+            out: VecDeque::new(),
+            stats: AgentStats::default(),
+            sent: HashMap::new(),
+            invites: HashMap::new(),
+            dialogs: HashMap::new(),
+            call_ids: HashMap::new(),
+            errands: HashMap::new(),
+            deadlines: BinaryHeap::new(),
+            originals: HashMap::new(),
+            fading: VecDeque::new(),
+            refusal_tag,
+            next_lookup: 0,
+            next_incoming: 0,
+        }
+    }
+
+    /// 128 random bits in hexadecimal digits.
+    pub(super) fn token(&mut self) -> String {
+        token(&mut self.random)
+    }
+
+    /// A random number below `below`.
+    pub(super) fn random_below(&mut self, below: u64) -> u64 {
+        let mut bytes = [0; 8];
+        (self.random)(&mut bytes);
+        u64::from_le_bytes(bytes) % below.max(1)
+    }
+
+    /// The key of a call that comes in: the upper half of all keys, which no outgoing call has.
+    pub(super) const fn incoming_key(&mut self) -> CallKey {
+        self.next_incoming += 1;
+        CallKey(1 << 63 | self.next_incoming)
+    }
+
+    pub(super) fn tell(&mut self, key: CallKey, kind: CallEventKind) {
+        self.out.push_back(Output::Event(CallEvent { key, kind }));
+    }
+
+    pub(super) fn msp(&mut self, call: CallKey, leg: LegId, generation: Generation, body: ToMsp) {
+        self.out.push_back(Output::Msp(Envelope {
+            call,
+            leg,
+            generation,
+            body,
+        }));
+    }
+
+    pub(super) fn transmit(&mut self, flow: Flow, bytes: Bytes) {
+        let call = call_id_of(&bytes).and_then(|id| self.call_ids.get(id).copied());
+        self.out.push_back(Output::Message {
+            call,
+            way: Way::Out,
+            flow,
+            bytes: bytes.clone(),
+        });
+        self.out.push_back(Output::Transmit { flow, bytes });
+    }
+
+    /// Offer and answer for a call whose messages go by `flow`.
+    pub(super) fn session(&mut self, flow: Flow) -> OfferAnswer {
+        // 62 bits, so that also readers with signed numbers can hold it.
+        let session_id = self.random_below(1 << 62);
+        let identity = Identity {
+            username: "-".into(),
+            session_id,
+            version: session_id & 0xffff,
+            address: self.advertised(flow).ip(),
+        };
+        OfferAnswer::new(identity, Policy::default())
+    }
+
+    /// What peers are told of our end of `flow`.
+    pub(super) fn advertised(&self, flow: Flow) -> std::net::SocketAddr {
+        let family = |ip: &&IpAddr| ip.is_ipv4() == flow.local.is_ipv4();
+        let ip = self
+            .config
+            .advertise
+            .iter()
+            .find(family)
+            .copied()
+            .unwrap_or_else(|| flow.local.ip());
+        std::net::SocketAddr::new(ip, flow.local.port())
+    }
+
+    /// Our Contact on `flow`.
+    pub(super) fn contact(&self, flow: Flow) -> Bytes {
+        NameAddr::new(Uri::sip(
+            Some(&self.config.user),
+            &self.advertised(flow).into(),
+        ))
+        .to_value()
+    }
+
+    /// Who we are in From.
+    pub(super) fn own_address(&self, flow: Flow) -> NameAddr {
+        let place = HostPort {
+            host: Host::Ip(self.advertised(flow).ip()),
+            port: None,
+        };
+        NameAddr::new(Uri::sip(Some(&self.config.user), &place))
+    }
+
+    /// Puts our hop on top of a request, and our name in.
+    fn dress(&mut self, request: &mut Request, flow: Flow) -> Result<()> {
+        let branch = format!("{}{}", Via::MAGIC, self.token());
+        let via = Via::new(
+            flow.transport.as_str(),
+            self.advertised(flow).into(),
+            &branch,
+        )?;
+        request.headers.put_first(HeaderName::Via, via.to_string());
+        if !self.config.user_agent.is_empty() {
+            request
+                .headers
+                .push(HeaderName::UserAgent, self.config.user_agent.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Sends a request that is no ACK, and remembers what for.
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        mut request: Request,
+        purpose: Purpose,
+    ) -> Result<ClientId> {
+        self.dress(&mut request, flow)?;
+        let id = self.transactions.request(now, flow, request)?;
+        self.sent.insert(
+            id,
+            Sent {
+                purpose,
+                remote: flow.remote,
+                heard: false,
+            },
+        );
+        Ok(id)
+    }
+
+    /// Sends an ACK to a 2xx, and gives its bytes to be sent again.
+    pub(super) fn send_ack(&mut self, flow: Flow, mut ack: Request) -> Result<Bytes> {
+        self.dress(&mut ack, flow)?;
+        let bytes = Message::Request(ack).to_bytes();
+        self.transmit(flow, bytes.clone());
+        Ok(bytes)
+    }
+
+    /// Answers a request by its transaction. That it is gone, or answered already, needs no care.
+    pub(super) fn respond(&mut self, now: Instant, id: ServerId, response: &Response) {
+        if response.status.is_final() {
+            self.invites.remove(&id);
+        }
+        let _too_late = self.transactions.respond(now, id, response);
+    }
+
+    /// Refuses a request of no dialog that has a transaction.
+    pub(super) fn refuse(
+        &mut self,
+        now: Instant,
+        id: ServerId,
+        request: &Request,
+        status: StatusCode,
+    ) {
+        let response = self.refusal(&request.headers, status);
+        self.stats.refused += 1;
+        self.respond(now, id, &response);
+    }
+
+    /// A refusal with our tag in To.
+    pub(super) fn refusal(&self, headers: &Headers, status: StatusCode) -> Response {
+        let mut response = Response::to(headers, status);
+        if let Ok(to) = headers.to()
+            && to.tag().is_none()
+            && let Ok(tagged) = to.with_param("tag", &self.refusal_tag)
+        {
+            response.headers.set(HeaderName::To, tagged.to_value());
+        }
+        if !self.config.user_agent.is_empty() {
+            // It was taken when the agent was made.
+            let _fits = response
+                .headers
+                .push(HeaderName::Server, self.config.user_agent.to_string());
+        }
+        response
+    }
+
+    /// Refuses a request that has no transaction, for nobody can tell which it would be.
+    pub(super) fn refuse_without_state(
+        &mut self,
+        flow: Flow,
+        method: Method,
+        headers: Headers,
+        mut response: Response,
+    ) {
+        // Where the response goes is noted in Via like for any other request.
+        let mut request = Request {
+            method,
+            uri: Uri::sip(None, &flow.local.into()),
+            version_ok: true,
+            headers,
+            body: Bytes::new(),
+        };
+        let Ok(back) = stamp(&mut request, flow) else {
+            self.stats.unreadable += 1;
+            return;
+        };
+        if let Some(via) = request.headers.get(&HeaderName::Via) {
+            response.headers.set(HeaderName::Via, via.clone());
+        }
+        self.stats.refused += 1;
+        self.transmit(back, Message::Response(response).to_bytes());
+    }
+
+    /// Looks for the way to `host`.
+    pub(super) fn look_up(&mut self, host: Host, errand: Errand) -> Result<()> {
+        if self.errands.len() >= MAX_LOOKUPS {
+            return Err(Error::new(ErrorKind::Limit(Limit::Lookups), ""));
+        }
+        self.next_lookup += 1;
+        let lookup = LookupId(self.next_lookup);
+        self.errands.insert(lookup, errand);
+        self.out.push_back(Output::Resolve { lookup, host });
+        Ok(())
+    }
+
+    /// The way to `hop` if it is the host that messages come from already; `None` if it has to be looked up.
+    pub(super) fn known_way(hop: &Uri, flow: Flow) -> Option<Flow> {
+        match hop.host()? {
+            Host::Ip(ip) if ip == flow.remote.ip() => {
+                let port = hop.port().unwrap_or_else(|| flow.transport.default_port());
+                Some(Flow {
+                    remote: std::net::SocketAddr::new(ip, port),
+                    ..flow
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a request is a copy of another that came a different way (RFC 3261 section 8.2.2.2).
+    pub(super) fn is_merged(&mut self, now: Instant, id: ServerId, request: &Request) -> bool {
+        while self.fading.front().is_some_and(|(until, _)| *until <= now) {
+            if let Some((_, key)) = self.fading.pop_front() {
+                self.originals.remove(&key);
+            }
+        }
+        let Some(key) = merge_key(request) else {
+            return false;
+        };
+        if self.originals.contains_key(&key) {
+            return true;
+        }
+        self.fading
+            .push_back((now + self.config.timers.transaction(), key.clone()));
+        self.originals.insert(key, id);
+        false
+    }
+}
+
+/// From tag, Call-ID and `CSeq` of a request outside of a dialog.
+fn merge_key(request: &Request) -> Option<Box<str>> {
+    let headers = &request.headers;
+    if headers.to().ok()?.tag().is_some() {
+        return None;
+    }
+    let from = headers.from().ok()?;
+    let (call_id, cseq) = (headers.call_id().ok()?, headers.cseq().ok()?);
+    Some(
+        format!(
+            "{}\n{}\n{} {}",
+            from.tag()?,
+            call_id.as_str(),
+            cseq.number,
+            cseq.method
+        )
+        .into(),
+    )
+}
+
+fn token(random: &mut Random) -> String {
+    let mut bytes = [0; 16];
+    random(&mut bytes);
+    format!("{:032x}", u128::from_le_bytes(bytes))
+}
+
+/// The Call-ID in a message of ours, which writes it one way only.
+fn call_id_of(bytes: &Bytes) -> Option<&str> {
+    const NAME: &[u8] = b"\r\nCall-ID: ";
+    let at = memchr::memmem::find(bytes, NAME)? + NAME.len();
+    let rest = bytes.get(at..)?;
+    std::str::from_utf8(rest.get(..memchr::memchr(b'\r', rest)?)?).ok()
+}
+
+/// A response or a request with a session description as its body.
+pub(super) fn describe(headers: &mut Headers, body: &mut Bytes, description: String) {
+    headers.put(HeaderName::ContentType, "application/sdp");
+    let mut bytes = BytesMut::with_capacity(description.len());
+    bytes.extend_from_slice(description.as_bytes());
+    *body = bytes.freeze();
+}
+
+/// The transport that a URI wants, if it is one that we have.
+pub(super) fn transport_of(uri: &Uri) -> Option<Transport> {
+    if uri.scheme() != crate::wire::Scheme::Sip {
+        return None;
+    }
+    match uri.param("transport") {
+        None => Some(Transport::Udp),
+        Some(name) => name.eq_ignore_ascii_case("udp").then_some(Transport::Udp),
+    }
+}

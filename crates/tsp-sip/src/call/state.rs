@@ -1,0 +1,233 @@
+//! What is kept of a call.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use msp_core::id::{Generation, LegId};
+use msp_core::link::PrepareSlot;
+use msp_core::params::MediaParams;
+use msp_core::time::Instant;
+use tsp_sdp::OfferAnswer;
+
+use crate::dialog::Dialog;
+use crate::transaction::{ClientId, ServerId};
+use crate::transport::Flow;
+use crate::wire::{Request, Response, Text, Uri};
+
+/// A call.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) call_id: Text,
+    pub(super) local_tag: Text,
+    pub(super) phase: Phase,
+    /// The transaction of our INVITE.
+    pub(super) invite: Option<ClientId>,
+    /// Our INVITE after it was answered, from which further branches' dialogs are made.
+    pub(super) original: Option<Box<Request>>,
+    pub(super) legs: Vec<Leg>,
+    /// The media half was asked for something, so it has to be told when the call ends.
+    pub(super) prepared: bool,
+    /// The application was told that the other end rings.
+    pub(super) rang: bool,
+    /// The application was told that media come early.
+    pub(super) early: bool,
+    /// The application was told that the call is up.
+    pub(super) connected: bool,
+}
+
+/// How far a call is.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// We call, and look for the way or wait for the media half.
+    Dialing(Dialing),
+    /// We call, and the INVITE is on its way.
+    Inviting(Inviting),
+    /// We are called, and the INVITE is not answered finally.
+    Alerting,
+    /// A 2xx was given.
+    Up,
+    /// The application was told that the call is over. What is left repeats an ACK or waits for one.
+    Over {
+        /// The INVITE has no final response yet.
+        invite: Option<Inviting>,
+        /// Until when copies of a 2xx may come.
+        until: Option<Instant>,
+    },
+}
+
+/// A call of ours before its INVITE.
+#[derive(Debug)]
+pub(super) struct Dialing {
+    pub(super) to: Uri,
+    /// The way, once it is known.
+    pub(super) flow: Option<Flow>,
+}
+
+/// A call of ours whose INVITE was sent.
+#[derive(Debug)]
+pub(super) struct Inviting {
+    /// The INVITE without its body.
+    pub(super) request: Box<Request>,
+    /// Our offer, from which each leg goes on by itself.
+    pub(super) offer: OfferAnswer,
+    /// When we give up waiting for the called user.
+    pub(super) patience: Instant,
+    /// A final response came.
+    pub(super) answered: bool,
+}
+
+/// One branch of a call: a dialog and its media.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) id: LegId,
+    pub(super) dialog: Dialog,
+    /// The way that the last message of the dialog came.
+    pub(super) flow: Flow,
+    pub(super) media: OfferAnswer,
+    /// The present round of offer and answer.
+    pub(super) generation: Generation,
+    pub(super) applying: Applying,
+    /// The INVITE of the peer's that we have not answered finally.
+    pub(super) serving: Option<Serving>,
+    /// Our 2xx, until its ACK comes.
+    pub(super) unacknowledged: Option<Unacknowledged>,
+    /// Our ACK of the peer's 2xx.
+    pub(super) ack: Ack,
+}
+
+/// What the media half was told to apply and has not answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Applying {
+    Nothing,
+    /// Early media.
+    Early,
+    /// What holds from now on.
+    Final,
+}
+
+/// Our ACK to a 2xx.
+#[derive(Debug)]
+pub(super) enum Ack {
+    /// There was no 2xx.
+    None,
+    /// It waits for a way.
+    Waiting,
+    /// It was sent, and is sent again for each copy of the 2xx.
+    Sent(Flow, Bytes),
+}
+
+/// An INVITE of the peer's that is being answered.
+#[derive(Debug)]
+pub(super) struct Serving {
+    pub(super) server: ServerId,
+    /// The INVITE without its body.
+    pub(super) request: Box<Request>,
+    /// It has an offer; otherwise our 2xx makes one.
+    pub(super) offered: bool,
+    /// What the media half has to prepare.
+    pub(super) slots: Vec<PrepareSlot>,
+    /// Where the peer's media will be.
+    pub(super) toward: Option<IpAddr>,
+    /// Offer and answer as they were before it.
+    pub(super) before: OfferAnswer,
+    /// It changes a call that is up.
+    pub(super) again: bool,
+    /// The application takes the call. A change of a call that is up needs no consent.
+    pub(super) wanted: bool,
+    pub(super) step: ServingStep,
+}
+
+/// How far the answer is.
+#[derive(Debug)]
+pub(super) enum ServingStep {
+    /// The media half was not asked.
+    Waiting,
+    /// The media half opens ports.
+    Preparing,
+    /// The media half is ready; the application is not.
+    Prepared(Vec<MediaParams>),
+    /// The media half applies what this answer says.
+    Applying(String),
+}
+
+/// A 2xx that is repeated until its ACK comes (RFC 3261 section 13.3.1.4).
+#[derive(Debug)]
+pub(super) struct Unacknowledged {
+    pub(super) server: ServerId,
+    pub(super) response: Box<Response>,
+    /// The number of the INVITE.
+    pub(super) number: u32,
+    /// The ACK brings the answer to our offer.
+    pub(super) wants_answer: bool,
+    /// It changes a call that is up.
+    pub(super) again: bool,
+    pub(super) interval: Duration,
+    pub(super) repeat: Instant,
+    pub(super) give_up: Instant,
+}
+
+impl Call {
+    pub(super) fn new(call_id: Text, local_tag: Text, phase: Phase) -> Self {
+        Self {
+            call_id,
+            local_tag,
+            phase,
+            invite: None,
+            original: None,
+            legs: Vec::new(),
+            prepared: false,
+            rang: false,
+            early: false,
+            connected: false,
+        }
+    }
+
+    pub(super) fn leg(&mut self, id: LegId) -> Option<&mut Leg> {
+        self.legs.iter_mut().find(|l| l.id == id)
+    }
+
+    /// The leg that is the call.
+    pub(super) fn confirmed(&mut self) -> Option<&mut Leg> {
+        self.legs.iter_mut().find(|l| l.dialog.is_confirmed())
+    }
+
+    /// The application was told that the call is over.
+    pub(super) const fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over { .. })
+    }
+
+    /// When the call has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let own = match &self.phase {
+            Phase::Inviting(inviting) => Some(inviting.patience),
+            Phase::Over {
+                until,
+                invite: None,
+            } => *until,
+            // What is cancelled ends by the timers of its transaction.
+            Phase::Over {
+                invite: Some(_), ..
+            } => None,
+            Phase::Dialing(_) | Phase::Alerting | Phase::Up => None,
+        };
+        let acks = self.legs.iter().filter_map(|l| l.unacknowledged.as_ref());
+        acks.map(|u| u.repeat.min(u.give_up)).chain(own).min()
+    }
+}
+
+impl Leg {
+    pub(super) const fn new(id: LegId, dialog: Dialog, flow: Flow, media: OfferAnswer) -> Self {
+        Self {
+            id,
+            dialog,
+            flow,
+            media,
+            generation: Generation(0),
+            applying: Applying::Nothing,
+            serving: None,
+            unacknowledged: None,
+            ack: Ack::None,
+        }
+    }
+}

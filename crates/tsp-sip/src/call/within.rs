@@ -1,0 +1,257 @@
+//! Requests within a call: BYE, changes by a further INVITE, OPTIONS (RFC 3261 sections 12.2, 14 and 15).
+
+use msp_core::event::Cause;
+use msp_core::id::{CallKey, LegId};
+use msp_core::time::Instant;
+
+use super::UserAgent;
+use super::called::{later, reason_of, without_body};
+use super::interface::{EndCause, Ended};
+use super::refusal::description;
+use super::services::{Errand, Purpose, Services};
+use super::state::{Ack, Call, Phase, Serving, ServingStep};
+use crate::transaction::ServerId;
+use crate::transport::Flow;
+use crate::wire::{Method, Request, StatusCode};
+
+impl UserAgent {
+    pub(super) fn request_within(
+        &mut self,
+        now: Instant,
+        id: ServerId,
+        flow: Flow,
+        request: &Request,
+        key: CallKey,
+        leg_id: LegId,
+    ) {
+        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
+            self.services
+                .refuse(now, id, request, StatusCode::CALL_DOES_NOT_EXIST);
+            return;
+        };
+        if leg.dialog.take(request).is_err() {
+            self.services
+                .refuse(now, id, request, StatusCode::SERVER_INTERNAL_ERROR);
+            return;
+        }
+        leg.flow = flow;
+        match request.method {
+            Method::Bye => self.hung_up(now, id, request, key, leg_id),
+            Method::Invite => self.changed(now, id, flow, request, key, leg_id),
+            _ => self.describe_ourselves(now, id, flow, request),
+        }
+    }
+
+    /// The peer hung up.
+    fn hung_up(
+        &mut self,
+        now: Instant,
+        id: ServerId,
+        request: &Request,
+        key: CallKey,
+        leg_id: LegId,
+    ) {
+        let response = request.response(StatusCode::OK);
+        self.services.respond(now, id, &response);
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let over = call.is_over();
+        let is_call = matches!(call.phase, Phase::Alerting)
+            || call.confirmed().is_some_and(|l| l.id == leg_id);
+        if let Some(leg) = call.leg(leg_id) {
+            leg.unacknowledged = None;
+        }
+        // An INVITE that is still open dies with the dialog (RFC 3261 section 15.1.2).
+        self.refuse_serving(now, key, leg_id, StatusCode::REQUEST_TERMINATED);
+        if over {
+            self.tidy(key);
+        } else if is_call {
+            let why = Ended {
+                cause: EndCause::RemoteHangUp,
+                status: None,
+                reason: reason_of(request),
+            };
+            self.end(now, key, why, Cause::RemoteRequest);
+        }
+    }
+
+    /// The peer wants to change a call (RFC 3261 section 14.2).
+    fn changed(
+        &mut self,
+        now: Instant,
+        id: ServerId,
+        flow: Flow,
+        request: &Request,
+        key: CallKey,
+        leg_id: LegId,
+    ) {
+        let seconds = self.services.random_below(11);
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let (over, up) = (call.is_over(), matches!(call.phase, Phase::Up));
+        let Some(leg) = call.leg(leg_id) else { return };
+        if over {
+            self.services
+                .refuse(now, id, request, StatusCode::CALL_DOES_NOT_EXIST);
+            return;
+        }
+        if leg.serving.is_some() {
+            let response = self
+                .services
+                .refusal(&request.headers, StatusCode::SERVER_INTERNAL_ERROR);
+            self.services.respond(now, id, &later(response, seconds));
+            return;
+        }
+        // Our own offer is open: in our INVITE, or in a 2xx whose ACK has not come.
+        if !up || leg.media.state() != tsp_sdp::State::Stable {
+            self.services
+                .refuse(now, id, request, StatusCode::REQUEST_PENDING);
+            return;
+        }
+        let before = leg.media.clone();
+        let offer =
+            description(&request.headers, &request.body).map(|body| leg.media.receive_offer(body));
+        let mut serving = Serving {
+            server: id,
+            request: Box::new(without_body(request)),
+            offered: offer.is_some(),
+            slots: leg.media.slots(),
+            toward: Some(flow.remote.ip()),
+            before,
+            again: true,
+            wanted: true,
+            step: ServingStep::Waiting,
+        };
+        let unchanged = match offer {
+            None => false,
+            Some(Ok(offer)) => {
+                serving.slots = offer.slots;
+                serving.toward = offer.toward;
+                offer.unchanged
+            }
+            Some(Err(_)) => {
+                leg.media = serving.before;
+                self.services
+                    .refuse(now, id, request, StatusCode::NOT_ACCEPTABLE_HERE);
+                return;
+            }
+        };
+        // A refresh: the media go on as they are, and are not even asked.
+        let repeated = if unchanged {
+            leg.media.repeat_answer().ok()
+        } else {
+            None
+        };
+        leg.serving = Some(serving);
+        self.services.invites.insert(id, (key, leg_id));
+        if let Some(answer) = repeated {
+            self.succeed(now, key, leg_id, answer.description.to_string());
+            return;
+        }
+        leg.generation = leg.generation.next();
+        self.prepare(key, leg_id);
+    }
+
+    /// The application ends a call.
+    pub(super) fn hang_up(&mut self, now: Instant, key: CallKey) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let cancelled = Ended {
+            cause: EndCause::Cancelled,
+            status: None,
+            reason: "".into(),
+        };
+        match &call.phase {
+            Phase::Dialing(_) => self.end(now, key, cancelled, Cause::LocalRequest),
+            Phase::Inviting(_) => {
+                self.take_back(now, key);
+                self.end(now, key, cancelled, Cause::LocalRequest);
+            }
+            Phase::Alerting => self.reject(now, key, StatusCode::DECLINE),
+            Phase::Up => {
+                let leg = call.confirmed().map(|l| (l.id, l.unacknowledged.is_some()));
+                if let Some((leg, waits)) = leg {
+                    self.refuse_serving(now, key, leg, StatusCode::REQUEST_TERMINATED);
+                    // The called end may not say BYE before the ACK came (RFC 3261 section 15).
+                    if !waits {
+                        self.say_goodbye(now, key, leg);
+                    }
+                }
+                let why = Ended {
+                    cause: EndCause::LocalHangUp,
+                    status: None,
+                    reason: "".into(),
+                };
+                self.end(now, key, why, Cause::LocalRequest);
+            }
+            Phase::Over { .. } => {}
+        }
+    }
+
+    /// Sends a BYE on a leg.
+    pub(super) fn say_goodbye(&mut self, now: Instant, key: CallKey, leg: LegId) {
+        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg)) else {
+            return;
+        };
+        let (id, bye) = (leg.id, leg.dialog.request(Method::Bye));
+        self.send_within(now, key, id, bye);
+    }
+
+    /// Sends an ACK or a BYE on a leg, once the way is known.
+    pub(super) fn send_within(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        leg_id: LegId,
+        request: Request,
+    ) {
+        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
+            return;
+        };
+        let fallback = leg.flow;
+        let hop = leg.dialog.next_hop();
+        let way = match super::agent::destination(hop) {
+            // A way that we do not have, or a URI without one: where the peer's messages come from is the best guess.
+            None => Some(fallback),
+            Some(_) => Services::known_way(hop, fallback),
+        };
+        let Some((host, port)) = super::agent::destination(hop).filter(|_| way.is_none()) else {
+            self.send_within_by(now, key, leg_id, request, way.unwrap_or(fallback));
+            return;
+        };
+        let errand = Errand::Within {
+            call: key,
+            leg: leg_id,
+            request: Box::new(request.clone()),
+            port,
+            fallback,
+        };
+        if self.services.look_up(host, errand).is_err() {
+            self.send_within_by(now, key, leg_id, request, fallback);
+        }
+    }
+
+    /// Sends an ACK or a BYE by `flow`. The call may be forgotten meanwhile.
+    pub(super) fn send_within_by(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        leg: LegId,
+        request: Request,
+        flow: Flow,
+    ) {
+        if request.method == Method::Ack {
+            if let Ok(bytes) = self.services.send_ack(flow, request)
+                && let Some(leg) = self.calls.get_mut(&key).and_then(|c: &mut Call| c.leg(leg))
+            {
+                leg.ack = Ack::Sent(flow, bytes);
+            }
+            return;
+        }
+        // A BYE that finds no room is lost like a datagram: the peer's own timers end the call.
+        let _unsent = self.services.send(now, flow, request, Purpose::Bye);
+    }
+}

@@ -1,0 +1,293 @@
+//! The driver of a user agent: sockets on tokio, look-ups, and the clock that is handed in.
+//!
+//! [`Endpoint::bind`] opens the sockets; [`Endpoint::run`] moves everything between them, the agent, the media half and
+//! the application until the agent is closed.
+
+mod route;
+mod socket;
+
+use std::future::{pending, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use msp_core::link::{Envelope, ToTsp, TspEnd};
+use msp_core::time::Instant;
+use msp_core::trace::{Trace, TraceBody};
+use tokio::sync::{Notify, mpsc};
+
+use crate::call::{CallEvent, Command, Input, LookupId, Output, Route, UserAgent};
+use crate::transport::{Flow, Transport};
+use route::Routes;
+use socket::Socket;
+
+/// Sockets that are open, at most one for each address family.
+#[derive(Debug)]
+pub struct Endpoint {
+    sockets: Vec<Socket>,
+}
+
+/// What connects a running endpoint with the rest of its provider.
+pub struct Connections {
+    /// What the application wants; when its other end is dropped, the agent closes.
+    pub commands: mpsc::UnboundedReceiver<Command>,
+    /// The media half.
+    pub media: TspEnd,
+    /// Is told what happens to calls. Must not block.
+    pub events: Box<dyn FnMut(Instant, CallEvent) + Send>,
+    /// Sees the messages.
+    pub trace: Trace,
+    /// Gives the time.
+    pub clock: Box<dyn Fn() -> Instant + Send>,
+}
+
+impl std::fmt::Debug for Connections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connections").finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    /// Opens a UDP socket on each address; port 0 takes any. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The error of the system, with the address that it is about.
+    pub fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
+        let sockets = addresses
+            .iter()
+            .map(|a| Socket::bind(*a))
+            .collect::<io::Result<_>>()?;
+        Ok(Self { sockets })
+    }
+
+    /// The addresses that the sockets are bound to, in the order in which they were asked for.
+    pub fn local_addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().map(Socket::local).collect()
+    }
+
+    /// Runs `agent` until its application drops its end of the commands and all calls are over, or the media half is
+    /// gone.
+    pub async fn run(self, agent: UserAgent, connections: Connections) {
+        let (lookups, found) = mpsc::unbounded_channel();
+        let woken = Arc::new(Notify::new());
+        let notify = woken.clone();
+        connections
+            .media
+            .receiver
+            .set_wake(move || notify.notify_one());
+        // A message may have come before there was anybody to wake.
+        woken.notify_one();
+        let mut driver = Driver {
+            agent,
+            routes: Routes::new(self.local_addresses()),
+            sockets: self.sockets,
+            connections,
+            lookups,
+            buffer: vec![0; MAX_DATAGRAM],
+            closing: false,
+        };
+        driver.run(found, &woken).await;
+    }
+}
+
+/// No datagram is bigger.
+const MAX_DATAGRAM: usize = 65_535;
+
+/// Datagrams that one socket may bring before the others have their turn.
+const BATCH: usize = 32;
+
+struct Driver {
+    agent: UserAgent,
+    routes: Routes,
+    sockets: Vec<Socket>,
+    connections: Connections,
+    lookups: mpsc::UnboundedSender<(LookupId, Vec<Route>)>,
+    buffer: Vec<u8>,
+    closing: bool,
+}
+
+enum Turn {
+    Readable(usize),
+    Command(Option<Command>),
+    Found(LookupId, Vec<Route>),
+    Media,
+    Deadline,
+}
+
+impl Driver {
+    async fn run(
+        &mut self,
+        mut found: mpsc::UnboundedReceiver<(LookupId, Vec<Route>)>,
+        woken: &Notify,
+    ) {
+        loop {
+            if self.closing && self.agent.is_idle() {
+                return;
+            }
+            let turn = {
+                let (sockets, commands) = (&self.sockets, &mut self.connections.commands);
+                let closing = self.closing;
+                let wait = self
+                    .agent
+                    .deadline()
+                    .map(|at| at.saturating_since((self.connections.clock)()));
+                tokio::select! {
+                    n = poll_fn(|cx| readable(sockets, cx)) => Turn::Readable(n),
+                    command = commands.recv(), if !closing => Turn::Command(command),
+                    Some((lookup, routes)) = found.recv() => Turn::Found(lookup, routes),
+                    () = woken.notified() => Turn::Media,
+                    () = async { match wait { Some(d) => tokio::time::sleep(d).await, None => pending().await } } => Turn::Deadline,
+                }
+            };
+            let now = self.now();
+            match turn {
+                Turn::Readable(n) => self.receive(n),
+                Turn::Command(Some(command)) => self.handle(now, Input::Command(command)),
+                Turn::Command(None) => {
+                    self.closing = true;
+                    self.handle(now, Input::Command(Command::Close));
+                }
+                Turn::Found(lookup, routes) => self.handle(now, Input::Resolved { lookup, routes }),
+                Turn::Media => {
+                    if !self.hear_media() {
+                        return;
+                    }
+                }
+                Turn::Deadline => {
+                    self.agent.timeout(now);
+                    self.drain(now);
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Instant {
+        (self.connections.clock)()
+    }
+
+    fn receive(&mut self, socket: usize) {
+        for _ in 0..BATCH {
+            let Some((bytes, remote)) = self
+                .sockets
+                .get(socket)
+                .and_then(|s| s.try_receive(&mut self.buffer))
+            else {
+                return;
+            };
+            let bytes = Bytes::copy_from_slice(bytes);
+            // A source that no way leads back to cannot be answered.
+            let Some(local) = self.routes.local_for(remote.ip()) else {
+                continue;
+            };
+            let flow = Flow {
+                transport: Transport::Udp,
+                local,
+                remote,
+            };
+            let now = self.now();
+            self.handle(now, Input::Received { flow, bytes });
+        }
+    }
+
+    /// Whether the media half is still there.
+    fn hear_media(&mut self) -> bool {
+        loop {
+            match self.connections.media.receiver.try_recv() {
+                Ok(Some(message)) => {
+                    let now = self.now();
+                    self.handle(now, Input::Msp(message));
+                }
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    fn handle(&mut self, now: Instant, input: Input) {
+        self.agent.handle(now, input);
+        self.drain(now);
+    }
+
+    fn drain(&mut self, now: Instant) {
+        while let Some(output) = self.agent.poll() {
+            match output {
+                Output::Transmit { flow, bytes } => self.transmit(now, flow, &bytes),
+                Output::Resolve { lookup, host } => self.look_up(lookup, &host),
+                Output::Msp(message) => self.tell_media(now, message),
+                Output::Event(event) => (self.connections.events)(now, event),
+                Output::Message {
+                    call,
+                    way,
+                    flow,
+                    bytes,
+                } => {
+                    self.connections
+                        .trace
+                        .record(now, call, || TraceBody::Signal {
+                            way,
+                            local: flow.local,
+                            remote: flow.remote,
+                            transport: flow.transport.as_str(),
+                            bytes: bytes[..].into(),
+                        });
+                }
+            }
+        }
+    }
+
+    fn transmit(&mut self, now: Instant, flow: Flow, bytes: &[u8]) {
+        let socket = self
+            .sockets
+            .iter()
+            .find(|s| s.local().is_ipv4() == flow.remote.is_ipv4());
+        let sent = match socket {
+            Some(socket) => socket.send(bytes, flow.remote),
+            None => Err(io::ErrorKind::AddrNotAvailable.into()),
+        };
+        match sent {
+            Ok(()) => {}
+            // Full buffers lose a datagram like the network does: retransmission is there for it.
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => self.agent.handle(now, Input::Unreachable { flow }),
+        }
+    }
+
+    fn tell_media(&mut self, now: Instant, message: Envelope<msp_core::link::ToMsp>) {
+        let (call, leg, generation) = (message.call, message.leg, message.generation);
+        if let Err(error) = self.connections.media.sender.send(message) {
+            let body = ToTsp::Refused(error);
+            self.agent.handle(
+                now,
+                Input::Msp(Envelope {
+                    call,
+                    leg,
+                    generation,
+                    body,
+                }),
+            );
+        }
+    }
+
+    fn look_up(&self, lookup: LookupId, host: &crate::wire::Host) {
+        let (routes, found) = (self.routes.clone(), self.lookups.clone());
+        let host = host.clone();
+        tokio::spawn(async move {
+            let routes = routes.look_up(&host).await;
+            // The receiver is gone only when the endpoint is.
+            let _unheard = found.send((lookup, routes));
+        });
+    }
+}
+
+/// The first socket that has something to read.
+fn readable(sockets: &[Socket], cx: &mut Context<'_>) -> Poll<usize> {
+    let mut ready = Poll::Pending;
+    for (n, socket) in sockets.iter().enumerate() {
+        if socket.poll_readable(cx).is_ready() && ready.is_pending() {
+            ready = Poll::Ready(n);
+        }
+    }
+    ready
+}

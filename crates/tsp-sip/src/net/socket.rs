@@ -1,0 +1,59 @@
+//! One UDP socket.
+
+use std::io;
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use tokio::net::UdpSocket;
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    socket: UdpSocket,
+    local: SocketAddr,
+}
+
+impl Socket {
+    pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
+        let named = |e: io::Error| io::Error::new(e.kind(), format!("UDP {address}: {e}"));
+        let domain = if address.is_ipv4() {
+            socket2::Domain::IPV4
+        } else {
+            socket2::Domain::IPV6
+        };
+        let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, None).map_err(named)?;
+        if address.is_ipv6() {
+            // The other family has a socket of its own, or is not wanted.
+            socket.set_only_v6(true).map_err(named)?;
+        }
+        socket.set_nonblocking(true).map_err(named)?;
+        socket.bind(&address.into()).map_err(named)?;
+        let socket = UdpSocket::from_std(socket.into()).map_err(named)?;
+        let local = socket.local_addr().map_err(named)?;
+        Ok(Self { socket, local })
+    }
+
+    pub(super) const fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // An error is found again by reading.
+        self.socket.poll_recv_ready(cx).map(|_| ())
+    }
+
+    /// The next datagram, if one waits. What the network says of datagrams that were sent before is no datagram.
+    pub(super) fn try_receive<'a>(&self, buffer: &'a mut [u8]) -> Option<(&'a [u8], SocketAddr)> {
+        loop {
+            match self.socket.try_recv_from(buffer) {
+                Ok((length, remote)) => return Some((buffer.get(..length)?, remote)),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return None,
+                // A pending error is cleared by having been reported.
+                Err(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn send(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<()> {
+        self.socket.try_send_to(bytes, remote).map(|_| ())
+    }
+}

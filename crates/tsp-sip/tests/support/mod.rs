@@ -1,0 +1,376 @@
+//! User agents on a simulated network, in virtual time, each with a media half that agrees to everything.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses a part of it"
+)]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use msp_core::error::ErrorKind;
+use msp_core::id::{CallKey, PayloadType};
+use msp_core::link::{Envelope, ToMsp, ToTsp};
+use msp_core::params::{CodecSpec, LocalAddress, MediaParams, PayloadMapping};
+use msp_core::time::{ClockRate, Instant};
+use netsim::{Impairment, Network};
+use tsp_sip::call::{
+    AgentConfig, CallEvent, CallEventKind, Command, Ended, Input, Output, Route, UserAgent,
+};
+use tsp_sip::transaction::Timers;
+use tsp_sip::transport::{Flow, Transport};
+use tsp_sip::wire::{Host, Uri};
+
+/// What a phone does by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Manner {
+    /// Rings and answers at once.
+    Answer,
+    /// Rings.
+    Ring,
+    /// Does nothing.
+    Silent,
+}
+
+pub struct Phone {
+    pub agent: UserAgent,
+    pub address: SocketAddr,
+    pub events: Vec<CallEvent>,
+    pub media: Vec<Envelope<ToMsp>>,
+    pub manner: Manner,
+    pub refuse_prepare: Option<ErrorKind>,
+    pub refuse_apply: Option<ErrorKind>,
+    /// Messages of the media half are kept back.
+    pub mute_media: bool,
+    pub kept: Vec<Envelope<ToTsp>>,
+}
+
+/// A small generator of numbers, so that a failure can be run again.
+pub struct Numbers(pub u64);
+
+impl Numbers {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n.max(1) as u64) as usize
+    }
+}
+
+pub fn config(user: &str) -> AgentConfig {
+    AgentConfig {
+        advertise: Vec::new(),
+        user: user.into(),
+        user_agent: "test".into(),
+        timers: Timers::default(),
+        max_calls: 1000,
+    }
+}
+
+impl Phone {
+    pub fn new(address: &str, seed: u64, manner: Manner) -> Self {
+        let mut numbers = Numbers(seed);
+        let agent = UserAgent::new(config("user"), move |bytes: &mut [u8]| {
+            for b in bytes {
+                *b = numbers.next() as u8;
+            }
+        });
+        Self {
+            agent,
+            address: address.parse().expect("an address"),
+            events: Vec::new(),
+            media: Vec::new(),
+            manner,
+            refuse_prepare: None,
+            refuse_apply: None,
+            mute_media: false,
+            kept: Vec::new(),
+        }
+    }
+
+    /// What the media half answers.
+    fn media_answer(&self, message: &Envelope<ToMsp>) -> Option<ToTsp> {
+        match &message.body {
+            ToMsp::Prepare { slots, .. } => Some(match self.refuse_prepare {
+                Some(kind) => ToTsp::Refused(kind.into()),
+                None => ToTsp::Local(
+                    slots
+                        .iter()
+                        .map(|s| local(s.slot, s.kind, s.direction, self.address))
+                        .collect(),
+                ),
+            }),
+            ToMsp::Apply { .. } => Some(match self.refuse_apply {
+                Some(kind) => ToTsp::Refused(kind.into()),
+                None => ToTsp::Applied,
+            }),
+            _ => None,
+        }
+    }
+
+    pub fn kinds(&self, key: CallKey) -> Vec<&CallEventKind> {
+        self.events
+            .iter()
+            .filter(|e| e.key == key)
+            .map(|e| &e.kind)
+            .collect()
+    }
+
+    pub fn ended(&self, key: CallKey) -> Option<&Ended> {
+        self.events.iter().find_map(|e| match &e.kind {
+            CallEventKind::Ended(ended) if e.key == key => Some(ended),
+            _ => None,
+        })
+    }
+
+    pub fn is_connected(&self, key: CallKey) -> bool {
+        self.events
+            .iter()
+            .any(|e| e.key == key && e.kind == CallEventKind::Connected)
+    }
+
+    /// The keys of calls that came in.
+    pub fn incoming(&self) -> Vec<CallKey> {
+        let keys = self
+            .events
+            .iter()
+            .filter(|e| matches!(e.kind, CallEventKind::Incoming { .. }))
+            .map(|e| e.key);
+        keys.collect()
+    }
+}
+
+fn local(
+    slot: msp_core::params::MediaSlot,
+    kind: msp_core::media::MediaKind,
+    direction: msp_core::media::MediaDirection,
+    address: SocketAddr,
+) -> MediaParams {
+    let mapping = |number, name: &str| PayloadMapping {
+        payload_type: PayloadType(number),
+        codec: CodecSpec::mono(name, ClockRate::HZ_8000),
+        parameters: None,
+    };
+    let media = SocketAddr::new(address.ip(), 40_000);
+    MediaParams {
+        direction,
+        receive: vec![
+            mapping(0, "PCMU"),
+            mapping(8, "PCMA"),
+            mapping(101, "telephone-event"),
+        ],
+        local: Some(LocalAddress {
+            bound: media,
+            advertised: media,
+        }),
+        ..MediaParams::new(slot, kind)
+    }
+}
+
+pub struct World {
+    pub now: Instant,
+    pub phones: Vec<Phone>,
+    pub net: Network<Bytes>,
+    /// Datagrams that came to an address where no phone is.
+    pub strays: Vec<(SocketAddr, SocketAddr, Bytes)>,
+    /// Everything that phones sent.
+    pub sent: Vec<(Instant, SocketAddr, Bytes)>,
+    /// Hosts that have a name.
+    pub names: Vec<(&'static str, &'static str)>,
+}
+
+impl World {
+    pub fn new(phones: Vec<Phone>, impairment: Impairment, seed: u64) -> Self {
+        let mut net = Network::new(seed);
+        net.set_default(impairment);
+        Self {
+            now: Instant::ZERO,
+            phones,
+            net,
+            strays: Vec::new(),
+            sent: Vec::new(),
+            names: Vec::new(),
+        }
+    }
+
+    pub fn command(&mut self, phone: usize, command: Command) {
+        let now = self.now;
+        self.phones[phone]
+            .agent
+            .handle(now, Input::Command(command));
+        self.drain(phone);
+    }
+
+    pub fn dial(&mut self, phone: usize, key: u64, to: &str) -> CallKey {
+        let key = CallKey(key);
+        self.command(
+            phone,
+            Command::Dial {
+                key,
+                to: Uri::new(to).expect("a URI"),
+            },
+        );
+        key
+    }
+
+    /// A stranger sends literal bytes; line ends may be written as LF.
+    pub fn inject(&mut self, from: &str, to: &str, text: &str) {
+        let bytes = Bytes::from(text.replace("\r\n", "\n").replace('\n', "\r\n"));
+        self.inject_bytes(from, to, bytes);
+    }
+
+    pub fn inject_bytes(&mut self, from: &str, to: &str, bytes: Bytes) {
+        self.net.send(
+            self.now,
+            from.parse().expect("an address"),
+            to.parse().expect("an address"),
+            bytes,
+        );
+    }
+
+    /// What came to strangers since the last time, as text.
+    pub fn heard(&mut self) -> Vec<String> {
+        self.strays
+            .drain(..)
+            .map(|(_, _, b)| String::from_utf8_lossy(&b).into_owned())
+            .collect()
+    }
+
+    pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.next().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.step();
+        }
+        self.now = end;
+    }
+
+    pub fn next(&self) -> Option<Instant> {
+        let phones = self.phones.iter().filter_map(|p| p.agent.deadline());
+        phones.chain(self.net.deadline()).min()
+    }
+
+    fn step(&mut self) {
+        let now = self.now;
+        for i in 0..self.phones.len() {
+            if self.phones[i].agent.deadline().is_some_and(|d| d <= now) {
+                self.phones[i].agent.timeout(now);
+                self.drain(i);
+            }
+        }
+        while let Some(delivery) = self.net.poll(now) {
+            match self.phones.iter().position(|p| p.address == delivery.to) {
+                Some(i) => {
+                    let flow = Flow {
+                        transport: Transport::Udp,
+                        local: delivery.to,
+                        remote: delivery.from,
+                    };
+                    self.phones[i].agent.handle(
+                        now,
+                        Input::Received {
+                            flow,
+                            bytes: delivery.bytes,
+                        },
+                    );
+                    self.drain(i);
+                }
+                None => self
+                    .strays
+                    .push((delivery.from, delivery.to, delivery.bytes)),
+            }
+        }
+    }
+
+    /// Lets the media half say what it kept back.
+    pub fn release_media(&mut self, phone: usize) {
+        for message in std::mem::take(&mut self.phones[phone].kept) {
+            let now = self.now;
+            self.phones[phone].agent.handle(now, Input::Msp(message));
+            self.drain(phone);
+        }
+    }
+
+    pub fn drain(&mut self, i: usize) {
+        let now = self.now;
+        while let Some(output) = self.phones[i].agent.poll() {
+            match output {
+                Output::Transmit { flow, bytes } => {
+                    self.sent.push((now, flow.local, bytes.clone()));
+                    self.net.send(now, flow.local, flow.remote, bytes);
+                }
+                Output::Resolve { lookup, host } => {
+                    let ip = match &host {
+                        Host::Ip(ip) => Some(*ip),
+                        Host::Name(name) => self
+                            .names
+                            .iter()
+                            .find(|(n, _)| *n == name.as_str())
+                            .map(|(_, ip)| ip.parse().expect("an IP")),
+                    };
+                    let local = self.phones[i].address;
+                    let routes = ip
+                        .map(|remote| Route { remote, local })
+                        .into_iter()
+                        .collect();
+                    self.phones[i]
+                        .agent
+                        .handle(now, Input::Resolved { lookup, routes });
+                }
+                Output::Msp(message) => {
+                    let answer = self.phones[i].media_answer(&message);
+                    if let Some(body) = answer {
+                        let (call, leg, generation) =
+                            (message.call, message.leg, message.generation);
+                        let answer = Envelope {
+                            call,
+                            leg,
+                            generation,
+                            body,
+                        };
+                        if self.phones[i].mute_media {
+                            self.phones[i].kept.push(answer);
+                        } else {
+                            self.phones[i].agent.handle(now, Input::Msp(answer));
+                        }
+                    }
+                    self.phones[i].media.push(message);
+                }
+                Output::Event(event) => {
+                    let key = event.key;
+                    let incoming = matches!(event.kind, CallEventKind::Incoming { .. });
+                    self.phones[i].events.push(event);
+                    if incoming && self.phones[i].manner != Manner::Silent {
+                        self.phones[i]
+                            .agent
+                            .handle(now, Input::Command(Command::Ring(key)));
+                        if self.phones[i].manner == Manner::Answer {
+                            self.phones[i]
+                                .agent
+                                .handle(now, Input::Command(Command::Answer(key)));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The first lines of what was sent, in order.
+    pub fn first_lines(&self) -> Vec<String> {
+        let line = |b: &Bytes| {
+            String::from_utf8_lossy(b)
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        self.sent.iter().map(|(_, _, b)| line(b)).collect()
+    }
+}
