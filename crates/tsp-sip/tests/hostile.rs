@@ -1,0 +1,214 @@
+//! Damaged but plausible datagrams at a user agent that has a call: nothing panics, nothing grows, the call goes on.
+
+mod support;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use netsim::Impairment;
+use support::{Manner, Numbers, Phone, World};
+use tsp_sip::call::{Command, EndCause};
+
+const US: &str = "192.0.2.2:5060";
+const FRIEND: &str = "192.0.2.1:5060";
+const STRANGER: &str = "192.0.2.66:5060";
+
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.66\r\ns=-\r\nc=IN IP4 192.0.2.66\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0 8\r\n";
+
+/// What a peer could send, for a dialog of its own.
+fn seeds(n: u64, our_tag: &str) -> Vec<String> {
+    let message = |start: &str, cseq: &str, to: &str, extra: &str, body: &str| {
+        format!(
+            "{start} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.66:5060;branch=z9hG4bK{n};rport\r\nMax-Forwards: 70\r\n\
+             From: \"S\" <sip:s@192.0.2.66>;tag=s{n}\r\nTo: <sip:user@192.0.2.2>{to}\r\nCall-ID: s{n}@192.0.2.66\r\nCSeq: {cseq}\r\n\
+             Contact: <sip:s@192.0.2.66:5060>\r\nRecord-Route: <sip:192.0.2.66;lr>\r\n{extra}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let tag = format!(";tag={our_tag}");
+    let sdp = "Content-Type: application/sdp\r\n";
+    let uri = "sip:user@192.0.2.2:5060";
+    let mut all = vec![
+        message(&format!("INVITE {uri}"), "1 INVITE", "", sdp, SDP),
+        message(&format!("INVITE {uri}"), "1 INVITE", "", "", ""),
+        message(&format!("CANCEL {uri}"), "1 CANCEL", "", "", ""),
+        message(&format!("ACK {uri}"), "1 ACK", &tag, "", ""),
+        message(&format!("ACK {uri}"), "1 ACK", &tag, sdp, SDP),
+        message(
+            &format!("INVITE {uri}"),
+            "2 INVITE",
+            &tag,
+            sdp,
+            &SDP.replace("o=- 1 1", "o=- 1 2").replace("5000", "5002"),
+        ),
+        message(&format!("BYE {uri}"), "3 BYE", &tag, "", ""),
+        message(
+            &format!("OPTIONS {uri}"),
+            "4 OPTIONS",
+            &tag,
+            "Accept: application/sdp\r\n",
+            "",
+        ),
+        message(
+            &format!("OPTIONS {uri}"),
+            "4 OPTIONS",
+            "",
+            "Require: x\r\nSupported: y, z\r\n",
+            "",
+        ),
+        message(&format!("NOTIFY {uri}"), "4 NOTIFY", "", "Event: x\r\n", ""),
+    ];
+    let response = |code: u16, method: &str| {
+        message("X", &format!("1 {method}"), ";tag=t", sdp, SDP).replacen(
+            "X SIP/2.0",
+            &format!("SIP/2.0 {code} Y"),
+            1,
+        )
+    };
+    all.extend([
+        response(180, "INVITE"),
+        response(200, "INVITE"),
+        response(486, "INVITE"),
+        response(200, "BYE"),
+    ]);
+    all
+}
+
+/// Changes one to three places: bytes, numbers, whole fields.
+fn damage(text: &str, numbers: &mut Numbers) -> Vec<u8> {
+    const SPICE: &[u8] = b"\r\n\0 \t:;,<>\"\\@?%[]/=*()\x7f\x80\xff0129azAZ";
+    let mut bytes = text.as_bytes().to_vec();
+    for _ in 0..=numbers.below(3) {
+        let at = numbers.below(bytes.len());
+        match numbers.below(8) {
+            0 | 1 if !bytes.is_empty() => bytes[at] = SPICE[numbers.below(SPICE.len())],
+            2 => bytes.insert(at, SPICE[numbers.below(SPICE.len())]),
+            3 if !bytes.is_empty() => drop(bytes.remove(at)),
+            4 => bytes.truncate(at),
+            5 => {
+                let piece: Vec<_> = bytes
+                    .iter()
+                    .skip(at)
+                    .take(numbers.below(60))
+                    .copied()
+                    .collect();
+                bytes.splice(at..at, piece);
+            }
+            6 => {
+                // One line less, or twice.
+                let mut lines: Vec<Vec<u8>> =
+                    bytes.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
+                let line = numbers.below(lines.len());
+                if numbers.below(2) == 0 {
+                    lines.remove(line);
+                } else {
+                    lines.insert(line, lines[line].clone());
+                }
+                bytes = lines.join(&b'\n');
+            }
+            _ => {
+                let digits: Vec<_> = (0..bytes.len())
+                    .filter(|i| bytes[*i].is_ascii_digit())
+                    .collect();
+                if !digits.is_empty() {
+                    let i = digits[numbers.below(digits.len())];
+                    let odd: [&[u8]; 6] = [
+                        b"0",
+                        b"4294967296",
+                        b"-1",
+                        b"99999999999999999999",
+                        b"",
+                        b"2147483648",
+                    ];
+                    bytes.splice(i..=i, odd[numbers.below(odd.len())].iter().copied());
+                }
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn damaged_datagrams_harm_neither_the_agent_nor_its_call() {
+    let phones = vec![
+        Phone::new(US, 1, Manner::Answer),
+        Phone::new(FRIEND, 2, Manner::Silent),
+    ];
+    let mut w = World::new(phones, Impairment::PERFECT, 3);
+    let call = w.dial(1, 1, "sip:user@192.0.2.2");
+    w.run(Duration::from_secs(1));
+    let ours = w.phones[0].incoming()[0];
+    assert!(w.phones[0].is_connected(ours) && w.phones[1].is_connected(call));
+    let before = w.phones[0].agent.kept();
+
+    let mut numbers = Numbers(0xdecade);
+    let mut most = 0;
+    let mut our_tag = String::from("unknown");
+    let mut events = 0;
+    for round in 0..50_000_u64 {
+        let seeds = seeds(round / 10, &our_tag);
+        for _ in 0..4 {
+            let seed = &seeds[numbers.below(seeds.len())];
+            // One in eight is whole, so that calls come about whose further messages are damaged.
+            let bytes = if numbers.below(8) == 0 {
+                seed.clone().into_bytes()
+            } else {
+                damage(seed, &mut numbers)
+            };
+            w.inject_bytes(STRANGER, US, Bytes::from(bytes));
+        }
+        w.run(Duration::from_millis(4));
+        for text in w.heard() {
+            if let Some(tag) = text
+                .lines()
+                .find_map(|l| l.strip_prefix("To: ")?.split(";tag=").nth(1))
+            {
+                our_tag = tag.to_owned();
+            }
+        }
+        let (calls, dialogs, transactions) = w.phones[0].agent.kept();
+        most = most.max(calls.max(dialogs).max(transactions));
+        if round % 100 == 0 {
+            w.sent.clear();
+            w.phones[0].media.clear();
+            // The application tires of strangers now and then.
+            let strangers: Vec<_> = w.phones[0]
+                .incoming()
+                .into_iter()
+                .filter(|k| *k != ours)
+                .collect();
+            events += strangers.len();
+            for key in strangers {
+                w.command(0, Command::HangUp(key));
+            }
+            w.phones[0].events.retain(|e| e.key == ours);
+        }
+    }
+    println!(
+        "{events} calls of strangers, {most} kept at most, {:?}",
+        w.phones[0].agent.stats()
+    );
+    assert!(events > 100, "some damage passes for a call: {events}");
+    assert!(most < 20_000, "{most}");
+
+    // The call is as it was, and what the strangers left fades.
+    assert!(w.phones[0].ended(ours).is_none() && w.phones[1].ended(call).is_none());
+    w.run(Duration::from_secs(200));
+    for key in w.phones[0]
+        .incoming()
+        .into_iter()
+        .filter(|k| *k != ours)
+        .collect::<Vec<_>>()
+    {
+        w.command(0, Command::HangUp(key));
+    }
+    w.run(Duration::from_secs(200));
+    assert_eq!(w.phones[0].agent.kept(), (before.0, before.1, 0));
+    w.command(1, Command::HangUp(call));
+    w.run(Duration::from_secs(70));
+    assert_eq!(
+        w.phones[0].ended(ours).unwrap().cause,
+        EndCause::RemoteHangUp
+    );
+    assert_eq!(w.phones[0].agent.kept(), (0, 0, 0));
+}
