@@ -29,7 +29,7 @@ pub struct CodecInfo {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Framing {
-    /// Each sample takes the same number of bits, so a packet may end after any whole byte (RFC 3551 section 4.2).
+    /// Each sample takes the same number of bits, so a packet may end after any whole byte (RFC 3551 section 4.3).
     Sample {
         /// Bits a sample: 8 for G.711, 16 for L16, 4 for G.722.
         bits: u8,

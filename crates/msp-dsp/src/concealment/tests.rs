@@ -69,6 +69,31 @@ fn nothing_jumps_at_the_edges_of_a_gap() {
     }
 }
 
+/// Two tones that no pitch fits: where a gap begins the repetition is somewhere else than the sound was.
+#[test]
+fn a_sound_without_a_pitch_goes_into_a_gap_without_a_step() {
+    for hz in RATES {
+        let partials = [(197.0, -12.0), (523.0, -12.0), (911.0, -18.0)];
+        let mut sent = vec![0; hz as usize];
+        ToneGenerator::new(rate(hz), &partials.map(|(hz, dbfs)| Partial { hz, dbfs }))
+            .unwrap()
+            .fill(&mut sent);
+        let frame = hz as usize / 100;
+        // How far the first sample of a gap lies from where the sound was going.
+        let bend = |pcm: &[i16], n: usize| {
+            let [a, b, c] = [pcm[n - 2], pcm[n - 1], pcm[n]].map(f64::from);
+            (c - 2.0 * b + a).abs()
+        };
+        let (mut natural, mut bent) = (0.0, 0.0);
+        for gap in 10..90 {
+            let heard = play(hz, &sent, |n| n == gap);
+            natural += bend(&sent, gap * frame);
+            bent += bend(&heard, gap * frame);
+        }
+        assert!(bent < 1.5 * natural, "at {hz} Hz: {bent} against {natural}");
+    }
+}
+
 #[test]
 fn a_gap_fades_from_10_ms_on_and_is_silent_after_60() {
     let heard = play(8000, &voice(8000, 0.5), |n| n >= 20);

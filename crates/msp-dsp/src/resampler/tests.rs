@@ -241,6 +241,8 @@ fn a_reset_forgets() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     /// However the sound is cut, and however small the buffers are, the same comes out.
     #[test]
     fn pieces_give_what_the_whole_gives(
