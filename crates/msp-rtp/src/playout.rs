@@ -31,7 +31,7 @@ pub use log::SegmentLog;
 use store::Store;
 
 /// Packets that wait at most, whatever their length.
-pub const MAX_PACKETS: usize = 128;
+pub const MAX_PACKETS: usize = 64;
 /// The longest payload that is taken.
 pub const MAX_RECEIVED_PAYLOAD: usize = 1500;
 
@@ -235,7 +235,9 @@ impl Playout {
             faults: PlayoutFaults::new(rate),
         };
         let bytes = codecs.iter().map(|c| c.info.max_payload_bytes(config.max));
-        playout.store = Store::new(bytes.max().unwrap_or(0) * 2 + MAX_RECEIVED_PAYLOAD);
+        // Chunks that are not full, and one long packet more.
+        let most = bytes.max().unwrap_or(0);
+        playout.store = Store::new(most + most / 4 + MAX_RECEIVED_PAYLOAD);
         let longest = codecs.iter().map(|c| longest(&c.info)).max().unwrap_or(0);
         playout.pcm = vec![0; longest].into();
         if codecs.iter().any(|c| c.info.sample_rate != rate) {

@@ -37,6 +37,8 @@ pub struct Heard {
     pub timed: bool,
     /// Somebody vouches for the source: no probation.
     pub proven: bool,
+    /// The address that media come from is another now, so this source takes over at once.
+    pub moved: bool,
 }
 
 /// A packet that is to be played.
@@ -295,6 +297,7 @@ mod tests {
             octets: 160,
             timed: true,
             proven: false,
+            moved: false,
         }
     }
 

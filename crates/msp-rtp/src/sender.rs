@@ -317,6 +317,11 @@ impl Sender {
         self.timestamp_at(self.last_frame.unwrap_or(Instant::ZERO))
     }
 
+    /// Whether a packet has sound already, but not enough.
+    pub fn has_begun(&self) -> bool {
+        self.codec.as_ref().is_some_and(|c| !c.pcm.is_empty())
+    }
+
     /// When the last packet left, of sound or not.
     pub const fn last_sent(&self) -> Option<Instant> {
         self.last_sent

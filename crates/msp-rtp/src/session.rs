@@ -159,7 +159,7 @@ pub struct SessionState {
 }
 
 /// Events that wait at most; then the oldest goes.
-const MAX_EVENTS: usize = 32;
+const MAX_EVENTS: usize = 16;
 /// Frames over which a level is measured.
 const LEVEL_FRAMES: u32 = 10;
 

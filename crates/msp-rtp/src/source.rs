@@ -49,6 +49,8 @@ pub struct Source {
     pub base_seq: u32,
     /// The number that would prove a restart, 65,537 if none would.
     pub bad_seq: u32,
+    /// The number that would go on with a row of packets that all lie behind, and how many there are.
+    pub behind: (u16, u32),
     /// Packets in sequence that are still missing until the source is valid.
     pub probation: u32,
     /// Packets taken, duplicates included as appendix A.3 has it.
@@ -86,6 +88,7 @@ impl Source {
             cycles: 0,
             base_seq: 0,
             bad_seq: NO_BAD_SEQ,
+            behind: (0, 0),
             probation: MIN_SEQUENTIAL,
             received: 0,
             expected_prior: 0,
@@ -128,6 +131,7 @@ impl Source {
                 self.cycles = self.cycles.wrapping_add(SEQ_MOD);
             }
             self.max_seq = seq;
+            self.behind = (0, 0);
             self.seen = self.seen.checked_shl(ahead.into()).unwrap_or(0) | 1;
         } else if u32::from(ahead) <= SEQ_MOD - u32::from(MAX_MISORDER) {
             if u32::from(seq) != self.bad_seq {
@@ -135,9 +139,11 @@ impl Source {
                 return Sequence::Jump;
             }
             // Two packets in a row: the other end began anew without telling.
-            let next = self.highest_place() + 1;
-            self.begin(seq);
-            self.place_offset = next - i64::from(seq);
+            self.restart(seq);
+        } else if self.goes_on_behind(seq) {
+            // So long a row, and nothing else between, is no reordering: the other end began anew a little behind, where
+            // the RFC's rule would not hear it for up to MAX_MISORDER packets.
+            self.restart(seq);
         } else {
             let bit = 1u128 << (u32::from(seq.wrapping_neg().wrapping_add(self.max_seq)) & 127);
             self.received += 1;
@@ -185,10 +191,24 @@ impl Source {
         }
     }
 
+    fn goes_on_behind(&mut self, seq: u16) -> bool {
+        let (next, run) = self.behind;
+        let run = if next == seq { run + 1 } else { 1 };
+        self.behind = (seq.wrapping_add(1), run);
+        run >= MAX_ROW_BEHIND
+    }
+
+    fn restart(&mut self, seq: u16) {
+        let next = self.highest_place() + 1;
+        self.begin(seq);
+        self.place_offset = next - i64::from(seq);
+    }
+
     fn begin(&mut self, seq: u16) {
         self.base_seq = u32::from(seq);
         self.max_seq = seq;
         self.bad_seq = NO_BAD_SEQ;
+        self.behind = (0, 0);
         self.cycles = 0;
         self.received = 0;
         self.received_prior = 0;
@@ -282,6 +302,8 @@ fn ticks_duration(ticks: f64, clock: ClockRate) -> Duration {
     Duration::from_nanos((ticks * 1e9 / f64::from(clock.hz())) as u64)
 }
 
+/// A row of as many packets that lie behind is a restart.
+const MAX_ROW_BEHIND: u32 = 5;
 const SEQ_MOD: u32 = 1 << 16;
 /// No number has this value.
 const NO_BAD_SEQ: u32 = SEQ_MOD + 1;

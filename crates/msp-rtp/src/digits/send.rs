@@ -79,7 +79,8 @@ pub struct DigitSender {
     timing: DigitTiming,
     clock: ClockRate,
     interval: Duration,
-    waiting: VecDeque<(Digit, Duration)>,
+    /// Digits and milliseconds.
+    waiting: VecDeque<(Digit, u16)>,
     pressed: Option<Pressed>,
     update: Option<EventPacket>,
     last: Option<Final>,
@@ -107,14 +108,15 @@ impl DigitSender {
         self.interval = interval;
     }
 
-    /// Adds a digit behind those that wait, down for `duration` or the usual time. `false` if too many wait.
+    /// Adds a digit behind those that wait, down for `duration` or the usual time, a minute at most. `false` if too many wait.
     #[must_use]
     pub fn press(&mut self, digit: Digit, duration: Option<Duration>) -> bool {
         if self.waiting.len() >= MAX_WAITING {
             return false;
         }
         let duration = duration.unwrap_or(self.timing.duration).max(FRAME);
-        self.waiting.push_back((digit, duration));
+        let ms = u16::try_from(duration.as_millis()).unwrap_or(u16::MAX);
+        self.waiting.push_back((digit, ms));
         true
     }
 
@@ -141,23 +143,26 @@ impl DigitSender {
         self.pressed.is_none() && self.waiting.is_empty() && self.last.is_none()
     }
 
-    /// 10 ms pass; `timestamp` is that of the sound at their beginning. Returns whether a key is down in them.
-    pub fn tick(&mut self, timestamp: u32) -> bool {
+    /// 10 ms pass; `timestamp` is that of the sound at their beginning. Returns whether a key is down in them. Without
+    /// `may_begin` no new key goes down, so that a packet of sound can become full first.
+    pub fn tick(&mut self, timestamp: u32, may_begin: bool) -> bool {
         if let Some(last) = &mut self.last {
             last.wait = last.wait.saturating_sub(FRAME);
         }
         if self.pressed.is_none() {
             self.gap = self.gap.saturating_sub(FRAME);
             // The copies of one event all leave before the next begins, so that no receiver mixes them up.
-            if self.gap.is_zero()
+            if may_begin
+                && self.gap.is_zero()
                 && self.last.is_none()
-                && let Some((digit, duration)) = self.waiting.pop_front()
+                && let Some((digit, ms)) = self.waiting.pop_front()
             {
                 self.pressed = Some(Pressed {
                     digit,
                     timestamp,
                     elapsed: 0,
-                    total: u32::try_from(self.clock.ticks(duration)).unwrap_or(u32::MAX),
+                    total: u32::try_from(self.clock.ticks(Duration::from_millis(ms.into())))
+                        .unwrap_or(u32::MAX),
                     since_update: Duration::ZERO,
                     started: false,
                 });

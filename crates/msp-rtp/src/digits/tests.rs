@@ -14,7 +14,7 @@ fn digit(c: char) -> Digit {
 fn run(sender: &mut DigitSender, ticks: u32) -> Vec<(u32, EventPacket)> {
     let mut sent = Vec::new();
     for n in 0..ticks {
-        sender.tick(1000 + n * 80);
+        sender.tick(1000 + n * 80, true);
         while let Some(packet) = sender.poll() {
             sent.push((n * 10, packet));
         }

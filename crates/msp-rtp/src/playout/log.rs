@@ -6,7 +6,7 @@ use msp_core::time::ClockRate;
 use msp_core::trace::{PlayoutAction, PlayoutSegment};
 
 /// Stretches that wait to be read; when more come, the oldest is overwritten and counted.
-const CAPACITY: usize = 64;
+const CAPACITY: usize = 32;
 
 /// Names every sample that was pulled, contiguous ones of one origin together.
 #[derive(Clone, Debug)]

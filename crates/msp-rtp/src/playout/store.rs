@@ -1,7 +1,7 @@
 //! Room for payloads, taken once.
 
-/// Bytes of a chunk: 20 ms of G.711.
-const CHUNK: usize = 160;
+/// Bytes of a chunk: 10 ms of G.711.
+const CHUNK: usize = 80;
 const NONE: u16 = u16::MAX;
 
 /// A payload that is stored.

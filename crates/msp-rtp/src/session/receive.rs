@@ -10,7 +10,7 @@ use msp_core::time::Instant;
 use super::hold::MAX_LEN;
 use super::{Arrival, Received, Session, SessionEvent};
 use crate::digits::{EventHeard, EventPayload};
-use crate::latch::Verdict;
+use crate::latch::{Phase, Verdict};
 use crate::packet::DatagramClass;
 use crate::playout::PlayoutPacket;
 use crate::protect::Component;
@@ -40,7 +40,7 @@ impl Session {
 
     /// `open`: the packet was checked and opened before it was held.
     fn receive_media(&mut self, arrival: &Arrival, datagram: &mut [u8], open: bool) -> Received {
-        if !self.applied || self.remote.is_none() && !open {
+        if !open && !self.is_judged() {
             // Nobody said yet from where media may come.
             return self.keep(arrival, datagram, open);
         }
@@ -75,29 +75,31 @@ impl Session {
             view.sequence(),
             self.protect.is_some(),
         );
-        let proven = match verdict {
-            Verdict::Pass => self.protect.is_some() || self.receiver.active().is_none(),
-            Verdict::Proven => true,
+        match verdict {
+            Verdict::Pass => {}
+            Verdict::Proven => self.replay_proven(arrival, view.ssrc()),
             Verdict::Wait => return self.keep(arrival, packet, true),
             Verdict::Stranger => return self.dropped(DropReason::WrongSource),
-        };
-        if verdict == Verdict::Proven {
-            self.replay_proven(arrival, view.ssrc());
         }
         self.note_lock();
-        self.accept(arrival, packet, &view, proven)
+        self.accept(arrival, packet, &view, verdict == Verdict::Proven)
     }
 
-    /// Takes a packet that comes from the right address.
+    /// Whether there is anything to judge a packet by.
+    fn is_judged(&self) -> bool {
+        self.applied && (self.protect.is_some() || self.latch.state().phase != Phase::Unsignalled)
+    }
+
+    /// Takes a packet that comes from the right address; `moved`: that address is new.
     fn accept(
         &mut self,
         arrival: &Arrival,
         packet: &[u8],
         view: &RtpView<'_>,
-        proven: bool,
+        moved: bool,
     ) -> Received {
         if view.ssrc() == self.ssrc() {
-            return self.collision(arrival.at);
+            self.collision(arrival.at);
         }
         let event = self.event_type(view.payload_type());
         let clock = match event {
@@ -119,7 +121,8 @@ impl Session {
             clock,
             octets: view.payload().len(),
             timed: event.is_none() && !view.payload().is_empty(),
-            proven,
+            proven: moved || self.protect.is_some() || before.is_none(),
+            moved,
         });
         match taken {
             Err(Refused::Hold) => self.keep(arrival, packet, true),
@@ -221,12 +224,15 @@ impl Session {
     fn replay_proven(&mut self, arrival: &Arrival, ssrc: Ssrc) {
         let mut bytes = [0; MAX_LEN];
         let from = arrival.from;
-        while let Some((held, len)) = self.hold.take(&mut bytes, |held, packet| {
-            held.open && held.from == from && ssrc_of(packet) == Some(ssrc)
-        }) {
-            let Some(packet) = bytes.get(..len) else {
-                continue;
+        // What is held again must not be taken again.
+        for _ in 0..self.hold.len() {
+            let taken = self.hold.take(&mut bytes, |held, packet| {
+                held.open && held.from == from && ssrc_of(packet) == Some(ssrc)
+            });
+            let Some((held, len)) = taken else {
+                return;
             };
+            let packet = bytes.get(..len).unwrap_or_default();
             if arrival.at.saturating_since(held.at) > STALE {
                 self.drops.count(DropReason::Late);
             } else if let Ok(view) = RtpView::parse(packet) {
@@ -242,7 +248,7 @@ impl Session {
 
     /// What came before anything was agreed is looked at now.
     pub(super) fn replay_unjudged(&mut self, now: Instant) {
-        if self.remote.is_none() {
+        if !self.is_judged() {
             return;
         }
         let mut bytes = [0; MAX_LEN];
@@ -278,8 +284,9 @@ impl Session {
         self.locked = locked.is_some();
     }
 
-    /// Somebody else uses the number of our source, or our own packets come back (RFC 3550 section 8.2).
-    fn collision(&mut self, now: Instant) -> Received {
+    /// The peer uses the number of our source (RFC 3550 section 8.2): we take another and say goodbye under the old. What
+    /// the peer sends is heard all the same: many an echo service sends our own packets back, whatever number they bear.
+    fn collision(&mut self, now: Instant) {
         let again = self
             .collided_at
             .is_some_and(|at| now.saturating_since(at) < COLLISION_PAUSE);
@@ -291,7 +298,6 @@ impl Session {
             self.sender.change_ssrc(new);
             self.emit(SessionEvent::Collision { old, new });
         }
-        self.dropped(DropReason::OverLimit)
     }
 
     fn receive_reports(&mut self, arrival: &Arrival, datagram: &mut [u8]) -> Received {
@@ -331,14 +337,8 @@ impl Session {
     fn report(&mut self, now: Instant, report: &Report<'_>) {
         let ours = self.ssrc();
         match report {
-            Report::Sender(sr) if Ssrc(sr.ssrc()) == ours => {
-                self.collision(now);
-                return;
-            }
-            Report::Receiver(rr) if Ssrc(rr.ssrc()) == ours => {
-                self.collision(now);
-                return;
-            }
+            Report::Sender(sr) if Ssrc(sr.ssrc()) == ours => return self.collision(now),
+            Report::Receiver(rr) if Ssrc(rr.ssrc()) == ours => return self.collision(now),
             Report::Sender(sr) => {
                 self.reporter
                     .sender_report(now, Ssrc(sr.ssrc()), sr.ntp_timestamp());

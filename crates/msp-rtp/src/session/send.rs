@@ -20,7 +20,9 @@ impl Session {
         }
         let down = sends
             && self.send_events.is_some()
-            && self.digits_out.tick(self.sender.next_timestamp());
+            && self
+                .digits_out
+                .tick(self.sender.next_timestamp(), !self.sender.has_begun());
         // While a key is down its sound is not sent too (RFC 4733 section 2.5.1.1).
         let frame = frame.filter(|_| sends && !down);
         if let Err(reason) = self.sender.frame(now, frame) {

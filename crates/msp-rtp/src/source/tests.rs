@@ -110,6 +110,28 @@ fn a_restart_is_believed_with_the_second_packet_and_places_go_on() {
 }
 
 #[test]
+fn a_restart_a_little_behind_is_believed_with_the_fifth_packet() {
+    for back in [1, 50, 99] {
+        let mut s = valid(1000);
+        for seq in 1002..1200 {
+            s.sequence(SequenceNumber(seq), false);
+        }
+        let first = 1199 - back;
+        for n in 0..4 {
+            let got = s.sequence(SequenceNumber(first + n), false);
+            assert!(
+                back <= n || got != Sequence::Taken { place: 1200 },
+                "{back}"
+            );
+        }
+        for n in 4..10 {
+            let got = s.sequence(SequenceNumber(first + n), false);
+            assert!(matches!(got, Sequence::Taken { .. }), "{back}");
+        }
+    }
+}
+
+#[test]
 fn the_fraction_lost_is_of_the_time_since_the_last_report() {
     let mut s = valid(0);
     for seq in 2..100 {
