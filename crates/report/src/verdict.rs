@@ -4,6 +4,7 @@
 //! the place that playout names, or named in playout's log as made up; and if at least the part that the network let
 //! through was heard.
 
+pub(crate) mod clock;
 pub(crate) mod compare;
 mod reason;
 pub(crate) mod timeline;
@@ -20,6 +21,7 @@ use crate::media::Media;
 use crate::phone::Phone;
 use crate::sent::Sent;
 use crate::sip::Signal;
+use clock::PlayClock;
 use compare::{Comparison, Findings, Stretch};
 use timeline::{Extent, Timeline, comes_from_a_packet};
 
@@ -197,7 +199,8 @@ impl<'a> End<'a> {
             });
             return Judged::without_sound(verdict, packets);
         }
-        let timeline = Timeline::of(recording.extent(), &to.media.playout, &self.sent);
+        let clock = PlayClock::of(&to.media, recording.rate);
+        let timeline = Timeline::of(recording.extent(), &to.media.playout, &clock, &self.sent);
         let comparison = Comparison {
             heard: &recording.samples,
             position: recording.position,

@@ -13,6 +13,7 @@ use super::{End, Scene};
 use crate::media::Packet;
 use crate::model::Quality;
 use crate::quality::{self, Impairment};
+use crate::verdict::clock::PlayClock;
 use crate::verdict::timeline::{Extent, Timeline};
 
 /// The stretch over which the worst quality is looked for.
@@ -31,6 +32,7 @@ pub(super) struct Flow<'s, 'a> {
     reordered: u64,
     duplicates: u64,
     pub(super) timeline: Timeline,
+    pub(super) play_clock: PlayClock,
     ptime_ms: Option<f64>,
     clock: ClockRate,
 }
@@ -64,6 +66,7 @@ impl<'s, 'a> Flow<'s, 'a> {
             reordered: 0,
             duplicates: 0,
             timeline: Timeline::default(),
+            play_clock: PlayClock::default(),
             ptime_ms: None,
             clock: ClockRate::HZ_8000,
         };
@@ -88,7 +91,8 @@ impl<'s, 'a> Flow<'s, 'a> {
                 },
                 |r| r.extent(),
             );
-            flow.timeline = Timeline::of(extent, &receiver.media.playout, origin);
+            flow.play_clock = PlayClock::of(&receiver.media, extent.rate);
+            flow.timeline = Timeline::of(extent, &receiver.media.playout, &flow.play_clock, origin);
         }
         flow
     }

@@ -32,13 +32,12 @@ pub(super) fn build(
     let rate = origin.rate?;
     let recording = flow.receiver.and_then(|r| r.phone.recording.as_ref());
     let heard = recording.map(|r| r.samples.as_slice()).unwrap_or_default();
-    let played_at = flow.receiver.and_then(|r| {
-        let (at, segment) = r.media.playout.first()?;
-        let position = recording.map_or(0, |r| r.position);
-        // The time of the recording's first sample.
-        let offset = position as f64 - segment.position as f64;
-        Some(scene.seconds(*at) + offset / f64::from(rate.hz()))
-    });
+    // The time of the recording's first sample.
+    let position = recording.map_or(0, |r| r.position);
+    let played_at = flow
+        .play_clock
+        .instant(position)
+        .map(|at| scene.seconds(at));
     let sent_at = || {
         let media = &flow.sender.or(flow.receiver)?.media;
         let packet = media.sent.first().or_else(|| media.received.first())?;

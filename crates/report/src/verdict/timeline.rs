@@ -3,6 +3,7 @@
 use msp_core::time::{ClockRate, Instant};
 use msp_core::trace::{PlayoutAction, PlayoutSegment};
 
+use super::clock::PlayClock;
 use crate::sent::Sent;
 
 /// A stretch of a recording and where playout says it comes from.
@@ -38,10 +39,15 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    pub(crate) fn of(extent: Extent, playout: &[(Instant, PlayoutSegment)], sent: &Sent) -> Self {
+    pub(crate) fn of(
+        extent: Extent,
+        playout: &[(Instant, PlayoutSegment)],
+        clock: &PlayClock,
+        sent: &Sent,
+    ) -> Self {
         let mut timeline = Self::default();
-        for (at, segment) in playout {
-            timeline.segment(extent, *at, segment, sent);
+        for (_, segment) in playout {
+            timeline.segment(extent, segment, clock, sent);
         }
         let end = timeline.end();
         timeline.fill(end, extent.len);
@@ -64,7 +70,13 @@ impl Timeline {
         }
     }
 
-    fn segment(&mut self, extent: Extent, at: Instant, segment: &PlayoutSegment, sent: &Sent) {
+    fn segment(
+        &mut self,
+        extent: Extent,
+        segment: &PlayoutSegment,
+        clock: &PlayClock,
+        sent: &Sent,
+    ) {
         let first = (segment.position as i64).saturating_sub(extent.position as i64);
         // What was recorded before or after, or twice, is cut off.
         let done = self.end();
@@ -86,11 +98,16 @@ impl Timeline {
                 (o.left as usize).min(last - at_sample)
             });
             if let (Some(origin), PlayoutAction::Normal) = (origin, segment.action) {
-                let rate = extent.rate;
-                let played = at + rate.duration(into);
-                let begun = played - rate.duration(u64::from(origin.into_packet));
-                let delay = begun.as_nanos() as i64 - origin.sent_at.as_nanos() as i64;
-                self.delays.push((begun, delay));
+                // When the first sample of the packet was played, or would have been.
+                let position = segment.position.saturating_add(into);
+                let begun = position
+                    .checked_sub(u64::from(origin.into_packet))
+                    .and_then(|p| clock.time(p));
+                if let Some(begun) = begun {
+                    let at = Instant::from_nanos(u64::try_from(begun).unwrap_or(0));
+                    let delay = begun - origin.sent_at.as_nanos() as i64;
+                    self.delays.push((at, delay));
+                }
             }
             self.push(Piece {
                 at: at_sample,

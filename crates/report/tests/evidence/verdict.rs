@@ -276,14 +276,27 @@ fn a_recording_that_ends_too_early_and_a_log_with_a_hole() {
     );
 
     let mut hole = clean;
-    let mut skipped = 0;
-    hole.bob.entries.retain(|e| match &e.body {
-        TraceBody::Playout { segment, .. } if segment.action == PlayoutAction::Normal => {
-            skipped += 1;
-            skipped != 100
-        }
-        _ => true,
-    });
+    let entries = &mut hole.bob.entries;
+    let (at, rest) = entries
+        .iter_mut()
+        .enumerate()
+        .find_map(|(at, e)| match &mut e.body {
+            TraceBody::Playout { segment, .. } if segment.action == PlayoutAction::Normal => {
+                let mut rest = *segment;
+                segment.samples = 8000;
+                rest.position += 8080;
+                rest.samples -= 8080;
+                rest.rtp_timestamp = rest.rtp_timestamp.map(|t| t.wrapping_add(8080));
+                Some((at, rest))
+            }
+            _ => None,
+        })
+        .unwrap();
+    let mut entry = entries[at].clone();
+    if let TraceBody::Playout { segment, .. } = &mut entry.body {
+        *segment = rest;
+    }
+    entries.insert(at + 1, entry);
     let verdict = judge(&hole);
     assert_eq!(codes(&verdict), [("bob", "unexplained_samples")]);
     assert_eq!(verdict.directions[0].unexplained, 80);

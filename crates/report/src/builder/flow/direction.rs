@@ -102,7 +102,7 @@ impl Flow<'_, '_> {
         let first_sound = playout
             .iter()
             .find(|(_, s)| comes_from_a_packet(s.action))
-            .map(|(at, _)| *at);
+            .and_then(|(_, s)| self.play_clock.instant(s.position));
         let (_, packets) = self.packets();
         let mut sources: Vec<String> = Vec::new();
         for packet in packets.iter().filter(|p| belongs(p)) {

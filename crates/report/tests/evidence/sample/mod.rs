@@ -3,31 +3,28 @@
 //! The playout in here is as simple as can be (a fixed target, the last frame again for what is lost), and logs what it
 //! does as the product's does.
 
+mod ear;
 mod speech;
 mod wire;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use msp_codecs::{CodecFactory, Pcma, Pcmu};
-use msp_core::event::{Cause, EventKind, MspEvent, Scope};
-use msp_core::id::{AddressId, CallKey, Generation, LegId, PayloadType, StreamId};
+use msp_core::id::{CallKey, Generation, LegId, PayloadType};
 use msp_core::media::MediaKind;
 use msp_core::params::{CodecSpec, LocalAddress, MediaParams, MediaSlot, PayloadMapping};
-use msp_core::stats::{DropReason, StreamStats};
+use msp_core::stats::DropReason;
 use msp_core::time::{ClockRate, Instant};
-use msp_core::trace::{PacketKind, PlayoutAction, PlayoutSegment, TraceBody, TraceEntry, Way};
+use msp_core::trace::{PacketKind, TraceBody, TraceEntry, Way};
 use tipring_report::{Network, Phone, Recording, Sound};
 
 pub(crate) use speech::speech;
 
 pub(crate) const RATE: ClockRate = ClockRate::HZ_8000;
 const FRAME: usize = 160;
-const PULL: usize = 80;
 const CALL: CallKey = CallKey(7);
-const STREAM: StreamId = StreamId(1);
 
 /// What the network and the phones of a call do.
 #[derive(Clone, Copy, Debug)]
@@ -189,7 +186,7 @@ pub(crate) fn call_with(
         }
         arrivals.sort_by_key(|(at, ..)| *at);
         let sides = (sides[1 - n], sides[n]);
-        hear(
+        ear::hear(
             conditions,
             codec,
             n,
@@ -251,128 +248,6 @@ fn media(
             dropped,
         },
     )
-}
-
-/// The receiving half of `end`: playout with a fixed target.
-#[expect(clippy::too_many_arguments, reason = "a test's helper with one caller")]
-fn hear(
-    conditions: &Conditions,
-    codec: &dyn CodecFactory,
-    sender: usize,
-    end: &mut End,
-    (here, there): (SocketAddr, SocketAddr),
-    arrivals: &[(Instant, usize, Arc<[u8]>)],
-    frames: usize,
-    ear: &impl Fn(bool, &dyn CodecFactory, &[u8]) -> Vec<i16>,
-) {
-    let Some((first_arrival, first_number, _)) = arrivals.first() else {
-        return;
-    };
-    // The frame `n` is played at `base + n * 20 ms`, if it is there by then.
-    let base =
-        *first_arrival + conditions.target - Duration::from_millis(20 * *first_number as u64);
-    let due = |number: usize| base + Duration::from_millis(20 * number as u64);
-    let mut there_in_time: BTreeMap<usize, &[u8]> = BTreeMap::new();
-    let mut stats = StreamStats::default();
-    let mut transit = None::<i64>;
-    let mut jitter = 0.0f64;
-    let mut marks = Vec::new();
-    for (at, number, bytes) in arrivals {
-        let late = *at > due(*number);
-        end.entries.push(media(
-            *at,
-            Way::In,
-            PacketKind::Rtp,
-            here,
-            there,
-            bytes,
-            late.then_some(DropReason::Late),
-        ));
-        if late {
-            stats.drops.count(DropReason::Late);
-        } else {
-            there_in_time.insert(*number, &bytes[12..]);
-        }
-        let now = at.as_nanos() as i64 - 20_000_000 * *number as i64;
-        jitter += (transit.map_or(0.0, |t| (now - t).abs() as f64) - jitter) / 16.0;
-        transit = Some(now);
-        stats.received.packets += 1;
-        stats.received.octets += bytes.len() as u64 - 12;
-        stats.received.expected = stats.received.expected.max(*number as u64 + 1);
-        stats.received.lost = stats.received.expected as i64 - stats.received.packets as i64;
-        stats.received.jitter = Duration::from_nanos(jitter as u64);
-        stats.received.jitter_max = stats.received.jitter_max.max(stats.received.jitter);
-        stats.received.sources = 1;
-        let ahead = at.as_nanos().saturating_sub(first_arrival.as_nanos());
-        stats.playout.depth = due(*number).saturating_since(*at);
-        stats.playout.target = conditions.target;
-        if number % 10 == 0 {
-            marks.push((*at, stats, ahead));
-        }
-    }
-    end.entries.push(entry(
-        *first_arrival,
-        TraceBody::Event(MspEvent {
-            at: *first_arrival,
-            scope: Scope::call(AddressId(1), CALL),
-            kind: EventKind::SourceLocked(there),
-            cause: Cause::Unknown,
-            error: None,
-        }),
-    ));
-
-    // The stream is made 40 ms before its first packet is played: it pulls silence until then.
-    let silent = 4 * PULL;
-    let mut position = 0;
-    let mut play = |end: &mut End, at: Instant, pcm: &[i16], action, timestamp: Option<u32>| {
-        for (part, chunk) in pcm.chunks(PULL).enumerate() {
-            end.entries.push(entry(
-                at + Duration::from_millis(10 * part as u64),
-                TraceBody::Playout {
-                    stream: STREAM,
-                    segment: PlayoutSegment {
-                        position,
-                        samples: chunk.len() as u32,
-                        action,
-                        rtp_timestamp: timestamp.map(|t| t.wrapping_add((part * PULL) as u32)),
-                    },
-                },
-            ));
-            position += chunk.len() as u64;
-            end.heard.extend_from_slice(chunk);
-        }
-        match action {
-            PlayoutAction::Normal => stats.playout.normal += pcm.len() as u64,
-            PlayoutAction::Silence => stats.playout.silence += pcm.len() as u64,
-            _ => stats.playout.concealed += pcm.len() as u64,
-        }
-    };
-    let begin = due(*first_number) - Duration::from_millis(40);
-    play(end, begin, &vec![0; silent], PlayoutAction::Silence, None);
-    let mut last = vec![0; FRAME];
-    for number in *first_number..frames {
-        let at = due(number);
-        let timestamp = wire::timestamp(conditions, sender, number);
-        if let Some(payload) = there_in_time.get(&number) {
-            last = ear(sender == 1, codec, payload);
-            play(end, at, &last, PlayoutAction::Normal, Some(timestamp));
-        } else {
-            for sample in &mut last {
-                *sample = (f32::from(*sample) * 0.7) as i16;
-            }
-            play(end, at, &last, PlayoutAction::Concealed, None);
-        }
-    }
-    marks.push((due(frames), stats, 0));
-    for (at, stats, _) in marks {
-        end.entries.push(entry(
-            at,
-            TraceBody::Stats {
-                stream: STREAM,
-                stats: Box::new(stats),
-            },
-        ));
-    }
 }
 
 fn agreed(
