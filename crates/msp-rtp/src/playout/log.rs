@@ -45,7 +45,16 @@ impl SegmentLog {
         }
     }
 
-    /// Samples that were pulled in all.
+    /// The next sample that is pulled stands at `position` of its stream: whoever pulls counts also the time in which he
+    /// did not pull.
+    pub fn stand_at(&mut self, position: u64) {
+        if position != self.position {
+            self.flush();
+            self.position = position;
+        }
+    }
+
+    /// Where the next sample stands.
     pub const fn position(&self) -> u64 {
         self.position
     }
