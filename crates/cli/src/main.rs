@@ -1,3 +1,60 @@
+//! The program `tipring`: places and answers SIP calls, plays and records them, and proves what was heard.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod args;
+mod evidence;
+mod exit;
+#[cfg(feature = "faults")]
+mod faults;
+mod impaired;
+mod line;
+mod output;
+mod talk;
+mod verb;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Verb};
+use exit::{Fail, Failure};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are no failure; everything else is a matter of usage.
+            let _unread = e.print();
+            return if e.use_stderr() {
+                ExitCode::from(Failure::Usage as u8)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    match run(cli.verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fail) => {
+            eprintln!("tipring: {fail}");
+            fail.exit_code()
+        }
+    }
+}
+
+fn run(verb: Verb) -> Result<(), Fail> {
+    #[cfg(feature = "faults")]
+    faults::switch_on()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Fail::new(Failure::Sip, format!("runtime: {e}")))?;
+    runtime.block_on(async {
+        match verb {
+            Verb::Loop(args) => verb::loop_back::run(&args).await,
+            Verb::Call(args) => verb::call::run(&args).await,
+            Verb::Answer(args) => verb::answer::run(&args).await,
+            Verb::Echo(args) => verb::echo::run(&args).await,
+            Verb::Options(args) => verb::options::run(&args).await,
+        }
+    })
+}

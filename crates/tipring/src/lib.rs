@@ -1,1 +1,33 @@
-//! A phone: the SIP provider paired with the media engine and its terminals
+//! A phone: the SIP provider paired with the media engine and its terminals.
+//!
+//! ```no_run
+//! # async fn example() -> tipring::Result<()> {
+//! let phone = tipring::Phone::start().await?;
+//! let call = phone.dial("sip:echo@192.0.2.7").await?;
+//! call.connected().await?;
+//! call.play("greeting.wav").await?;
+//! call.hang_up().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Phone`] is one line. Its [`Call`]s join what TAPI joined: the signalling half, which `tsp-sip` drives, and the
+//! media half, whose streams and terminals are those of [`msp_core`]. [`Events`] tell what happens to both, as an async
+//! stream or by blocking.
+#![forbid(unsafe_code)]
+
+mod call;
+mod error;
+mod event;
+mod line;
+mod phone;
+
+pub use call::{Call, CallState};
+pub use error::{Error, ErrorKind, Result};
+pub use event::{Event, EventKind, Events};
+pub use msp_core;
+pub use msp_core::link::Digit;
+pub use msp_engine;
+pub use msp_terminals as terminals;
+pub use phone::{PeerCapabilities, Phone, PhoneBuilder};
+pub use tsp_sip::call::{EndCause, Ended};

@@ -1,0 +1,299 @@
+//! What the user can ask for.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Places and answers SIP calls, plays and records them, and proves what was heard.
+#[derive(Debug, Parser)]
+#[command(name = "tipring", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Two phones in one process call each other, play, record, compare and report
+    Loop(LoopArgs),
+    /// Place a call
+    Call(CallArgs),
+    /// Answer calls
+    Answer(AnswerArgs),
+    /// Answer calls and send back what is heard
+    Echo(EchoArgs),
+    /// Ask a peer what it can do
+    Options(OptionsArgs),
+}
+
+/// How to speak to the user.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OutputArgs {
+    /// One JSON object a line on standard output, and nothing else there
+    #[arg(long, conflicts_with = "quiet")]
+    pub(crate) json: bool,
+    /// Print nothing but errors
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// What to leave behind of a call.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EvidenceArgs {
+    /// Write an HTML report of the call, and the same as JSON beside it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Write the SIP and RTP of the call as a capture that Wireshark opens; secrets are masked
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
+}
+
+/// Where to be on the network, and with which codecs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LineArgs {
+    /// Address and port for SIP; port 0 takes any. Media use the same address
+    #[arg(long, value_name = "IP[:PORT]", value_parser = bind_address)]
+    pub(crate) bind: Option<SocketAddr>,
+    /// The address that peers are told, when it is not the bound one
+    #[arg(long, value_name = "IP")]
+    pub(crate) advertise: Option<IpAddr>,
+    /// Codecs to offer, the preferred first: pcmu, pcma, l16
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) codec: Vec<String>,
+    /// Ports for RTP and RTCP
+    #[arg(long, value_name = "FIRST-LAST", value_parser = port_range)]
+    pub(crate) ports: Option<(u16, u16)>,
+}
+
+/// What to do while a call lasts.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MediaArgs {
+    /// Play a sound file to the peer
+    #[arg(long, value_name = "FILE")]
+    pub(crate) play: Option<PathBuf>,
+    /// Record the call as WAV: left what is sent, right what is heard
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Send digits once the call is connected (0-9, *, #, A-D)
+    #[arg(long, value_name = "DIGITS", value_parser = digits)]
+    pub(crate) dtmf: Option<String>,
+    /// Hang up this long after the call was connected
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+}
+
+/// Options of `loop`.
+#[derive(Debug, Args)]
+pub(crate) struct LoopArgs {
+    /// Codec of the call: pcmu, pcma or l16
+    #[arg(long, default_value = "pcmu", value_name = "NAME")]
+    pub(crate) codec: String,
+    /// How long to talk; default: as long as the longer file lasts
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// Ports for RTP and RTCP of both phones
+    #[arg(long, value_name = "FIRST-LAST", value_parser = port_range)]
+    pub(crate) ports: Option<(u16, u16)>,
+    /// Use ::1 instead of 127.0.0.1
+    #[arg(long)]
+    pub(crate) ipv6: bool,
+    /// What Alice plays instead of the built-in speech
+    #[arg(long, value_name = "FILE")]
+    pub(crate) play_alice: Option<PathBuf>,
+    /// What Bob plays instead of the built-in speech
+    #[arg(long, value_name = "FILE")]
+    pub(crate) play_bob: Option<PathBuf>,
+    /// Where to keep the two recordings; default: they are compared and thrown away
+    #[arg(long, value_name = "DIR")]
+    pub(crate) record_dir: Option<PathBuf>,
+    /// Share of RTP packets that the network loses each way, for instance 5%
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) loss: Option<f64>,
+    /// How much later than others a packet may arrive
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) jitter: Option<Duration>,
+    /// Lose packets in bursts of this many on average instead of one by one
+    #[arg(long, value_name = "PACKETS", num_args = 0..=1, default_missing_value = "3", requires = "loss")]
+    pub(crate) burst: Option<f64>,
+    /// Seed of the network's dice
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Options of `call`.
+#[derive(Debug, Args)]
+pub(crate) struct CallArgs {
+    /// Whom to call: sip:user@host:port, user@host, or host
+    #[arg(value_name = "URI")]
+    pub(crate) target: String,
+    /// Give up when nobody has answered for this long
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "32s")]
+    pub(crate) ring_time: Duration,
+    #[command(flatten)]
+    pub(crate) line: LineArgs,
+    #[command(flatten)]
+    pub(crate) media: MediaArgs,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Options of `answer`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AnswerArgs {
+    /// Answer with this status instead of waiting for the keyboard: 200 takes the call, 180 rings only
+    #[arg(long, value_name = "STATUS", num_args = 0..=1, default_missing_value = "200",
+          value_parser = clap::value_parser!(u16).range(180..700))]
+    pub(crate) auto_answer: Option<u16>,
+    /// Leave after this many calls
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_calls: Option<u32>,
+    #[command(flatten)]
+    pub(crate) line: LineArgs,
+    #[command(flatten)]
+    pub(crate) media: MediaArgs,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Options of `echo`.
+#[derive(Debug, Args)]
+pub(crate) struct EchoArgs {
+    /// Leave after this many calls
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_calls: Option<u32>,
+    #[command(flatten)]
+    pub(crate) line: LineArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Options of `options`.
+#[derive(Debug, Args)]
+pub(crate) struct OptionsArgs {
+    /// Whom to ask
+    #[arg(value_name = "URI", default_value = "sip:127.0.0.1")]
+    pub(crate) target: String,
+    /// Address and port for SIP; port 0 takes any
+    #[arg(long, value_name = "IP[:PORT]", value_parser = bind_address)]
+    pub(crate) bind: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+fn bind_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok(address);
+    }
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse::<IpAddr>() {
+        Ok(ip) => Ok(SocketAddr::new(ip, 0)),
+        Err(_) => Err("expected an IP address, with or without a port".into()),
+    }
+}
+
+fn port_range(text: &str) -> Result<(u16, u16), String> {
+    let parse = |s: &str| s.trim().parse::<u16>().map_err(|e| e.to_string());
+    let (first, last) = text
+        .split_once('-')
+        .ok_or("expected FIRST-LAST, for instance 40000-40100")?;
+    let range = (parse(first)?, parse(last)?);
+    if range.0 == 0 || range.0 >= range.1 {
+        return Err("the first port must be above 0 and below the last".into());
+    }
+    Ok(range)
+}
+
+/// A duration in seconds, or with a unit: 10, 1.5s, 40ms, 2m.
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number
+        .trim()
+        .parse()
+        .map_err(|_| format!("'{number}' is no number"))?;
+    let seconds = match unit {
+        "" | "s" => number,
+        "ms" => number / 1000.0,
+        "m" | "min" => number * 60.0,
+        other => return Err(format!("unknown unit '{other}', use ms, s or m")),
+    };
+    if !(0.0..=86_400.0).contains(&seconds) {
+        return Err("must lie between 0 and 24 hours".into());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+/// A share: 5%, 0.05.
+fn share(text: &str) -> Result<f64, String> {
+    let (number, scale) = match text.strip_suffix('%') {
+        Some(percent) => (percent, 100.0),
+        None => (text, 1.0),
+    };
+    let share = number
+        .trim()
+        .parse::<f64>()
+        .map_err(|_| format!("'{text}' is no share"))?
+        / scale;
+    if (0.0..=1.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err("must lie between 0 and 100%".into())
+    }
+}
+
+fn digits(text: &str) -> Result<String, String> {
+    match text
+        .chars()
+        .find(|c| tipring::Digit::from_char(*c).is_none())
+    {
+        Some(odd) => Err(format!("'{odd}' is no digit (0-9, *, #, A-D)")),
+        None => Ok(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_and_shares_are_read_with_and_without_units() {
+        assert_eq!(duration("40ms"), Ok(Duration::from_millis(40)));
+        assert_eq!(duration("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert!(duration("-1").is_err() && duration("5 years").is_err());
+        assert_eq!(share("5%"), Ok(0.05));
+        assert_eq!(share("0.05"), Ok(0.05));
+        assert!(share("500").is_err());
+    }
+
+    #[test]
+    fn bind_takes_an_address_with_or_without_a_port() {
+        assert_eq!(bind_address("127.0.0.1").unwrap().port(), 0);
+        assert_eq!(
+            bind_address("[::1]:5070").unwrap().to_string(),
+            "[::1]:5070"
+        );
+        assert_eq!(bind_address("::1").unwrap().to_string(), "[::1]:0");
+        assert!(bind_address("nowhere").is_err());
+        assert_eq!(port_range("40000-40010"), Ok((40000, 40010)));
+        assert!(port_range("9-3").is_err());
+    }
+}

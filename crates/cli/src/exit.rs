@@ -1,0 +1,94 @@
+//! How the program ends: a code for scripts, a line for people.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use tipring::{EndCause, Ended, Error, ErrorKind};
+
+/// What went wrong, as far as a script cares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Failure {
+    /// The call was not what it should have been.
+    Assertion = 1,
+    /// The user asked for something impossible.
+    Usage = 2,
+    /// The call could not be set up.
+    Sip = 3,
+    /// Sound could not be read, sent, received or kept.
+    Media = 4,
+    /// Nobody answered in time.
+    Timeout = 5,
+}
+
+/// Why the program fails.
+#[derive(Debug)]
+pub(crate) struct Fail {
+    pub(crate) failure: Failure,
+    pub(crate) message: String,
+}
+
+impl Fail {
+    pub(crate) fn new(failure: Failure, message: impl Into<String>) -> Self {
+        Self {
+            failure,
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.failure as u8)
+    }
+
+    /// The end of a call that was not meant to end like this, or nothing if it was.
+    pub(crate) fn of_end(ended: &Ended, was_connected: bool) -> Option<Self> {
+        let failure = match ended.cause {
+            EndCause::LocalHangUp | EndCause::RemoteHangUp if was_connected => return None,
+            EndCause::NoAnswer => Failure::Timeout,
+            EndCause::Media => Failure::Media,
+            _ => Failure::Sip,
+        };
+        let what = match ended.cause {
+            EndCause::LocalHangUp | EndCause::RemoteHangUp => "ended before it was answered",
+            EndCause::Cancelled => "cancelled",
+            EndCause::Refused => "refused",
+            EndCause::Rejected => "rejected",
+            EndCause::NoAnswer => "no answer",
+            EndCause::Unresolvable => "host not found",
+            EndCause::Unreachable => "unreachable",
+            EndCause::Media => "no common media",
+            _ => "ended",
+        };
+        let status = ended.status.map(|s| format!(" {s}")).unwrap_or_default();
+        let reason = if ended.reason.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", ended.reason)
+        };
+        Some(Self::new(failure, format!("{what}{status}{reason}")))
+    }
+}
+
+impl fmt::Display for Fail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<Error> for Fail {
+    fn from(e: Error) -> Self {
+        let failure = match e.kind() {
+            ErrorKind::InvalidUri | ErrorKind::InvalidSetting => Failure::Usage,
+            ErrorKind::Media => Failure::Media,
+            ErrorKind::NoAnswer => Failure::Timeout,
+            _ => Failure::Sip,
+        };
+        Self::new(failure, e.to_string())
+    }
+}
+
+impl From<msp_core::Error> for Fail {
+    fn from(e: msp_core::Error) -> Self {
+        Self::new(Failure::Media, e.to_string())
+    }
+}

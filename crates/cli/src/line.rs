@@ -1,0 +1,76 @@
+//! The phone that a command line asks for.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use tipring::msp_core::trace::Trace;
+use tipring::{Phone, PhoneBuilder};
+
+use crate::args::LineArgs;
+use crate::exit::{Fail, Failure};
+
+/// A call whose peer has sent nothing for so long has lost its sound.
+const MEDIA_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// The codecs as they are registered, by the names that people type.
+pub(crate) fn codec(name: &str) -> Result<&'static str, Fail> {
+    match name.to_ascii_lowercase().as_str() {
+        "pcmu" | "ulaw" | "g711u" => Ok("PCMU"),
+        "pcma" | "alaw" | "g711a" => Ok("PCMA"),
+        "l16" => Ok("L16/8000"),
+        "l16/16000" => Ok("L16/16000"),
+        "l16/44100" => Ok("L16/44100"),
+        "l16/48000" => Ok("L16/48000"),
+        _ => {
+            let text = format!(
+                "unknown codec '{name}', there are pcmu, pcma, l16 (also l16/16000, l16/44100, l16/48000)"
+            );
+            Err(Fail::new(Failure::Usage, text))
+        }
+    }
+}
+
+/// Where to be when nothing was said: on all addresses of the family that `target` is written in.
+fn bind_for(target: Option<&str>) -> SocketAddr {
+    let six = target.is_some_and(|t| t.contains('[') || t.trim().parse::<Ipv6Addr>().is_ok());
+    let any: IpAddr = if six {
+        Ipv6Addr::UNSPECIFIED.into()
+    } else {
+        Ipv4Addr::UNSPECIFIED.into()
+    };
+    SocketAddr::new(any, 0)
+}
+
+impl LineArgs {
+    /// The settings of the phone; `port` is where it waits for calls if the user named no port.
+    pub(crate) fn builder(
+        &self,
+        target: Option<&str>,
+        port: u16,
+        trace: Trace,
+    ) -> Result<PhoneBuilder, Fail> {
+        let mut bind = self.bind.unwrap_or_else(|| bind_for(target));
+        if bind.port() == 0 {
+            bind.set_port(port);
+        }
+        let mut builder = Phone::builder()
+            .bind(bind)
+            .trace(trace)
+            .media_timeout(MEDIA_TIMEOUT);
+        if !self.codec.is_empty() {
+            let names = self
+                .codec
+                .iter()
+                .map(|c| codec(c))
+                .collect::<Result<Vec<_>, _>>()?;
+            builder = builder.codecs(names);
+        }
+        if let Some(advertise) = self.advertise {
+            builder = builder.advertise(advertise);
+        }
+        if let Some((first, last)) = self.ports {
+            builder = builder.ports(first..=last);
+        }
+        Ok(builder)
+    }
+}

@@ -1,0 +1,273 @@
+//! One call from where it is to its end: terminals, digits, time limits, Ctrl-C, and what is told of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tipring::msp_core::Error as MediaError;
+use tipring::msp_core::event::{Cause, EventKind as MediaEvent, FileState};
+use tipring::msp_core::media::Direction;
+use tipring::terminals::{FilePlay, FileRecord, PlayOptions, RecordOptions};
+use tipring::{Call, CallState, EndCause, Ended, Event, EventKind, Events};
+use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until};
+
+use crate::args::MediaArgs;
+use crate::exit::{Fail, Failure};
+use crate::output::{Output, stats_json};
+
+/// What happens on a call besides talking.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// Hang up when nobody has answered for this long.
+    pub(crate) ring_time: Option<Duration>,
+    /// Hang up this long after the call was connected.
+    pub(crate) duration: Option<Duration>,
+    /// Send these once it is connected.
+    pub(crate) dtmf: Option<String>,
+    /// Hang up when the file is over.
+    pub(crate) until_played: bool,
+}
+
+/// The terminals of a call that the command line asked for.
+#[derive(Default)]
+pub(crate) struct Files {
+    play: Option<Arc<FilePlay>>,
+    record: Option<(Arc<FileRecord>, PathBuf)>,
+}
+
+impl Files {
+    /// Opens what `args` names before anything is dialled: a file that is none is an error at once.
+    pub(crate) fn open(args: &MediaArgs, record: Option<PathBuf>) -> Result<Self, Fail> {
+        let play = args
+            .play
+            .as_ref()
+            .map(|p| FilePlay::open(p, PlayOptions::default()));
+        let record =
+            record.map(|p| FileRecord::create(&p, RecordOptions::default()).map(|r| (r, p)));
+        Ok(Self {
+            play: play.transpose()?,
+            record: record.transpose()?,
+        })
+    }
+
+    pub(crate) fn select(&self, call: &Call) -> Result<(), Fail> {
+        if let Some(play) = &self.play {
+            call.select(Direction::Capture, play.clone())?;
+        }
+        if let Some((record, _)) = &self.record {
+            call.select(Direction::Capture, record.clone())?;
+            call.select(Direction::Render, record.clone())?;
+        }
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<(), Fail> {
+        if let Some((record, _)) = &self.record {
+            record.finish()?;
+        }
+        Ok(())
+    }
+}
+
+/// How a call went.
+pub(crate) struct Talked {
+    pub(crate) ended: Ended,
+    pub(crate) connected: bool,
+    /// What went wrong with its sound.
+    pub(crate) media_fail: Option<Fail>,
+}
+
+impl Talked {
+    /// What the program has to say about it at last.
+    pub(crate) fn result(self) -> Result<(), Fail> {
+        match (self.media_fail, Fail::of_end(&self.ended, self.connected)) {
+            (Some(fail), _) | (None, Some(fail)) => Err(fail),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+struct Talk<'a> {
+    call: &'a Call,
+    plan: &'a Plan,
+    out: &'a Output,
+    connected_at: Option<Deadline>,
+    hang_up_at: Option<Deadline>,
+    timed_out: bool,
+    media_fail: Option<Fail>,
+}
+
+/// Follows `call` to its end. `events` are those of the call, subscribed to before anything was asked of it.
+pub(crate) async fn talk(
+    call: &Call,
+    mut events: Events,
+    plan: &Plan,
+    files: &Files,
+    out: &Output,
+) -> Result<Talked, Fail> {
+    let mut talk = Talk {
+        call,
+        plan,
+        out,
+        connected_at: None,
+        hang_up_at: plan.ring_time.map(|d| Deadline::now() + d),
+        timed_out: false,
+        media_fail: None,
+    };
+    let mut progress = interval(Duration::from_millis(500));
+    progress.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let ended = loop {
+        let hang_up_at = talk.hang_up_at;
+        tokio::select! {
+            event = events.next() => match event {
+                Some(event) => if let Some(ended) = talk.take(&event) {
+                    break ended;
+                },
+                None => return Err(Fail::new(Failure::Sip, "the phone was closed")),
+            },
+            () = sleep_until(hang_up_at.unwrap_or_else(Deadline::now)), if hang_up_at.is_some() => {
+                talk.timed_out = talk.connected_at.is_none();
+                talk.hang_up()?;
+            }
+            signal = tokio::signal::ctrl_c() => {
+                signal.map_err(|e| Fail::new(Failure::Sip, format!("Ctrl-C: {e}")))?;
+                talk.hang_up()?;
+            }
+            _ = progress.tick() => talk.show_progress(),
+        }
+    };
+    out.clear();
+    if let Err(fail) = files.finish() {
+        talk.media_fail.get_or_insert(fail);
+    }
+    let ended = match talk.timed_out {
+        true => Ended {
+            cause: EndCause::NoAnswer,
+            ..ended
+        },
+        false => ended,
+    };
+    Ok(Talked {
+        ended,
+        connected: talk.connected_at.is_some(),
+        media_fail: talk.media_fail,
+    })
+}
+
+impl Talk<'_> {
+    /// Takes an event; gives the end of the call if it is that.
+    fn take(&mut self, event: &Event) -> Option<Ended> {
+        match &event.kind {
+            EventKind::Ringing => self.out.event(event.at, "ringing", "ringing", json!({})),
+            EventKind::EarlyMedia => {
+                self.out.event(
+                    event.at,
+                    "early-media",
+                    "sound before the answer",
+                    json!({}),
+                );
+            }
+            EventKind::Connected => self.connected(event),
+            EventKind::Ended(ended) => {
+                self.ended(event, ended);
+                return Some(ended.clone());
+            }
+            EventKind::Media(media) => self.media(event, &media.kind, media.error.as_ref()),
+            EventKind::Lagged(_) => {
+                // Too much happened at once; the state tells whether the end was among it.
+                if let CallState::Ended(ended) = self.call.state() {
+                    return Some(ended);
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn connected(&mut self, event: &Event) {
+        let now = Deadline::now();
+        self.connected_at = Some(now);
+        self.hang_up_at = self.plan.duration.map(|d| now + d);
+        self.out
+            .event(event.at, "connected", "connected", json!({}));
+        if let Some(digits) = &self.plan.dtmf
+            && let Err(error) = self.call.send_digits(digits)
+        {
+            self.media_fail = Some(error.into());
+        }
+    }
+
+    fn media(&mut self, event: &Event, kind: &MediaEvent, error: Option<&MediaError>) {
+        match kind {
+            MediaEvent::Digit(digit) => {
+                let text = format!("digit {digit}");
+                self.out.event(
+                    event.at,
+                    "digit",
+                    &text,
+                    json!({ "digit": digit.to_string() }),
+                );
+            }
+            MediaEvent::File(FileState::EndOfFile) => {
+                self.out
+                    .event(event.at, "played", "the file is over", json!({}));
+                if self.plan.until_played && self.plan.duration.is_none() {
+                    self.hang_up_at = Some(Deadline::now());
+                }
+            }
+            MediaEvent::StreamActive | MediaEvent::StreamInactive => {}
+            MediaEvent::File(FileState::ReadError | FileState::WriteError)
+            | MediaEvent::TerminalFail
+            | MediaEvent::StreamFail => {
+                let text = error.map_or_else(|| "sound failed".to_owned(), ToString::to_string);
+                self.out
+                    .event(event.at, "media-failed", &text, json!({ "error": text }));
+                self.media_fail
+                    .get_or_insert(Fail::new(Failure::Media, text));
+            }
+            _ => {}
+        }
+        if let EventKind::Media(media) = &event.kind
+            && media.cause == Cause::MediaTimeout
+            && media.kind == MediaEvent::StreamInactive
+        {
+            let text = "no sound comes any more";
+            self.out.event(event.at, "media-lost", text, json!({}));
+            self.media_fail
+                .get_or_insert(Fail::new(Failure::Media, text));
+            self.hang_up_at = Some(Deadline::now());
+        }
+    }
+
+    fn ended(&self, event: &Event, ended: &Ended) {
+        let status = ended.status.map(|s| s.code());
+        let cause = format!("{:?}", ended.cause);
+        let text = match status {
+            Some(status) => format!("ended: {cause} ({status})"),
+            None => format!("ended: {cause}"),
+        };
+        let fields = json!({
+            "cause": cause,
+            "status": status,
+            "reason": &*ended.reason,
+            "stats": stats_json(&self.call.stats()),
+        });
+        self.out.event(event.at, "ended", &text, fields);
+    }
+
+    fn hang_up(&mut self) -> Result<(), Fail> {
+        self.hang_up_at = None;
+        // The end itself comes as an event, so that nothing before it is missed.
+        self.call.start_hang_up()?;
+        Ok(())
+    }
+
+    fn show_progress(&self) {
+        if let Some(at) = self.connected_at {
+            let codec = self.call.codec();
+            let name = codec.as_ref().map_or("?", |c| &*c.name);
+            self.out.progress(at.elapsed(), name, &self.call.stats());
+        }
+    }
+}

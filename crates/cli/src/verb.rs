@@ -1,0 +1,7 @@
+//! What the program does, one verb a module.
+
+pub(crate) mod answer;
+pub(crate) mod call;
+pub(crate) mod echo;
+pub(crate) mod loop_back;
+pub(crate) mod options;

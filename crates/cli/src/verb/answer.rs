@@ -1,0 +1,194 @@
+//! `tipring answer`: takes calls.
+
+use std::io::BufRead;
+use std::rc::Rc;
+
+use serde_json::json;
+use tipring::msp_engine::{Clock, SystemClock};
+use tipring::{Call, Phone};
+use tipring_report::{Phone as Seen, ReportBuilder};
+use tokio::sync::watch;
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::args::AnswerArgs;
+use crate::evidence::{Evidence, SOFTWARE, numbered, wall_clock, write_pcap, write_report};
+use crate::exit::{Fail, Failure};
+use crate::output::Output;
+use crate::talk::{Files, Plan, talk};
+
+/// Where calls are waited for if the user says nothing (RFC 3261 section 19.1.2).
+pub(crate) const SIP_PORT: u16 = 5060;
+
+pub(crate) async fn run(args: &AnswerArgs) -> Result<(), Fail> {
+    // A file that cannot be played is told now and not to the first caller.
+    Files::open(&args.media, None)?;
+    let evidence = Evidence::new(args.evidence.wanted());
+    let phone = args
+        .line
+        .builder(None, SIP_PORT, evidence.trace())?
+        .start()
+        .await?;
+    let out = Output::new(&args.output, SystemClock.now());
+    let local = phone.local_addr();
+    let text = format!("listening on {local}");
+    out.event(
+        SystemClock.now(),
+        "listening",
+        &text,
+        json!({ "local": local.to_string() }),
+    );
+    let keys = match args.auto_answer {
+        Some(_) => None,
+        None => Some(keyboard()?),
+    };
+    let session = Rc::new(Session {
+        args: args.clone(),
+        evidence,
+        out,
+        keys,
+    });
+    let result = LocalSet::new().run_until(serve(&phone, session)).await;
+    phone.close().await;
+    result
+}
+
+struct Session {
+    args: AnswerArgs,
+    evidence: Evidence,
+    out: Output,
+    /// The last line that was typed, counted so that the same line twice is two.
+    keys: Option<watch::Receiver<(u64, String)>>,
+}
+
+/// Takes calls until there were enough, or Ctrl-C. Ends with the first failure of a call if only one was wanted.
+async fn serve(phone: &Phone, session: Rc<Session>) -> Result<(), Fail> {
+    let mut calls = JoinSet::new();
+    let mut taken = 0;
+    let wanted = session.args.max_calls;
+    loop {
+        let more = wanted.is_none_or(|w| taken < w);
+        if !more && calls.is_empty() {
+            return Ok(());
+        }
+        tokio::select! {
+            call = phone.next_call(), if more => {
+                let Some(call) = call else { return Ok(()) };
+                taken += 1;
+                calls.spawn_local(session.clone().one(call, taken));
+            }
+            Some(ended) = calls.join_next() => {
+                let result = ended.map_err(|e| Fail::new(Failure::Sip, format!("a call: {e}")))?;
+                if let Err(fail) = result {
+                    if wanted == Some(1) {
+                        return Err(fail);
+                    }
+                    eprintln!("tipring: {fail}");
+                }
+            }
+            signal = tokio::signal::ctrl_c() => {
+                signal.map_err(|e| Fail::new(Failure::Sip, format!("Ctrl-C: {e}")))?;
+                // Every call heard the same signal and hangs up.
+                while let Some(ended) = calls.join_next().await {
+                    ended.map_err(|e| Fail::new(Failure::Sip, format!("a call: {e}")))??;
+                }
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Session {
+    async fn one(self: Rc<Self>, call: Call, n: u32) -> Result<(), Fail> {
+        let (args, out) = (&self.args, &self.out);
+        let events = call.events();
+        let text = format!("call from {}", call.peer());
+        out.event(
+            SystemClock.now(),
+            "incoming",
+            &text,
+            json!({ "from": call.peer() }),
+        );
+        let record = args.media.record.as_ref().map(|p| numbered(p, n));
+        let files = Files::open(&args.media, record).and_then(|f| f.select(&call).map(|()| f));
+        let files = match files {
+            Ok(files) => files,
+            Err(fail) => {
+                // The caller need not wait for what cannot be: it is told, then we are.
+                call.reject(500)?;
+                return Err(fail);
+            }
+        };
+        self.react(&call)?;
+        let plan = Plan {
+            ring_time: None,
+            duration: args.media.duration,
+            dtmf: args.media.dtmf.clone(),
+            until_played: false,
+        };
+        let key = call.key();
+        let talked = talk(&call, events, &plan, &files, out).await?;
+        let evidence = args.evidence.for_call(n);
+        let entries = self.evidence.entries(Some(key));
+        let clock = wall_clock(SystemClock.now());
+        if let Some(path) = &evidence.pcap {
+            write_pcap(path, clock, &[("tipring", &entries)])?;
+        }
+        if let Some(path) = &evidence.report {
+            let report = ReportBuilder::new(SOFTWARE)
+                .clock(clock)
+                .phone(Seen::new("tipring", entries))
+                .build();
+            write_report(path, &report)?;
+        }
+        talked.result()
+    }
+
+    fn react(&self, call: &Call) -> Result<(), Fail> {
+        match self.args.auto_answer {
+            Some(..200) => call.ring()?,
+            Some(200..300) => call.start_answer()?,
+            Some(status) => call.reject(status)?,
+            None => {
+                call.ring()?;
+                if let Some(keys) = self.keys.clone() {
+                    tokio::task::spawn_local(ask(call.clone(), keys));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Answers or refuses a call as the user types.
+async fn ask(call: Call, mut keys: watch::Receiver<(u64, String)>) {
+    keys.mark_unchanged();
+    eprintln!("Enter answers, 'b' refuses");
+    while keys.changed().await.is_ok() {
+        let line = keys.borrow_and_update().1.trim().to_ascii_lowercase();
+        let done = match line.as_str() {
+            "" | "a" => call.start_answer(),
+            "b" => call.reject(486),
+            _ => continue,
+        };
+        // A phone that is closed has told so itself.
+        let _closed = done;
+        return;
+    }
+}
+
+/// The lines that are typed. The thread ends with the input or the program.
+fn keyboard() -> Result<watch::Receiver<(u64, String)>, Fail> {
+    let (lines, typed) = watch::channel((0, String::new()));
+    std::thread::Builder::new()
+        .name("keyboard".into())
+        .spawn(move || {
+            for (n, line) in (1..).zip(std::io::stdin().lock().lines()) {
+                let Ok(line) = line else { return };
+                if lines.send((n, line)).is_err() {
+                    return;
+                }
+            }
+        })
+        .map_err(|e| Fail::new(Failure::Usage, format!("keyboard: {e}")))?;
+    Ok(typed)
+}

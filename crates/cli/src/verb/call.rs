@@ -1,0 +1,55 @@
+//! `tipring call`: places a call.
+
+use serde_json::json;
+use tipring_report::{Phone as Seen, ReportBuilder};
+
+use crate::args::CallArgs;
+use crate::evidence::{Evidence, SOFTWARE, wall_clock, write_pcap, write_report};
+use crate::exit::Fail;
+use crate::output::Output;
+use crate::talk::{Files, Plan, talk};
+use tipring::msp_engine::{Clock, SystemClock};
+
+pub(crate) async fn run(args: &CallArgs) -> Result<(), Fail> {
+    let files = Files::open(&args.media, args.media.record.clone())?;
+    let evidence = Evidence::new(args.evidence.wanted());
+    let phone = args
+        .line
+        .builder(Some(&args.target), 0, evidence.trace())?
+        .start()
+        .await?;
+    let out = Output::new(&args.output, SystemClock.now());
+    let call = phone.prepare(&args.target)?;
+    let events = call.events();
+    files.select(&call)?;
+    let text = format!("calling {}", call.peer());
+    out.event(
+        SystemClock.now(),
+        "calling",
+        &text,
+        json!({ "to": call.peer() }),
+    );
+    call.place()?;
+    let plan = Plan {
+        ring_time: Some(args.ring_time),
+        duration: args.media.duration,
+        dtmf: args.media.dtmf.clone(),
+        until_played: true,
+    };
+    let key = call.key();
+    let talked = talk(&call, events, &plan, &files, &out).await?;
+    phone.close().await;
+    let entries = evidence.entries(Some(key));
+    let clock = wall_clock(SystemClock.now());
+    if let Some(path) = &args.evidence.pcap {
+        write_pcap(path, clock, &[("tipring", &entries)])?;
+    }
+    if let Some(path) = &args.evidence.report {
+        let report = ReportBuilder::new(SOFTWARE)
+            .clock(clock)
+            .phone(Seen::new("tipring", entries))
+            .build();
+        write_report(path, &report)?;
+    }
+    talked.result()
+}

@@ -1,0 +1,45 @@
+//! `tipring options`: asks a peer what it can do.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde_json::json;
+use tipring::Phone;
+use tipring::msp_engine::{Clock, SystemClock};
+
+use crate::args::OptionsArgs;
+use crate::exit::{Fail, Failure};
+use crate::output::Output;
+
+pub(crate) async fn run(args: &OptionsArgs) -> Result<(), Fail> {
+    let bind = args
+        .bind
+        .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+    let phone = Phone::builder().bind(bind).start().await?;
+    let out = Output::new(&args.output, SystemClock.now());
+    let answer = phone.options(&args.target).await;
+    phone.close().await;
+    let peer = answer?;
+    let text = format!(
+        "{} {} in {:.1} ms\nAllow: {}\nUser-Agent: {}",
+        peer.status,
+        peer.reason,
+        peer.round_trip.as_secs_f64() * 1000.0,
+        peer.allow,
+        peer.user_agent
+    );
+    let fields = json!({
+        "status": peer.status,
+        "reason": &*peer.reason,
+        "allow": &*peer.allow,
+        "user_agent": &*peer.user_agent,
+        "round_trip_ms": peer.round_trip.as_secs_f64() * 1000.0,
+    });
+    out.event(SystemClock.now(), "options", &text, fields);
+    match peer.status {
+        200..300 => Ok(()),
+        status => Err(Fail::new(
+            Failure::Sip,
+            format!("{}: {status} {}", args.target, peer.reason),
+        )),
+    }
+}

@@ -1,0 +1,295 @@
+//! One call as an application sees it: both halves as one object.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use msp_core::event::{EventKind as MediaEvent, FileState};
+use msp_core::id::CallKey;
+use msp_core::link::Digit;
+use msp_core::media::{Direction, MediaKind};
+use msp_core::params::CodecSpec;
+use msp_core::provider::Stream;
+use msp_core::stats::StreamStats;
+use msp_core::terminal::Terminal;
+use msp_terminals::{FilePlay, FileRecord, PlayOptions, RecordOptions};
+use tokio::sync::watch;
+use tsp_sip::call::{Command, EndCause, Ended};
+use tsp_sip::wire::{StatusCode, Uri};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{EventKind, Events};
+use crate::phone::Shared;
+
+/// How far a call is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum CallState {
+    /// It was dialled, or came in and nobody has reacted yet.
+    Dialing,
+    /// The called end rings.
+    Ringing,
+    /// Sound may come before the call is answered.
+    EarlyMedia,
+    /// Both ends talk.
+    Connected,
+    /// It is over.
+    Ended(Ended),
+}
+
+pub(crate) struct CallShared {
+    pub(crate) key: CallKey,
+    pub(crate) peer: Box<str>,
+    /// Whom to dial; nobody if the call came in.
+    pub(crate) to: Option<Uri>,
+    pub(crate) state: watch::Sender<CallState>,
+    pub(crate) media: Arc<dyn msp_core::provider::Call>,
+}
+
+/// A handle to one call; cheap to clone. Dropping it ends nothing: a call lasts until somebody hangs up.
+#[derive(Clone)]
+pub struct Call {
+    pub(crate) shared: Arc<CallShared>,
+    pub(crate) phone: Arc<Shared>,
+}
+
+impl Call {
+    /// The key that both halves of the call share, and that its events carry.
+    pub fn key(&self) -> CallKey {
+        self.shared.key
+    }
+
+    /// The other end, as it was dialled or as it called itself.
+    pub fn peer(&self) -> &str {
+        &self.shared.peer
+    }
+
+    /// How far the call is.
+    pub fn state(&self) -> CallState {
+        self.shared.state.borrow().clone()
+    }
+
+    /// The media half, for everything that this handle has no shortcut for.
+    pub fn media(&self) -> &Arc<dyn msp_core::provider::Call> {
+        &self.shared.media
+    }
+
+    /// The events of this call from now on.
+    pub fn events(&self) -> Events {
+        self.phone.events(Some(self.key()))
+    }
+
+    /// Dials a call that was [prepared](crate::Phone::prepare).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`].
+    pub fn place(&self) -> Result<()> {
+        let (key, to) = (self.key(), self.shared.to.clone());
+        let to = to.ok_or_else(|| Error::new(ErrorKind::WrongState, self.peer()))?;
+        self.phone.command(Command::Dial { key, to })
+    }
+
+    /// Says that we ring.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`].
+    pub fn ring(&self) -> Result<()> {
+        self.phone.command(Command::Ring(self.key()))
+    }
+
+    /// Takes an incoming call and waits until it is connected.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`]; and when the call ends before it is connected, how.
+    pub async fn answer(&self) -> Result<()> {
+        self.start_answer()?;
+        self.connected().await
+    }
+
+    /// Takes an incoming call without waiting until it is connected.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`].
+    pub fn start_answer(&self) -> Result<()> {
+        self.phone.command(Command::Answer(self.key()))
+    }
+
+    /// Refuses an incoming call with a SIP status, 486 (busy) for instance.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSetting`] for a status below 300 or above 699, [`ErrorKind::Closed`].
+    pub fn reject(&self, status: u16) -> Result<()> {
+        match StatusCode::new(status).filter(|s| s.code() >= 300) {
+            Some(status) => self.phone.command(Command::Reject(self.key(), status)),
+            None => Err(Error::new(
+                ErrorKind::InvalidSetting,
+                format!("status {status}"),
+            )),
+        }
+    }
+
+    /// Waits until the call is connected.
+    ///
+    /// # Errors
+    /// When it ends before: how.
+    pub async fn connected(&self) -> Result<()> {
+        let reached = |s: &CallState| matches!(s, CallState::Connected | CallState::Ended(_));
+        match self.wait(reached).await? {
+            CallState::Ended(ended) => Err(self.ended_error(&ended)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the call is over and says how it ended.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`] when the phone was closed before.
+    pub async fn ended(&self) -> Result<Ended> {
+        match self.wait(|s| matches!(s, CallState::Ended(_))).await? {
+            CallState::Ended(ended) => Ok(ended),
+            _ => Err(Error::new(ErrorKind::Closed, "phone")),
+        }
+    }
+
+    /// Ends the call, whatever its state, and waits until it is over.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`].
+    pub async fn hang_up(&self) -> Result<Ended> {
+        self.start_hang_up()?;
+        self.ended().await
+    }
+
+    /// Ends the call, whatever its state, without waiting until it is over.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`].
+    pub fn start_hang_up(&self) -> Result<()> {
+        self.phone.command(Command::HangUp(self.key()))
+    }
+
+    /// Presses keys one after another.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSetting`] for what is no key; [`ErrorKind::Media`] when the peer takes none.
+    pub fn send_digits(&self, keys: &str) -> Result<()> {
+        let digit = |c| {
+            Digit::from_char(c)
+                .ok_or_else(|| Error::new(ErrorKind::InvalidSetting, format!("digit '{c}'")))
+        };
+        let digits = keys.chars().map(digit).collect::<Result<Vec<_>>>()?;
+        Ok(self.stream(Direction::Capture)?.send_digits(&digits)?)
+    }
+
+    /// Plays a sound file to the peer, from its start to its end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Media`] when the file cannot be played, [`ErrorKind::Ended`] when the call ends before the file.
+    pub async fn play(&self, path: impl AsRef<Path>) -> Result<()> {
+        let file = FilePlay::open(path.as_ref(), PlayOptions::default())?;
+        let mut events = self.events();
+        let stream = self.stream(Direction::Capture)?;
+        stream.select(file.clone())?;
+        let mut over = self.shared.state.subscribe();
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                _ = over.wait_for(|s| matches!(s, CallState::Ended(_))) => None,
+            };
+            let Some(event) = event else {
+                return Err(Error::new(ErrorKind::Ended, self.peer()));
+            };
+            let EventKind::Media(event) = event.kind else {
+                continue;
+            };
+            if event.scope.terminal != Some(file.id()) {
+                continue;
+            }
+            match event.kind {
+                MediaEvent::File(FileState::EndOfFile) => break,
+                MediaEvent::File(FileState::ReadError) | MediaEvent::TerminalFail => {
+                    let error = Error::new(ErrorKind::Media, file.name());
+                    return Err(match event.error {
+                        Some(cause) => error.caused_by(cause),
+                        None => error,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(stream.unselect(file.id())?)
+    }
+
+    /// Records the call as WAV from now on: left what is sent, right what is heard. Ends with the call, or
+    /// when the recording is finished.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Media`] when the file cannot be made.
+    pub fn record(&self, path: impl AsRef<Path>) -> Result<Arc<FileRecord>> {
+        let file = FileRecord::create(path.as_ref(), RecordOptions::default())?;
+        self.stream(Direction::Capture)?.select(file.clone())?;
+        self.stream(Direction::Render)?.select(file.clone())?;
+        Ok(file)
+    }
+
+    /// Puts a terminal on the stream of a direction.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Media`] when it does not fit or cannot be connected.
+    pub fn select(&self, direction: Direction, terminal: Arc<dyn Terminal>) -> Result<()> {
+        Ok(self.stream(direction)?.select(terminal)?)
+    }
+
+    /// The codec that we send with, once it is agreed.
+    pub fn codec(&self) -> Option<CodecSpec> {
+        self.stream(Direction::Capture).ok()?.codec()
+    }
+
+    /// The numbers of the call's sound.
+    pub fn stats(&self) -> StreamStats {
+        self.stream(Direction::Render)
+            .map(|s| s.stats())
+            .unwrap_or_default()
+    }
+
+    fn stream(&self, direction: Direction) -> Result<Arc<dyn Stream>> {
+        self.shared
+            .media
+            .stream(MediaKind::Audio, direction)
+            .ok_or_else(|| Error::new(ErrorKind::Ended, self.peer()))
+    }
+
+    async fn wait(&self, reached: impl FnMut(&CallState) -> bool) -> Result<CallState> {
+        let mut state = self.shared.state.subscribe();
+        let found = state.wait_for(reached).await.map(|s| s.clone());
+        found.map_err(|_| Error::new(ErrorKind::Closed, "phone"))
+    }
+
+    fn ended_error(&self, ended: &Ended) -> Error {
+        let kind = match ended.cause {
+            EndCause::Refused | EndCause::Rejected => ErrorKind::Refused,
+            EndCause::NoAnswer => ErrorKind::NoAnswer,
+            EndCause::Unresolvable => ErrorKind::Unresolvable,
+            EndCause::Unreachable => ErrorKind::Unreachable,
+            EndCause::Media => ErrorKind::Media,
+            _ => ErrorKind::Ended,
+        };
+        let context = match &*ended.reason {
+            "" => self.peer().to_owned(),
+            reason => format!("{}: {reason}", self.peer()),
+        };
+        Error::new(kind, context).with_status(ended.status.map(StatusCode::code))
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Call({}, {}, {:?})",
+            self.key(),
+            self.peer(),
+            self.state()
+        )
+    }
+}

@@ -1,0 +1,187 @@
+//! The signalling thread of a phone: runs the SIP endpoint and brings the events of both halves together.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use msp_core::event::EventFilter;
+use msp_core::link::TspEnd;
+use msp_core::time::Instant;
+use tokio::sync::{mpsc, oneshot};
+use tsp_sip::call::{AgentConfig, CallEvent, CallEventKind, Command, EndCause, Ended, UserAgent};
+use tsp_sip::net::{Connections, Endpoint};
+use tsp_sip::transaction::Timers;
+
+use crate::call::CallState;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, EventKind};
+use crate::phone::{PeerCapabilities, PhoneBuilder, Shared};
+
+/// Calls that a phone has at most.
+const MAX_CALLS: usize = 10_000;
+
+pub(crate) struct Line {
+    pub(crate) builder: PhoneBuilder,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) link: TspEnd,
+    pub(crate) commanded: mpsc::UnboundedReceiver<Command>,
+}
+
+impl Line {
+    /// Runs until the phone is closed. `ready` hears where SIP is received, or why it is not.
+    pub(crate) fn run(self, ready: oneshot::Sender<Result<SocketAddr>>) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(self.serve(ready)),
+            Err(e) => {
+                let error = Error::new(ErrorKind::Media, "signalling thread").caused_by(e);
+                // Whoever opened the phone may have given up.
+                let _unheard = ready.send(Err(error));
+            }
+        }
+    }
+
+    async fn serve(self, ready: oneshot::Sender<Result<SocketAddr>>) {
+        let bind = self.builder.bind;
+        let endpoint = match Endpoint::bind(&[bind]) {
+            Ok(endpoint) => endpoint,
+            Err(e) => {
+                let error = Error::new(ErrorKind::PortInUse, bind.to_string()).caused_by(e);
+                let _unheard = ready.send(Err(error));
+                return;
+            }
+        };
+        let local = endpoint.local_addresses().first().copied().unwrap_or(bind);
+        if ready.send(Ok(local)).is_err() {
+            return;
+        }
+        let config = AgentConfig {
+            advertise: self.builder.advertise.into_iter().collect(),
+            user: self.builder.user.clone(),
+            user_agent: concat!("tipring/", env!("CARGO_PKG_VERSION")).into(),
+            timers: Timers::default(),
+            max_calls: MAX_CALLS,
+        };
+        let media = self.shared.address.subscribe(EventFilter::default());
+        let shared = self.shared.clone();
+        let media_events = async {
+            while let Some(event) = poll_fn(|cx| media.poll_recv(cx)).await {
+                let (at, call) = (event.at, event.scope.call);
+                shared.bus.emit(&Event {
+                    at,
+                    call,
+                    kind: EventKind::Media(event),
+                });
+            }
+        };
+        let agent = UserAgent::new(config, fill_random);
+        let events = Signals {
+            shared: self.shared.clone(),
+        };
+        let connections = Connections {
+            commands: self.commanded,
+            media: self.link,
+            events: Box::new(move |at, event| events.take(at, event)),
+            trace: self.builder.trace.clone(),
+            clock: Box::new(Shared::now),
+        };
+        tokio::select! {
+            () = endpoint.run(agent, connections) => {}
+            () = media_events => {}
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the driver of the signalling draws its random numbers"
+)]
+fn fill_random(bytes: &mut [u8]) {
+    if getrandom::fill(bytes).is_err() {
+        // Tags and branches that can be guessed are worse than no phone.
+        std::process::abort();
+    }
+}
+
+/// Brings the signalling half's events to the application.
+struct Signals {
+    shared: Arc<Shared>,
+}
+
+impl Signals {
+    fn take(&self, at: Instant, event: CallEvent) {
+        let key = event.key;
+        match event.kind {
+            CallEventKind::Incoming { from, to } => match self.shared.create_call(key, &from, None)
+            {
+                Ok(call) => {
+                    self.shared.bus.emit(&Event {
+                        at,
+                        call: Some(key),
+                        kind: EventKind::Incoming { from, to },
+                    });
+                    self.shared.offer_incoming(call);
+                }
+                // Without a media half there is no call: the caller is told so.
+                Err(_) => {
+                    let status = tsp_sip::wire::StatusCode::SERVICE_UNAVAILABLE;
+                    let _closing = self.shared.command(Command::Reject(key, status));
+                }
+            },
+            CallEventKind::Ringing => self.reach(at, &event, CallState::Ringing),
+            CallEventKind::EarlyMedia => self.reach(at, &event, CallState::EarlyMedia),
+            CallEventKind::Connected => self.reach(at, &event, CallState::Connected),
+            CallEventKind::Ended(ref ended) => {
+                self.shared.answer_asked(key, Err(not_asked(ended)));
+                self.reach(at, &event, CallState::Ended(ended.clone()));
+                self.shared.forget_call(key);
+            }
+            CallEventKind::Capabilities {
+                status,
+                reason,
+                allow,
+                user_agent,
+                round_trip,
+            } => {
+                let status = status.code();
+                let answer = PeerCapabilities {
+                    status,
+                    reason,
+                    allow,
+                    user_agent,
+                    round_trip,
+                };
+                self.shared.answer_asked(key, Ok(answer));
+            }
+            _ => {}
+        }
+    }
+
+    fn reach(&self, at: Instant, event: &CallEvent, state: CallState) {
+        let Some(call) = self.shared.call(event.key) else {
+            return;
+        };
+        let kind = EventKind::of_state(&state);
+        call.state.send_replace(state);
+        if let Some(kind) = kind {
+            self.shared.bus.emit(&Event {
+                at,
+                call: Some(event.key),
+                kind,
+            });
+        }
+    }
+}
+
+/// Why a peer did not say what it can do.
+fn not_asked(ended: &Ended) -> Error {
+    let kind = match ended.cause {
+        EndCause::Unresolvable => ErrorKind::Unresolvable,
+        EndCause::NoAnswer => ErrorKind::NoAnswer,
+        _ => ErrorKind::Unreachable,
+    };
+    Error::new(kind, &*ended.reason)
+}

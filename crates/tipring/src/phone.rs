@@ -1,0 +1,472 @@
+//! A phone: one line, the SIP provider and the media provider of its calls paired behind it.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ahash::RandomState;
+use dashmap::DashMap;
+use msp_core::id::CallKey;
+use msp_core::media::MediaKinds;
+use msp_core::provider::{Address, OpenAddress, Provider};
+use msp_core::terminal::TerminalRegistry;
+use msp_core::time::Instant;
+use msp_core::trace::Trace;
+use msp_engine::{Clock, Engine, EngineConfig, SystemClock};
+use tokio::sync::{mpsc, oneshot, watch};
+use tsp_sip::call::Command;
+use tsp_sip::wire::{HostPort, Uri};
+
+use crate::call::{Call, CallShared, CallState};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{EventBus, Events};
+use crate::line::Line;
+
+/// What a peer answered when it was asked what it can do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeerCapabilities {
+    /// The SIP status; 200 is the usual one.
+    pub status: u16,
+    /// The phrase that came with it.
+    pub reason: Box<str>,
+    /// The methods that the peer allows, as it wrote them.
+    pub allow: Box<str>,
+    /// What the peer calls itself.
+    pub user_agent: Box<str>,
+    /// How long the answer took.
+    pub round_trip: Duration,
+}
+
+/// Settings of a phone. Get one from [`Phone::builder`].
+#[derive(Clone)]
+pub struct PhoneBuilder {
+    pub(crate) bind: SocketAddr,
+    pub(crate) advertise: Option<IpAddr>,
+    pub(crate) user: Box<str>,
+    codecs: Vec<Box<str>>,
+    ports: Option<RangeInclusive<u16>>,
+    media_timeout: Option<Duration>,
+    provider: Option<Arc<dyn Provider>>,
+    pub(crate) trace: Trace,
+}
+
+impl Default for PhoneBuilder {
+    fn default() -> Self {
+        Self {
+            bind: (Ipv4Addr::UNSPECIFIED, 0).into(),
+            advertise: None,
+            user: "tipring".into(),
+            codecs: Vec::new(),
+            ports: None,
+            media_timeout: None,
+            provider: None,
+            trace: Trace::OFF,
+        }
+    }
+}
+
+impl PhoneBuilder {
+    /// Where SIP is received; port 0 takes any. Media use the same address. Without this all IPv4 addresses of the
+    /// machine are used, on any port.
+    #[must_use]
+    pub const fn bind(mut self, address: SocketAddr) -> Self {
+        self.bind = address;
+        self
+    }
+
+    /// The address that peers are told instead of the bound one: the outside of a NAT.
+    #[must_use]
+    pub const fn advertise(mut self, address: IpAddr) -> Self {
+        self.advertise = Some(address);
+        self
+    }
+
+    /// The user part of our own URI.
+    #[must_use]
+    pub fn user(mut self, user: impl Into<Box<str>>) -> Self {
+        self.user = user.into();
+        self
+    }
+
+    /// The codecs to use, the preferred first; all of them without this. Not for a provider of your own.
+    #[must_use]
+    pub fn codecs(mut self, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        self.codecs = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The UDP ports for media. Not for a provider of your own.
+    #[must_use]
+    pub fn ports(mut self, ports: RangeInclusive<u16>) -> Self {
+        self.ports = Some(ports);
+        self
+    }
+
+    /// After how long without any sound of the peer its stream counts as gone; never without this. Not for a provider
+    /// of your own.
+    #[must_use]
+    pub const fn media_timeout(mut self, timeout: Duration) -> Self {
+        self.media_timeout = Some(timeout);
+        self
+    }
+
+    /// Who carries the media, instead of an engine of the phone's own.
+    #[must_use]
+    pub fn provider(mut self, provider: Arc<dyn Provider>) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// Who gets to know everything that happens.
+    #[must_use]
+    pub fn trace(mut self, trace: Trace) -> Self {
+        self.trace = trace;
+        self
+    }
+
+    /// The engine that a phone of these settings has if it is given no provider.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidSetting`] for an unknown codec or an impossible range of ports, [`ErrorKind::Media`] when the
+    /// engine cannot start.
+    pub fn engine(&self) -> Result<Engine> {
+        let terminals = TerminalRegistry::default();
+        msp_terminals::register_all(&terminals)?;
+        let mut config = EngineConfig::default()
+            .bind(vec![self.bind.ip()])
+            .terminals(terminals)
+            .media_timeout(self.media_timeout)
+            .trace(self.trace.clone());
+        if let Some(advertise) = self.advertise {
+            config = config.advertise(vec![advertise]);
+        }
+        if let Some(ports) = &self.ports {
+            config = config.ports(ports.clone());
+        }
+        let invalid = |e| Error::new(ErrorKind::InvalidSetting, "").caused_by(e);
+        if !self.codecs.is_empty() {
+            config
+                .set("codecs", &self.codecs.join(","))
+                .map_err(invalid)?;
+        }
+        Engine::start(config).map_err(|e| match e.kind() {
+            msp_core::ErrorKind::InvalidArgument => invalid(e),
+            _ => e.into(),
+        })
+    }
+
+    /// Opens the phone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PortInUse`] when the SIP address cannot be bound, else those of [`engine`](Self::engine).
+    pub async fn start(self) -> Result<Phone> {
+        let (provider, engine) = match &self.provider {
+            Some(provider) => (provider.clone(), None),
+            None => {
+                let engine = Arc::new(self.engine()?);
+                (engine.clone() as Arc<dyn Provider>, Some(engine))
+            }
+        };
+        let OpenAddress { address, link } = provider.open(&self.user)?;
+        let (commands, commanded) = mpsc::unbounded_channel();
+        let (incoming, incoming_calls) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            address,
+            commands: Mutex::new(Some(commands)),
+            calls: DashMap::with_hasher(RandomState::new()),
+            asked: DashMap::with_hasher(RandomState::new()),
+            next_key: AtomicU64::new(1),
+            bus: EventBus::default(),
+            incoming,
+        });
+        let (ready, started) = oneshot::channel();
+        let line = Line {
+            builder: self,
+            shared: shared.clone(),
+            link,
+            commanded,
+        };
+        let thread = std::thread::Builder::new()
+            .name("tipring-sip".into())
+            .spawn(move || line.run(ready))
+            .map_err(|e| Error::new(ErrorKind::Media, "signalling thread").caused_by(e))?;
+        let local = started
+            .await
+            .map_err(|_| Error::new(ErrorKind::Closed, "signalling thread"))??;
+        Ok(Phone {
+            shared,
+            local,
+            engine,
+            thread: Mutex::new(Some(thread)),
+            incoming: tokio::sync::Mutex::new(incoming_calls),
+        })
+    }
+}
+
+impl fmt::Debug for PhoneBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PhoneBuilder")
+            .field("bind", &self.bind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a phone, its calls and its signalling thread share.
+pub(crate) struct Shared {
+    pub(crate) address: Arc<dyn Address>,
+    /// Gone once the phone is closed.
+    commands: Mutex<Option<mpsc::UnboundedSender<Command>>>,
+    calls: DashMap<CallKey, Arc<CallShared>, RandomState>,
+    asked: DashMap<CallKey, oneshot::Sender<Result<PeerCapabilities>>, RandomState>,
+    next_key: AtomicU64,
+    pub(crate) bus: EventBus,
+    incoming: mpsc::UnboundedSender<Arc<CallShared>>,
+}
+
+impl Shared {
+    pub(crate) fn command(&self, command: Command) -> Result<()> {
+        let commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = commands.as_ref().and_then(|c| c.send(command).ok());
+        sent.ok_or_else(|| Error::new(ErrorKind::Closed, "phone"))
+    }
+
+    pub(crate) fn events(&self, call: Option<CallKey>) -> Events {
+        Events(self.bus.subscribe(call, EventBus::CAPACITY))
+    }
+
+    pub(crate) fn now() -> Instant {
+        SystemClock.now()
+    }
+
+    /// Makes the media half of a call and keeps both together.
+    pub(crate) fn create_call(
+        &self,
+        key: CallKey,
+        peer: &str,
+        to: Option<Uri>,
+    ) -> Result<Arc<CallShared>> {
+        let media = self.address.create_call(key, MediaKinds::AUDIO)?;
+        let state = watch::Sender::new(CallState::Dialing);
+        let call = Arc::new(CallShared {
+            key,
+            peer: peer.into(),
+            to,
+            state,
+            media,
+        });
+        self.calls.insert(key, call.clone());
+        Ok(call)
+    }
+
+    pub(crate) fn call(&self, key: CallKey) -> Option<Arc<CallShared>> {
+        self.calls.get(&key).map(|c| c.value().clone())
+    }
+
+    /// A call that is over: handles keep its half alive, the phone does not.
+    pub(crate) fn forget_call(&self, key: CallKey) {
+        if let Some((_, call)) = self.calls.remove(&key) {
+            call.media.close();
+        }
+    }
+
+    pub(crate) fn offer_incoming(&self, call: Arc<CallShared>) {
+        // Nobody has to take incoming calls this way: the events tell of them too.
+        let _untaken = self.incoming.send(call);
+    }
+
+    pub(crate) fn answer_asked(&self, key: CallKey, answer: Result<PeerCapabilities>) {
+        if let Some((_, waiting)) = self.asked.remove(&key) {
+            // Whoever asked may have gone.
+            let _unheard = waiting.send(answer);
+        }
+    }
+
+    fn take_key(&self) -> CallKey {
+        CallKey(self.next_key.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// A phone that is open. Its signalling has a thread of its own, so it works under any runtime and under none.
+pub struct Phone {
+    shared: Arc<Shared>,
+    local: SocketAddr,
+    engine: Option<Arc<Engine>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    incoming: tokio::sync::Mutex<mpsc::UnboundedReceiver<Arc<CallShared>>>,
+}
+
+impl Phone {
+    /// A phone of the usual settings: any IPv4 address, any port, every codec.
+    ///
+    /// # Errors
+    /// Those of [`PhoneBuilder::start`].
+    pub async fn start() -> Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Settings, to be changed before the phone is opened.
+    pub fn builder() -> PhoneBuilder {
+        PhoneBuilder::default()
+    }
+
+    /// Where SIP is received.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The media half's address, for everything that the phone has no shortcut for.
+    pub fn address(&self) -> &Arc<dyn Address> {
+        &self.shared.address
+    }
+
+    /// Calls somebody: `sip:user@host:port`, or `user@host`, or just a host. The call rings in the background; wait with
+    /// [`Call::connected`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidUri`], [`ErrorKind::Media`], [`ErrorKind::Closed`].
+    pub async fn dial(&self, target: &str) -> Result<Call> {
+        let call = self.prepare(target)?;
+        call.place()?;
+        Ok(call)
+    }
+
+    /// Makes a call that is not dialled yet, so that terminals can be selected before: [`Call::place`] dials.
+    ///
+    /// # Errors
+    /// Those of [`dial`](Self::dial).
+    pub fn prepare(&self, target: &str) -> Result<Call> {
+        let to = target_uri(target)?;
+        let key = self.shared.take_key();
+        let shared = self
+            .shared
+            .create_call(key, to.as_str(), Some(to.clone()))?;
+        Ok(Call {
+            shared,
+            phone: self.shared.clone(),
+        })
+    }
+
+    /// The next call that comes in; `None` once the phone is closed. Nothing is answered by itself.
+    pub async fn next_call(&self) -> Option<Call> {
+        let shared = self.incoming.lock().await.recv().await?;
+        Some(Call {
+            shared,
+            phone: self.shared.clone(),
+        })
+    }
+
+    /// Asks a peer what it can do.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidUri`], [`ErrorKind::Unresolvable`], [`ErrorKind::Unreachable`], [`ErrorKind::NoAnswer`],
+    /// [`ErrorKind::Closed`].
+    pub async fn options(&self, target: &str) -> Result<PeerCapabilities> {
+        let to = target_uri(target)?;
+        let key = self.shared.take_key();
+        let (answer, answered) = oneshot::channel();
+        self.shared.asked.insert(key, answer);
+        self.shared.command(Command::Options { key, to })?;
+        answered
+            .await
+            .map_err(|_| Error::new(ErrorKind::Closed, "phone"))?
+    }
+
+    /// The events of the phone and all its calls from now on.
+    pub fn events(&self) -> Events {
+        self.shared.events(None)
+    }
+
+    /// A call that lives, by its key.
+    pub fn call(&self, key: CallKey) -> Option<Call> {
+        let shared = self.shared.call(key)?;
+        Some(Call {
+            shared,
+            phone: self.shared.clone(),
+        })
+    }
+
+    /// How many calls live.
+    pub fn calls(&self) -> usize {
+        self.shared.calls.len()
+    }
+
+    /// Ends all calls, says goodbye to their peers, and releases everything. After it returns no event arrives any more.
+    pub async fn close(self) {
+        let thread = self.stop();
+        if let Some(thread) = thread {
+            let (done, ended) = oneshot::channel();
+            // Joining blocks; the signalling thread ends after the last goodbye was answered or timed out.
+            let waiter = std::thread::spawn(move || {
+                let _panicked = thread.join();
+                let _unheard = done.send(());
+            });
+            let _lost = ended.await;
+            let _panicked = waiter.join();
+        }
+        self.shared.address.close();
+        if let Some(engine) = &self.engine {
+            engine.close();
+        }
+        self.shared.bus.close();
+    }
+
+    /// Lets go of the command channel: the signalling thread ends its calls and then itself.
+    fn stop(&self) -> Option<JoinHandle<()>> {
+        drop(
+            self.shared
+                .commands
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        self.thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+impl Drop for Phone {
+    /// Ends all calls without waiting for their peers to confirm; [`close`](Phone::close) waits.
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Phone({}, {} calls)", self.local, self.calls())
+    }
+}
+
+/// What people write when they mean a SIP URI.
+fn target_uri(target: &str) -> Result<Uri> {
+    let invalid = |e| Error::new(ErrorKind::InvalidUri, format!("'{target}'")).caused_by(e);
+    let trimmed = target.trim();
+    let lower = trimmed.to_ascii_lowercase();
+    let full = if ["sip:", "sips:", "tel:"]
+        .iter()
+        .any(|s| lower.starts_with(s))
+    {
+        trimmed.to_owned()
+    } else {
+        // A bare IPv6 address needs its brackets.
+        match trimmed.parse::<IpAddr>() {
+            Ok(IpAddr::V6(ip)) => format!("sip:[{ip}]"),
+            _ => format!("sip:{trimmed}"),
+        }
+    };
+    let uri = Uri::new(full).map_err(invalid)?;
+    if !uri.is_sip()
+        || uri
+            .host_port()
+            .is_none_or(|h: HostPort| h.to_string().is_empty())
+    {
+        return Err(Error::new(ErrorKind::InvalidUri, format!("'{target}'")));
+    }
+    Ok(uri)
+}
