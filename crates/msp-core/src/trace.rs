@@ -120,7 +120,7 @@ pub enum TraceBody {
         /// The stream pairs.
         params: Vec<MediaParams>,
     },
-    /// What playout did.
+    /// What playout did. The entry's time is that of the first sample, though a stretch is recorded when it is over.
     Playout {
         /// The received stream.
         stream: StreamId,

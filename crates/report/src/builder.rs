@@ -77,8 +77,8 @@ impl ReportBuilder {
     /// Makes the report.
     pub fn build(self) -> Report {
         let scene = Scene::of(&self.phones);
-        let (ladder, negotiation) = ladder::build(&scene);
         let flows = scene.flows();
+        let (ladder, negotiation) = ladder::build(&scene, &flows);
         let directions: Vec<_> = flows
             .iter()
             .map(|f| f.direction(&scene, self.verdict.as_ref()))
@@ -161,6 +161,8 @@ pub(crate) struct Scene<'a> {
     /// When the first 2xx to an INVITE was seen.
     pub(crate) answered: Option<Instant>,
     ringing: Option<Instant>,
+    /// When the first BYE left, or came.
+    pub(crate) hung_up: Option<Instant>,
 }
 
 impl<'a> Scene<'a> {
@@ -195,8 +197,10 @@ impl<'a> Scene<'a> {
         };
         let answered = first(&|s| of_invite(s, 200..300));
         let ringing = first(&|s| of_invite(s, 180..200));
+        let hung_up = first(&|s| s.is_request("BYE") && s.call_id() == call_id);
         let participants = participants(&ends);
         Self {
+            hung_up,
             start: times().min().unwrap_or_default(),
             end: times().max().unwrap_or_default(),
             invited,

@@ -18,9 +18,12 @@ pub(crate) struct Packet<'a> {
     pub(crate) dropped: Option<DropReason>,
 }
 
+/// What tells a packet from every other one: source, timestamp and number.
+pub(crate) type Key = (u32, u32, u16);
+
 impl Packet<'_> {
-    /// What tells it from every other packet, at both ends.
-    pub(crate) fn key(&self) -> (u32, u32, u16) {
+    /// The same at both ends.
+    pub(crate) fn key(&self) -> Key {
         let rtp = &self.rtp;
         (rtp.ssrc().0, rtp.timestamp(), rtp.sequence().0)
     }

@@ -215,6 +215,8 @@ pub struct Direction {
     pub received: Option<u64>,
     /// Packets that did not come.
     pub lost: Option<u64>,
+    /// Packets that were still under way when the call ended; they are not lost.
+    pub under_way: u64,
     /// Packets that came too late to be played.
     pub late: u64,
     /// Packets that came after a later one.

@@ -3,14 +3,14 @@
 mod direction;
 mod packets;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use msp_core::stats::DropReason;
 use msp_core::time::{ClockRate, Instant};
 use msp_core::trace::Way;
 
 use super::{End, Scene};
-use crate::media::Packet;
+use crate::media::{Key, Packet};
 use crate::model::Quality;
 use crate::quality::{self, Impairment};
 use crate::verdict::clock::PlayClock;
@@ -29,6 +29,10 @@ pub(super) struct Flow<'s, 'a> {
     due: Vec<Due>,
     /// When each packet came, and its interarrival jitter then, in milliseconds.
     jitter: Vec<(Instant, f64)>,
+    /// Packets that did not come.
+    pub(super) lost: HashSet<Key>,
+    /// Packets that did not come because the call was over before they could.
+    under_way: u64,
     reordered: u64,
     duplicates: u64,
     pub(super) timeline: Timeline,
@@ -63,6 +67,8 @@ impl<'s, 'a> Flow<'s, 'a> {
             to,
             due: Vec::new(),
             jitter: Vec::new(),
+            lost: HashSet::new(),
+            under_way: 0,
             reordered: 0,
             duplicates: 0,
             timeline: Timeline::default(),
@@ -75,7 +81,7 @@ impl<'s, 'a> Flow<'s, 'a> {
             .and_then(|(way, p)| flow.any_end()?.media.codec(way, p.rtp.payload_type()))
             .map_or(flow.clock, |c| c.clock);
         flow.ptime_ms = flow.measured_ptime();
-        flow.follow_packets();
+        flow.follow_packets(scene.hung_up);
         if let Some(receiver) = receiver {
             let origin = sender.map_or(&receiver.came, |s| &s.sent);
             let extent = receiver.phone.recording.as_ref().map_or_else(

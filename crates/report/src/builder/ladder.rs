@@ -7,6 +7,7 @@ use msp_core::event::{EventKind, FileState};
 use msp_core::time::Instant;
 use msp_core::trace::{TraceBody, Way};
 
+use super::flow::Flow;
 use super::negotiation::{self, Described};
 use super::{Scene, masked_text};
 use crate::media::Packet;
@@ -27,7 +28,7 @@ struct Passage<'s, 'a> {
     to: usize,
 }
 
-pub(super) fn build(scene: &Scene<'_>) -> (Vec<Step>, Vec<Negotiation>) {
+pub(super) fn build(scene: &Scene<'_>, flows: &[Flow<'_, '_>]) -> (Vec<Step>, Vec<Negotiation>) {
     let passages = passages(scene);
     let mut steps: Vec<(Instant, Step)> = Vec::new();
     let mut described = Vec::new();
@@ -80,7 +81,7 @@ pub(super) fn build(scene: &Scene<'_>) -> (Vec<Step>, Vec<Negotiation>) {
         })
         .map(|p| p.at)
         .collect();
-    packets(scene, &cuts, &mut steps);
+    packets(scene, flows, &cuts, &mut steps);
     events(scene, &mut steps);
     // What happens at the same time stays in the order of this function: messages first.
     steps.sort_by_key(|(at, _)| *at);
@@ -146,19 +147,21 @@ fn passages<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Passage<'s, 'a>> {
 }
 
 /// Runs of RTP and RTCP, each way.
-fn packets(scene: &Scene<'_>, cuts: &[Instant], steps: &mut Vec<(Instant, Step)>) {
+fn packets(
+    scene: &Scene<'_>,
+    flows: &[Flow<'_, '_>],
+    cuts: &[Instant],
+    steps: &mut Vec<(Instant, Step)>,
+) {
     for (n, end) in scene.ends.iter().enumerate() {
         let peer = scene.peer(n);
         let other = scene.ends.get(peer).filter(|_| peer != n);
         let media = &end.media;
-        let came = other.map(|o| {
-            let keys = o.media.received.iter().map(Packet::key);
-            keys.collect::<HashSet<_>>()
-        });
+        // The flow of what this end sends has its number.
+        let flow = flows.get(n).filter(|_| other.is_some());
         for run in runs(&media.sent, cuts) {
-            let lost = came
-                .as_ref()
-                .map(|came| run.iter().filter(|p| !came.contains(&p.key())).count() as u64);
+            let lost =
+                flow.map(|f| run.iter().filter(|p| f.lost.contains(&p.key())).count() as u64);
             push_run(scene, end, Way::Out, (n, peer), run, lost, steps);
         }
         if other.is_none() {

@@ -157,6 +157,9 @@ pub(super) fn numbers(report: &Report) -> String {
             ("sent", &|d| d.sent.map(count)),
             ("received", &|d| d.received.map(count)),
             ("lost", &lost),
+            ("under way when the call ended", &|d| {
+                (d.under_way > 0).then(|| count(d.under_way))
+            }),
             ("too late to be played", &|d| {
                 d.received.map(|_| count(d.late))
             }),

@@ -43,11 +43,12 @@ fn class(action: &str) -> &'static str {
         "stretched" | "compressed" => "r-warped",
         "comfort" => "r-comfort",
         "silence" => "r-silence",
-        _ => "r-unexplained",
+        "unexplained" => "r-unexplained",
+        _ => "r-concealed",
     }
 }
 
-fn meaning(action: &str) -> &'static str {
+fn meaning(action: &'static str) -> &'static str {
     match action {
         "concealed" => "made up for what was missing",
         "blended" => "blended into what was made up",
@@ -55,7 +56,8 @@ fn meaning(action: &str) -> &'static str {
         "compressed" => "compressed",
         "comfort" => "comfort noise",
         "silence" => "silence, nothing to play",
-        _ => "not explained",
+        "unexplained" => "not explained",
+        other => other,
     }
 }
 
@@ -180,7 +182,7 @@ fn key(out: &mut String, way: &Direction, waveform: &Waveform) {
         (true, _) => format!("from {}", waveform.sent_is),
     };
     let _ = write!(out, "<li>{aligned}; {}</li>", summary(waveform));
-    let mut totals: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
+    let mut totals: BTreeMap<&'static str, (usize, f64)> = BTreeMap::new();
     for region in &waveform.regions {
         let total = totals.entry(region.action).or_default();
         total.0 += 1;

@@ -1,56 +1,38 @@
 //! When a sample was played.
 
-use msp_core::stats::PlayoutStats;
-use msp_core::terminal::FRAME;
 use msp_core::time::{ClockRate, Instant};
+use msp_core::trace::PlayoutSegment;
 
 use crate::media::Media;
 
 /// From the position of a sample to the time at which it was played.
 ///
-/// Playout's log says when a stretch was written down, which is when it had ended or later. But numbers are written down
-/// right after a frame was pulled, and they count every sample: so each is a point at which position and time are
-/// known. Between two of them playout may have stood still, but never run ahead.
+/// Each stretch of playout's log is a point at which position and time are known. Between two of them playout may have
+/// stood still, but never run ahead.
 #[derive(Debug, Default)]
 pub(crate) struct PlayClock {
-    /// Position and nanoseconds of the sample that comes next.
+    /// Position and nanoseconds of the first sample of each stretch.
     points: Vec<(u64, i64)>,
     rate: Option<ClockRate>,
 }
 
-/// Two estimates that are at most this far apart, in nanoseconds, differ because the last numbers of a call are written
-/// down between two frames, not because playout stood still.
+/// Two estimates that are at most this far apart, in nanoseconds, differ because frames are played late or early, not
+/// because playout stood still.
 const LOOSE: i64 = 20_000_000;
 
 impl PlayClock {
     pub(crate) fn of(media: &Media<'_>, rate: ClockRate) -> Self {
-        let counted = media.stats.iter().map(|(at, stats)| {
-            let next = *at + FRAME;
-            (total(&stats.playout), next.as_nanos() as i64)
-        });
-        let mut points: Vec<(u64, i64)> = Vec::new();
-        for point in counted.filter(|(position, _)| *position > 0) {
-            // Nothing was pulled since the last one, or the stream began anew: that says nothing.
-            if points
-                .last()
-                .is_none_or(|(position, _)| *position < point.0)
-            {
-                points.push(point);
+        let point = |(at, s): &(Instant, PlayoutSegment)| (s.position, at.as_nanos() as i64);
+        let mut points: Vec<_> = media.playout.iter().map(point).collect();
+        // A stream that began anew counts from zero again: its first round is the one that is judged.
+        let mut highest = None;
+        points.retain(|(position, _)| {
+            let grows = highest.is_none_or(|h| *position > h);
+            if grows {
+                highest = Some(*position);
             }
-        }
-        if points.is_empty() {
-            // Without numbers the log is better than nothing.
-            points = media
-                .playout
-                .iter()
-                .map(|(at, s)| {
-                    (
-                        s.position.saturating_add(u64::from(s.samples)),
-                        at.as_nanos() as i64,
-                    )
-                })
-                .collect();
-        }
+            grows
+        });
         Self {
             points,
             rate: Some(rate),
@@ -80,16 +62,6 @@ impl PlayClock {
         let samples = i128::from(to) - i128::from(from);
         i64::try_from(samples * 1_000_000_000 / i128::from(self.rate?.hz())).ok()
     }
-}
-
-/// Samples that were pulled in all.
-const fn total(playout: &PlayoutStats) -> u64 {
-    playout
-        .normal
-        .saturating_add(playout.concealed)
-        .saturating_add(playout.warped)
-        .saturating_add(playout.comfort)
-        .saturating_add(playout.silence)
 }
 
 #[cfg(test)]

@@ -130,6 +130,7 @@ impl Flow<'_, '_> {
                 Some(sent) => sent.round_trip.map(|_| sent.remote_lost.max(0) as u64),
                 None => Some(self.due.iter().filter(|d| !d.came).count() as u64),
             },
+            under_way: self.under_way,
             late: self.due.iter().filter(|d| d.late).count() as u64,
             reordered: self.reordered,
             duplicates: self.duplicates,

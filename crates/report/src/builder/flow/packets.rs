@@ -8,13 +8,13 @@ use msp_core::stats::DropReason;
 use msp_core::time::Instant;
 
 use super::{Due, Flow, belongs, median};
-use crate::media::Packet;
+use crate::media::{Key, Packet};
 
 /// A jump of a sequence number by more than this is a new beginning, not a loss (RFC 3550 appendix A.1).
 const DROPOUT: i64 = 3000;
 
 impl Flow<'_, '_> {
-    pub(super) fn follow_packets(&mut self) {
+    pub(super) fn follow_packets(&mut self, hung_up: Option<Instant>) {
         let Some(receiver) = self.receiver else {
             return;
         };
@@ -27,28 +27,41 @@ impl Flow<'_, '_> {
         }
         self.follow_jitter(received);
         match self.sender {
-            Some(sender) => self.pair(&sender.media.sent, &arrivals),
+            Some(sender) => self.pair(&sender.media.sent, &arrivals, hung_up),
             None => self.count_gaps(received),
         }
     }
 
-    fn pair(&mut self, sent: &[Packet<'_>], arrivals: &HashMap<(u32, u32, u16), &Packet<'_>>) {
-        let mut transits = Vec::new();
-        for packet in sent.iter().filter(|p| p.dropped.is_none()) {
+    fn pair(
+        &mut self,
+        sent: &[Packet<'_>],
+        arrivals: &HashMap<Key, &Packet<'_>>,
+        hung_up: Option<Instant>,
+    ) {
+        let sent = || sent.iter().filter(|p| p.dropped.is_none());
+        let transit = |packet: &Packet<'_>| {
+            let arrival = arrivals.get(&packet.key())?;
+            Some(arrival.at.as_nanos() as i64 - packet.at.as_nanos() as i64)
+        };
+        let usual = median(&mut sent().filter_map(transit).collect::<Vec<_>>()).unwrap_or(0);
+        let usual = Duration::from_nanos(u64::try_from(usual).unwrap_or(0));
+        for packet in sent() {
             let arrival = arrivals.get(&packet.key());
-            let transit = arrival.map(|a| a.at.as_nanos() as i64 - packet.at.as_nanos() as i64);
-            transits.extend(transit);
+            // What did not come should have come as fast as the others.
+            let at = arrival.map_or(packet.at + usual, |a| a.at);
+            if arrival.is_none() && hung_up.is_some_and(|end| at > end) {
+                self.under_way += 1;
+                continue;
+            }
+            if arrival.is_none() {
+                self.lost.insert(packet.key());
+            }
             self.due.push(Due {
-                at: arrival.map_or(packet.at, |a| a.at),
+                at,
                 came: arrival.is_some(),
                 late: arrival.is_some_and(|a| a.dropped == Some(DropReason::Late)),
-                transit,
+                transit: transit(packet),
             });
-        }
-        // What did not come should have come as fast as the others.
-        let usual = median(&mut transits).unwrap_or(0);
-        for due in self.due.iter_mut().filter(|d| !d.came) {
-            due.at += Duration::from_nanos(u64::try_from(usual).unwrap_or(0));
         }
     }
 

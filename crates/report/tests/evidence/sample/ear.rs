@@ -118,16 +118,16 @@ pub(super) fn hear(
 }
 
 /// As the product does it: contiguous pulls of one origin are one stretch, complete once another begins, and written down
-/// with the numbers five times a second and at the end, 3 ms after the last pull was over.
+/// under the time of its first sample, with the numbers five times a second and at the end, 3 ms after the last pull was over.
 fn write_down(end: &mut End, pulls: &[Pull], numbers: &[(Instant, StreamStats)]) {
     let mut done: Vec<PlayoutSegment> = Vec::new();
     let mut open: Option<PlayoutSegment> = None;
     let mut totals = StreamStats::default().playout;
     let mut publish = |at: Instant, done: &mut Vec<PlayoutSegment>, totals| {
         for segment in done.drain(..) {
-            let stream = STREAM;
+            let (stream, began) = (STREAM, pulls[segment.position as usize / PULL].at);
             end.entries
-                .push(entry(at, TraceBody::Playout { stream, segment }));
+                .push(entry(began, TraceBody::Playout { stream, segment }));
         }
         let known = numbers.iter().rev().find(|(t, _)| *t <= at);
         let mut stats = known.map(|(_, s)| *s).unwrap_or_default();
