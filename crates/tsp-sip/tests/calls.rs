@@ -7,7 +7,7 @@ use std::time::Duration;
 use msp_core::error::ErrorKind;
 use msp_core::link::ToMsp;
 use netsim::{Impairment, Ratio};
-use support::{Manner, Phone, World};
+use support::{Manner, Phone, World, kept};
 use tsp_sip::call::{CallEventKind, Command, EndCause};
 use tsp_sip::wire::{StatusCode, Uri};
 
@@ -58,10 +58,7 @@ fn a_call_is_made_answered_and_hung_up() {
         ]
     );
     w.run(seconds(100));
-    assert_eq!(
-        (w.phones[0].agent.kept(), w.phones[1].agent.kept()),
-        ((0, 0, 0), (0, 0, 0))
-    );
+    assert_eq!((kept(&w, 0), kept(&w, 1)), ((0, 0, 0), (0, 0, 0)));
     assert!(w.phones[0].agent.deadline().is_none() && w.phones[1].agent.deadline().is_none());
     for phone in &w.phones {
         let last = phone.media.last().unwrap();
@@ -122,10 +119,7 @@ fn a_call_is_taken_back_while_it_rings() {
     );
     assert!(lines[4].contains("487"));
     w.run(seconds(100));
-    assert_eq!(
-        (w.phones[0].agent.kept(), w.phones[1].agent.kept()),
-        ((0, 0, 0), (0, 0, 0))
-    );
+    assert_eq!((kept(&w, 0), kept(&w, 1)), ((0, 0, 0), (0, 0, 0)));
 }
 
 #[test]
@@ -143,10 +137,7 @@ fn a_call_is_taken_back_before_anything_came_back() {
     );
     w.run(seconds(100));
     assert!(w.phones[0].agent.is_idle());
-    assert_eq!(
-        (w.phones[0].agent.kept(), w.phones[1].agent.kept()),
-        ((0, 0, 0), (0, 0, 0))
-    );
+    assert_eq!((kept(&w, 0), kept(&w, 1)), ((0, 0, 0), (0, 0, 0)));
 }
 
 #[test]
@@ -164,10 +155,7 @@ fn cancel_and_200_cross() {
     // The 200 is acknowledged and ended: the called end saw a call that was hung up.
     assert_eq!(w.phones[1].ended(b).unwrap().cause, EndCause::RemoteHangUp);
     w.run(seconds(100));
-    assert_eq!(
-        (w.phones[0].agent.kept(), w.phones[1].agent.kept()),
-        ((0, 0, 0), (0, 0, 0))
-    );
+    assert_eq!((kept(&w, 0), kept(&w, 1)), ((0, 0, 0), (0, 0, 0)));
 }
 
 #[test]
@@ -185,10 +173,7 @@ fn a_call_is_refused() {
     );
     assert_eq!(w.phones[1].ended(b).unwrap().cause, EndCause::Rejected);
     w.run(seconds(100));
-    assert_eq!(
-        (w.phones[0].agent.kept(), w.phones[1].agent.kept()),
-        ((0, 0, 0), (0, 0, 0))
-    );
+    assert_eq!((kept(&w, 0), kept(&w, 1)), ((0, 0, 0), (0, 0, 0)));
 }
 
 #[test]
@@ -256,7 +241,7 @@ fn nobody_is_there() {
         w.phones[0].ended(tel).unwrap().cause,
         EndCause::Unresolvable
     );
-    assert_eq!(w.phones[0].agent.kept(), (0, 0, 0));
+    assert_eq!(kept(&w, 0), (0, 0, 0));
 }
 
 #[test]
@@ -322,10 +307,7 @@ fn the_called_end_waits_for_the_ack_before_it_hangs_up() {
     w.run(seconds(1));
     assert_eq!(w.phones[0].ended(a).unwrap().cause, EndCause::RemoteHangUp);
     w.run(seconds(100));
-    assert_eq!(
-        (w.phones[0].agent.kept(), w.phones[1].agent.kept()),
-        ((0, 0, 0), (0, 0, 0))
-    );
+    assert_eq!((kept(&w, 0), kept(&w, 1)), ((0, 0, 0), (0, 0, 0)));
 }
 
 #[test]
@@ -464,7 +446,7 @@ fn calls_survive_loss_copies_and_disorder() {
                 "seed {seed}: phone {i} knows that it is over"
             );
             assert_eq!(
-                w.phones[i].agent.kept(),
+                kept(&w, i),
                 (0, 0, 0),
                 "seed {seed}: phone {i} keeps nothing"
             );
@@ -484,4 +466,43 @@ fn calls_survive_loss_copies_and_disorder() {
     }
     // A message has at least seven chances of three in four.
     assert!(connected >= 198, "{connected} of 200");
+}
+
+#[test]
+fn every_message_is_traced_with_its_call() {
+    let mut w = world(Manner::Answer);
+    let a = w.dial(0, 1, TO_B);
+    w.run(seconds(1));
+    let b = w.phones[1].incoming()[0];
+    w.command(1, Command::HangUp(b));
+    w.run(seconds(1));
+    assert_eq!(
+        w.traced.len(),
+        12,
+        "six messages at both ends: {:?}",
+        w.traced
+    );
+    for (phone, call, line) in &w.traced {
+        assert_eq!(*call, Some([a, b][*phone]), "{line}");
+    }
+}
+
+#[test]
+fn a_caller_is_told_every_minute_that_we_still_ring() {
+    let mut w = world(Manner::Ring);
+    w.dial(0, 1, TO_B);
+    w.run(seconds(150));
+    let ringing = w
+        .sent
+        .iter()
+        .filter(|(.., b)| b.starts_with(b"SIP/2.0 180"));
+    let times: Vec<_> = ringing
+        .map(|(at, ..)| at.as_nanos() / 1_000_000_000)
+        .collect();
+    assert_eq!(times, [0, 60, 120]);
+    assert_eq!(
+        w.phones[0].kinds(msp_core::id::CallKey(1)).len(),
+        1,
+        "the application is told once"
+    );
 }

@@ -8,7 +8,7 @@ use msp_core::error::ErrorKind;
 use msp_core::id::LegId;
 use msp_core::link::{Finality, ToMsp};
 use netsim::Impairment;
-use support::{Manner, Phone, World};
+use support::{Manner, Phone, World, kept};
 use tsp_sip::call::{CallEventKind, Command, EndCause};
 use tsp_sip::wire::StatusCode;
 
@@ -68,7 +68,7 @@ fn with_sdp(message: &str, sdp: &str) -> String {
     let body = sdp.replace('\n', "\r\n");
     let (head, _) = message
         .split_once("\n\n")
-        .unwrap_or((message.trim_end(), ""));
+        .unwrap_or_else(|| (message.trim_end(), ""));
     format!(
         "{head}\nContent-Type: application/sdp\nContent-Length: {}\n\n{sdp}",
         body.len()
@@ -618,7 +618,7 @@ struct Invite {
 
 impl Invite {
     fn response(&self, code: &str, to_tag: &str, extra: &str) -> String {
-        let f = |name: &str| field(&self.text, name).unwrap();
+        let f = |name: &str| field(&self.text, name).unwrap_or_default();
         let to_tag = if to_tag.is_empty() {
             String::new()
         } else {
@@ -787,7 +787,7 @@ fn a_success_after_the_cancel_is_acknowledged_and_ended() {
     ask(&mut w, &bye.response("200 OK", "", ""));
     assert!(w.phones[0].agent.is_idle());
     w.run(seconds(70));
-    assert_eq!(w.phones[0].agent.kept(), (0, 0, 0));
+    assert_eq!(kept(&w, 0), (0, 0, 0));
     assert_eq!(w.phones[0].kinds(key).len(), 2, "ringing and the end");
 }
 
@@ -856,4 +856,65 @@ fn a_route_by_name_is_looked_up_and_a_dead_one_falls_back() {
     );
     w.run(ms(1));
     assert_eq!(w.strays[0].1, PEER.parse().unwrap());
+}
+
+#[test]
+fn media_at_a_host_name_are_looked_up() {
+    let mut w = alone(Manner::Answer);
+    w.names = vec![("media.example", "192.0.2.88")];
+    let named = SDP.replace("c=IN IP4 192.0.2.9", "c=IN IP4 media.example");
+    let invite = with_sdp(
+        &plain("INVITE sip:user@192.0.2.2", "x", "1 INVITE", ""),
+        &named,
+    );
+    assert!(
+        ask(&mut w, &invite)
+            .iter()
+            .any(|m| m.starts_with("SIP/2.0 200"))
+    );
+    let ToMsp::Apply { params, .. } = &w.phones[0].media.last().unwrap().body else {
+        panic!()
+    };
+    assert_eq!(params[0].remote, Some("192.0.2.88:5000".parse().unwrap()));
+    let lost = SDP.replace("c=IN IP4 192.0.2.9", "c=IN IP4 nowhere.example");
+    let heard = ask(
+        &mut w,
+        &with_sdp(
+            &plain("INVITE sip:user@192.0.2.2", "y", "1 INVITE", ""),
+            &lost,
+        ),
+    );
+    assert!(
+        heard.last().unwrap().starts_with("SIP/2.0 488"),
+        "{heard:?}"
+    );
+}
+
+#[test]
+fn early_media_and_the_answer_are_applied_in_their_order() {
+    let mut w = alone(Manner::Silent);
+    let (key, invite) = dial(&mut w, 1);
+    w.phones[0].mute_media = true;
+    ask(
+        &mut w,
+        &with_sdp(&invite.response("183 Progress", "t", CONTACT), SDP),
+    );
+    ask(
+        &mut w,
+        &with_sdp(&invite.response("200 OK", "t", CONTACT), SDP),
+    );
+    let early = w.phones[0].kept.remove(0);
+    let now = w.now;
+    w.phones[0]
+        .agent
+        .handle(now, tsp_sip::call::Input::Msp(early));
+    w.drain(0);
+    assert_eq!(
+        w.phones[0].kinds(key),
+        [&CallEventKind::EarlyMedia],
+        "what is answered is not yet applied"
+    );
+    w.release_media(0);
+    assert!(w.phones[0].is_connected(key));
+    assert_eq!(w.phones[0].agent.stats().stray_media, 0);
 }

@@ -11,8 +11,8 @@ use msp_core::time::Instant;
 use msp_core::trace::Way;
 
 use super::interface::{
-    AgentConfig, AgentStats, CallEventKind, Command, EndCause, Ended, Input, LookupId, Output,
-    Route,
+    AgentConfig, AgentStats, CallEventKind, Command, EndCause, Ended, Input, Kept, LookupId,
+    Output, Route,
 };
 use super::refusal::{explain, status_of};
 use super::services::{ALLOW, Errand, Purpose, Services};
@@ -110,13 +110,14 @@ impl UserAgent {
         self.services.stats
     }
 
-    /// How many calls, dialogs and transactions are kept, those that are over and wait for stragglers included.
-    pub fn kept(&self) -> (usize, usize, usize) {
-        (
-            self.calls.len(),
-            self.services.dialogs.len(),
-            self.services.transactions.len(),
-        )
+    /// How much is kept, what is over and waits for stragglers included.
+    pub fn kept(&self) -> Kept {
+        Kept {
+            calls: self.calls.len(),
+            dialogs: self.services.dialogs.len(),
+            transactions: self.services.transactions.len(),
+            memories: self.services.memories(),
+        }
     }
 
     fn received(&mut self, now: Instant, flow: Flow, bytes: &Bytes) {
@@ -124,49 +125,45 @@ impl UserAgent {
             self.services.stats.keep_alives += 1;
             return;
         }
+        let place = self.services.out.len();
+        let message = Output::Message {
+            call: None,
+            way: Way::In,
+            flow,
+            bytes: bytes.clone(),
+        };
+        self.services.out.push_back(message);
         let limits = Limits::default();
         match Message::parse_with(bytes, &limits) {
             Ok(message) => {
                 self.services.stats.received += 1;
-                let call = message
-                    .headers()
-                    .call_id()
-                    .ok()
-                    .and_then(|id| self.services.call_ids.get(id.as_str()).copied());
-                self.services.out.push_back(Output::Message {
-                    call,
-                    way: Way::In,
-                    flow,
-                    bytes: bytes.clone(),
-                });
+                let call_id = message.headers().call_id().ok();
                 match message {
                     Message::Request(request) => self.request(now, flow, request, &limits),
                     Message::Response(response) => self.response(now, flow, response, &limits),
                 }
-            }
-            Err(error) => {
-                self.services.out.push_back(Output::Message {
-                    call: None,
-                    way: Way::In,
-                    flow,
-                    bytes: bytes.clone(),
-                });
-                self.services.stats.last_error = Some(error);
-                match Refused::salvage(bytes, &limits) {
-                    Some(refused) if refused.method != Method::Ack => {
-                        let mut response =
-                            self.services.refusal(&refused.headers, status_of(error));
-                        explain(&mut response, error);
-                        self.services.refuse_without_state(
-                            flow,
-                            refused.method,
-                            refused.headers,
-                            response,
-                        );
-                    }
-                    _ => self.services.stats.unreadable += 1,
+                self.settle(now);
+                // An INVITE made its call only now.
+                let key = call_id.and_then(|id| self.services.call_ids.get(id.as_str()).copied());
+                if let Some(Output::Message { call, .. }) = self.services.out.get_mut(place) {
+                    *call = key;
                 }
             }
+            Err(error) => self.unreadable(flow, bytes, error, &limits),
+        }
+    }
+
+    /// What cannot be read is answered if that is possible.
+    fn unreadable(&mut self, flow: Flow, bytes: &Bytes, error: crate::Error, limits: &Limits) {
+        self.services.stats.last_error = Some(error);
+        match Refused::salvage(bytes, limits) {
+            Some(refused) if refused.method != Method::Ack => {
+                let mut response = self.services.refusal(&refused.headers, status_of(error));
+                explain(&mut response, error);
+                self.services
+                    .refuse_without_state(flow, refused.method, refused.headers, response);
+            }
+            _ => self.services.stats.unreadable += 1,
         }
     }
 
@@ -234,6 +231,7 @@ impl UserAgent {
                 transaction::Output::Unacknowledged(_) => {}
             }
         }
+        self.services.sweep(now);
         // Calls change their minds: what nobody waits for any more shall wake nobody.
         while let Some(Reverse((at, key))) = self.services.deadlines.peek().copied() {
             if self.calls.get(&key).and_then(Call::deadline) == Some(at) {
@@ -262,7 +260,7 @@ impl UserAgent {
             }
             return;
         }
-        if self.services.is_merged(now, id, request) {
+        if self.services.is_merged(now, request) {
             self.services
                 .refuse(now, id, request, StatusCode::LOOP_DETECTED);
             return;
@@ -351,6 +349,9 @@ impl UserAgent {
                     ended(EndCause::Unresolvable, None, "the host has no address"),
                 ),
             },
+            Errand::Media(key, agreed) => {
+                self.media_found(now, key, *agreed, routes.first().map(|r| r.remote));
+            }
             Errand::Within {
                 call,
                 leg,
@@ -466,10 +467,11 @@ impl UserAgent {
         };
         match &call.phase {
             Phase::Inviting(inviting) if inviting.patience <= now => self.give_up(now, key),
+            Phase::Alerting if call.remind.is_some_and(|at| at <= now) => self.ring(now, key),
             Phase::Over {
                 until: Some(until),
                 invite: None,
-            } if *until <= now => self.forget(key),
+            } if *until <= now => self.forget(now, key),
             _ => self.arm(key),
         }
     }
@@ -516,7 +518,7 @@ impl UserAgent {
         let until = stragglers.then(|| now + self.services.config.timers.transaction());
         let waits = call.legs.iter().any(|l| l.unacknowledged.is_some());
         if invite.is_none() && until.is_none() && !waits {
-            self.forget(key);
+            self.forget(now, key);
         } else {
             call.phase = Phase::Over { invite, until };
             self.arm(key);
@@ -525,13 +527,11 @@ impl UserAgent {
     }
 
     /// Nothing is left of the call.
-    pub(super) fn forget(&mut self, key: CallKey) {
+    pub(super) fn forget(&mut self, now: Instant, key: CallKey) {
         let Some(call) = self.calls.remove(&key) else {
             return;
         };
-        if self.services.call_ids.get(call.call_id.as_str()) == Some(&key) {
-            self.services.call_ids.remove(call.call_id.as_str());
-        }
+        self.services.fade(now, &call.call_id, key);
         if let Some(invite) = call.invite {
             self.services.sent.remove(&invite);
         }

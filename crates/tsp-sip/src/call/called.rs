@@ -1,8 +1,10 @@
 //! Calls that come in (RFC 3261 sections 9.2 and 13.3).
 
+use std::time::Duration;
+
 use msp_core::event::Cause;
 use msp_core::id::{CallKey, LegId};
-use msp_core::link::{Finality, OfferRole, ToMsp};
+use msp_core::link::{OfferRole, ToMsp};
 use msp_core::params::MediaParams;
 use msp_core::time::Instant;
 
@@ -16,6 +18,10 @@ use crate::dialog::{Dialog, DialogId, copy_record_route, tagged_response};
 use crate::transaction::ServerId;
 use crate::transport::Flow;
 use crate::wire::{HeaderName, Request, Response, StatusCode};
+
+/// How often a caller is told that we still ring, so that no proxy takes the call for dead
+/// (RFC 3261 section 13.3.1.1).
+const REMINDER: Duration = Duration::from_secs(60);
 
 impl UserAgent {
     /// An INVITE outside of a dialog.
@@ -101,6 +107,10 @@ impl UserAgent {
             response.headers.put(HeaderName::Allow, ALLOW);
             self.services.respond(now, server, &response);
         }
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.remind = Some(now + REMINDER);
+        }
+        self.arm(key);
         self.prepare(key, LegId::FIRST);
     }
 
@@ -206,11 +216,7 @@ impl UserAgent {
             match leg.media.create_answer(local) {
                 Ok(answer) => {
                     serving.step = ServingStep::Applying(answer.description.to_string());
-                    let body = ToMsp::Apply {
-                        finality: Finality::Final,
-                        params: answer.agreement.params,
-                    };
-                    self.services.msp(key, leg_id, leg.generation, body);
+                    self.apply(now, key, leg_id, Applying::Served, answer.agreement);
                 }
                 Err(error) => self.cannot_serve(
                     now,
@@ -234,23 +240,22 @@ impl UserAgent {
         }
     }
 
-    /// The media half applied what our answer says: the 200 goes out. `false` if nothing waits for that.
-    pub(super) fn applied(&mut self, now: Instant, key: CallKey, leg_id: LegId) -> bool {
+    /// The media half applied what our answer says: the 200 goes out.
+    pub(super) fn applied(&mut self, now: Instant, key: CallKey, leg_id: LegId) {
         let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
-            return false;
+            return;
         };
         let Some(serving) = leg.serving.as_mut() else {
-            return false;
+            return;
         };
         let ServingStep::Applying(text) = &mut serving.step else {
-            return false;
+            return;
         };
         let (text, again, generation) = (std::mem::take(text), serving.again, leg.generation);
         if again {
             self.services.msp(key, leg_id, generation, ToMsp::Commit);
         }
         self.succeed(now, key, leg_id, text);
-        true
     }
 
     /// Answers the peer's INVITE with 200 and `text`, again and again until the ACK comes.
@@ -390,7 +395,7 @@ impl UserAgent {
         if self.calls.get(&key).is_some_and(Call::is_over) {
             // We hung up before the ACK came, and had to wait for it (RFC 3261 section 15).
             self.say_goodbye(now, key, leg_id);
-            self.tidy(key);
+            self.tidy(now, key);
         } else if waiting.wants_answer {
             self.take_late_answer(now, key, leg_id, ack);
         } else if !waiting.again {
@@ -404,14 +409,7 @@ impl UserAgent {
             return;
         };
         match agreed(&mut leg.media, description(&ack.headers, &ack.body)) {
-            Ok(params) => {
-                leg.applying = Applying::Final;
-                let body = ToMsp::Apply {
-                    finality: Finality::Final,
-                    params,
-                };
-                self.services.msp(key, leg_id, leg.generation, body);
-            }
+            Ok(agreement) => self.apply(now, key, leg_id, Applying::Final, agreement),
             Err(why) => {
                 self.say_goodbye(now, key, leg_id);
                 self.fail(now, key, EndCause::Media, None, &why);
@@ -453,7 +451,7 @@ impl UserAgent {
         for leg in lost {
             self.say_goodbye(now, key, leg);
             self.fail(now, key, EndCause::Unreachable, None, "no ACK came");
-            self.tidy(key);
+            self.tidy(now, key);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use msp_core::event::Cause;
 use msp_core::id::{CallKey, Generation, LegId};
-use msp_core::link::{Finality, OfferRole, ToMsp};
+use msp_core::link::{OfferRole, ToMsp};
 use msp_core::params::MediaParams;
 use msp_core::time::Instant;
 
@@ -180,12 +180,12 @@ impl UserAgent {
         } else if status.is_final() {
             self.refused(now, key, response);
         } else if status != StatusCode::TRYING {
-            self.progress(key, flow, response);
+            self.progress(now, key, flow, response);
         }
     }
 
     /// A provisional response: the phone rings, and media may come.
-    fn progress(&mut self, key: CallKey, flow: Flow, response: &Response) {
+    fn progress(&mut self, now: Instant, key: CallKey, flow: Flow, response: &Response) {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
@@ -235,12 +235,8 @@ impl UserAgent {
             return;
         };
         if agreement.has_media() && !agreement.unchanged {
-            leg.applying = Applying::Early;
-            let body = ToMsp::Apply {
-                finality: Finality::Provisional,
-                params: agreement.params,
-            };
-            self.services.msp(key, leg.id, leg.generation, body);
+            let leg = leg.id;
+            self.apply(now, key, leg, Applying::Early, agreement);
         }
     }
 
@@ -351,13 +347,8 @@ impl UserAgent {
             &mut leg.media,
             description(&response.headers, &response.body),
         ) {
-            Ok(params) => {
-                leg.applying = Applying::Final;
-                let body = ToMsp::Apply {
-                    finality: Finality::Final,
-                    params,
-                };
-                self.services.msp(key, leg_id, leg.generation, body);
+            Ok(agreement) => {
+                self.apply(now, key, leg_id, Applying::Final, agreement);
                 for (other, generation) in others {
                     self.services.msp(key, other, generation, ToMsp::DropLeg);
                 }
@@ -385,7 +376,7 @@ impl UserAgent {
             }
             Phase::Over { invite, .. } => {
                 *invite = None;
-                self.tidy(key);
+                self.tidy(now, key);
             }
             _ => {}
         }
@@ -415,7 +406,7 @@ impl UserAgent {
             }
             Phase::Over { invite, .. } => {
                 *invite = None;
-                self.tidy(key);
+                self.tidy(now, key);
             }
             _ => {}
         }
@@ -461,7 +452,7 @@ impl UserAgent {
     }
 
     /// Forgets a call that is over, if nothing is left to wait for.
-    pub(super) fn tidy(&mut self, key: CallKey) {
+    pub(super) fn tidy(&mut self, now: Instant, key: CallKey) {
         let Some(call) = self.calls.get(&key) else {
             return;
         };
@@ -472,7 +463,7 @@ impl UserAgent {
         if call.legs.iter().any(waits) {
             self.arm(key);
         } else {
-            self.forget(key);
+            self.forget(now, key);
         }
     }
 }

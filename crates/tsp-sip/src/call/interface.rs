@@ -232,3 +232,16 @@ pub struct AgentStats {
     /// The error of the last datagram that could not be read.
     pub last_error: Option<Error>,
 }
+
+/// How much a user agent keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Kept {
+    /// Calls.
+    pub calls: usize,
+    /// Dialogs.
+    pub dialogs: usize,
+    /// Transactions.
+    pub transactions: usize,
+    /// Names of requests and calls that are over, to know copies of them; swept when something happens.
+    pub memories: usize,
+}

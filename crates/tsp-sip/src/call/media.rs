@@ -1,20 +1,23 @@
 //! The edge to the media half: what its messages mean for a call. Everything else in here knows offers and answers
 //! as text only.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
-use msp_core::error::ErrorKind as MediaErrorKind;
+use msp_core::error::{Error as MediaError, ErrorKind as MediaErrorKind};
 use msp_core::event::Cause;
-use msp_core::id::LegId;
-use msp_core::link::{Envelope, PrepareSlot, ToMsp, ToTsp};
+use msp_core::id::{CallKey, Generation, LegId};
+use msp_core::link::{Envelope, Finality, PrepareSlot, ToMsp, ToTsp};
 use msp_core::media::{MediaDirection, MediaKind};
 use msp_core::params::{MediaParams, MediaSlot};
 use msp_core::time::Instant;
-use tsp_sdp::OfferAnswer;
+use tsp_sdp::{Agreement, OfferAnswer, Unresolved};
 
 use super::UserAgent;
 use super::interface::{CallEventKind, EndCause, Ended};
+use super::services::Errand;
 use super::state::{Applying, Phase};
-use crate::wire::StatusCode;
+use crate::wire::{Host, StatusCode};
 
 /// What a call has unless the peer's offer says otherwise: one stream pair of sound.
 pub(super) const SLOTS: [PrepareSlot; 1] = [PrepareSlot {
@@ -24,26 +27,35 @@ pub(super) const SLOTS: [PrepareSlot; 1] = [PrepareSlot {
 }];
 
 /// What an answer comes to; without one, what an earlier answer to the same offer came to.
-pub(super) fn agreed(
-    media: &mut OfferAnswer,
-    answer: Option<&Bytes>,
-) -> Result<Vec<MediaParams>, String> {
-    let params = match answer {
-        Some(text) => {
-            media
-                .receive_answer(text)
-                .map_err(|e| e.to_string())?
-                .params
-        }
-        None => media
-            .negotiated()
-            .ok_or("no answer to our offer came")?
-            .to_vec(),
+pub(super) fn agreed(media: &mut OfferAnswer, answer: Option<&Bytes>) -> Result<Agreement, String> {
+    let agreement = match answer {
+        Some(text) => media.receive_answer(text).map_err(|e| e.to_string())?,
+        None => Agreement {
+            params: media
+                .negotiated()
+                .ok_or("no answer to our offer came")?
+                .to_vec(),
+            unchanged: true,
+            unresolved: Vec::new(),
+            refusals: Vec::new(),
+            ignored: Vec::new(),
+        },
     };
-    if params.iter().all(|p| p.refused) {
-        return Err("no medium was accepted".into());
+    if agreement.has_media() {
+        Ok(agreement)
+    } else {
+        Err("no medium was accepted".into())
     }
-    Ok(params)
+}
+
+/// What was agreed, while names in it are looked up.
+#[derive(Debug)]
+pub(super) struct Agreed {
+    leg: LegId,
+    generation: Generation,
+    what: Applying,
+    params: Vec<MediaParams>,
+    unresolved: Vec<Unresolved>,
 }
 
 impl UserAgent {
@@ -77,10 +89,94 @@ impl UserAgent {
         true
     }
 
-    fn media_applied(&mut self, now: Instant, key: msp_core::id::CallKey, leg_id: LegId) -> bool {
-        if self.applied(now, key, leg_id) {
-            return true;
+    /// Tells the media half what was agreed, once all names in it have addresses.
+    pub(super) fn apply(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        leg: LegId,
+        what: Applying,
+        agreement: Agreement,
+    ) {
+        let Some(generation) = self
+            .calls
+            .get_mut(&key)
+            .and_then(|c| c.leg(leg))
+            .map(|l| l.generation)
+        else {
+            return;
+        };
+        let Agreement {
+            params, unresolved, ..
+        } = agreement;
+        self.apply_agreed(
+            now,
+            key,
+            Agreed {
+                leg,
+                generation,
+                what,
+                params,
+                unresolved,
+            },
+        );
+    }
+
+    /// Goes on with what was agreed: the next name is looked up, or the media half is told.
+    pub(super) fn apply_agreed(&mut self, now: Instant, key: CallKey, agreed: Agreed) {
+        let known = self
+            .calls
+            .get_mut(&key)
+            .filter(|c| !c.is_over())
+            .and_then(|c| c.leg(agreed.leg));
+        let Some(leg) = known.filter(|l| l.generation == agreed.generation) else {
+            return;
+        };
+        let Some(name) = agreed.unresolved.last() else {
+            leg.applying.push_back(agreed.what);
+            let finality = if agreed.what == Applying::Early {
+                Finality::Provisional
+            } else {
+                Finality::Final
+            };
+            let body = ToMsp::Apply {
+                finality,
+                params: agreed.params,
+            };
+            self.services.msp(key, agreed.leg, agreed.generation, body);
+            return;
+        };
+        let (leg, what, place) = (agreed.leg, agreed.what, name.host.clone());
+        let looked_up = Host::new(&place).and_then(|h| {
+            self.services
+                .look_up(h, Errand::Media(key, Box::new(agreed)))
+        });
+        if looked_up.is_err() {
+            self.cannot_apply(now, key, leg, what, &unknown_host(&place));
         }
+    }
+
+    /// A name in what was agreed was looked up.
+    pub(super) fn media_found(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        mut agreed: Agreed,
+        ip: Option<IpAddr>,
+    ) {
+        let Some(name) = agreed.unresolved.pop() else {
+            return;
+        };
+        match ip {
+            Some(ip) => {
+                name.resolve(ip, &mut agreed.params);
+                self.apply_agreed(now, key, agreed);
+            }
+            None => self.cannot_apply(now, key, agreed.leg, agreed.what, &unknown_host(&name.host)),
+        }
+    }
+
+    fn media_applied(&mut self, now: Instant, key: CallKey, leg_id: LegId) -> bool {
         let Some(call) = self.calls.get_mut(&key) else {
             return false;
         };
@@ -88,18 +184,19 @@ impl UserAgent {
         let Some(leg) = call.leg(leg_id) else {
             return false;
         };
-        match std::mem::replace(&mut leg.applying, Applying::Nothing) {
-            Applying::Nothing => return false,
-            Applying::Early if early => {}
-            Applying::Early => {
+        match leg.applying.pop_front() {
+            None => return false,
+            Some(Applying::Served) => self.applied(now, key, leg_id),
+            Some(Applying::Early) if early || connected => {}
+            Some(Applying::Early) => {
                 call.early = true;
                 self.services.tell(key, CallEventKind::EarlyMedia);
             }
-            Applying::Final if connected => {
+            Some(Applying::Final) if connected => {
                 let generation = leg.generation;
                 self.services.msp(key, leg_id, generation, ToMsp::Commit);
             }
-            Applying::Final => self.connected(key),
+            Some(Applying::Final) => self.connected(key),
         }
         true
     }
@@ -107,9 +204,9 @@ impl UserAgent {
     fn media_refused(
         &mut self,
         now: Instant,
-        key: msp_core::id::CallKey,
+        key: CallKey,
         leg_id: LegId,
-        error: &msp_core::error::Error,
+        error: &MediaError,
     ) -> bool {
         let Some(call) = self.calls.get_mut(&key) else {
             return false;
@@ -118,38 +215,52 @@ impl UserAgent {
             self.fail(now, key, EndCause::Media, None, &error.to_string());
             return true;
         }
-        let up = matches!(call.phase, Phase::Up);
         let Some(leg) = call.leg(leg_id) else {
             return false;
         };
-        if leg.serving.is_some() {
-            let status = match error.kind() {
-                MediaErrorKind::Busy
-                | MediaErrorKind::ResourceUnavailable
-                | MediaErrorKind::MaxStreams => StatusCode::SERVICE_UNAVAILABLE,
-                MediaErrorKind::PeerIncompatible
-                | MediaErrorKind::NoFormat
-                | MediaErrorKind::Unsupported => StatusCode::NOT_ACCEPTABLE_HERE,
-                _ => StatusCode::SERVER_INTERNAL_ERROR,
-            };
-            self.cannot_serve(now, key, leg_id, status, &error.to_string());
-            return true;
-        }
-        match std::mem::replace(&mut leg.applying, Applying::Nothing) {
-            Applying::Nothing => return false,
-            // The call can still be answered.
-            Applying::Early => {}
-            Applying::Final if up => {
-                self.say_goodbye(now, key, leg_id);
-                self.fail(now, key, EndCause::Media, None, &error.to_string());
-            }
-            Applying::Final => return false,
-        }
+        let what = match leg.applying.pop_front() {
+            Some(what) => what,
+            // It could not get ready.
+            None if leg.serving.is_some() => Applying::Served,
+            None => return false,
+        };
+        self.cannot_apply(now, key, leg_id, what, error);
         true
     }
 
+    /// What was agreed cannot be done.
+    fn cannot_apply(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        leg: LegId,
+        what: Applying,
+        error: &MediaError,
+    ) {
+        match what {
+            // The call can still be answered.
+            Applying::Early => {}
+            Applying::Served => {
+                let status = match error.kind() {
+                    MediaErrorKind::Busy
+                    | MediaErrorKind::ResourceUnavailable
+                    | MediaErrorKind::MaxStreams => StatusCode::SERVICE_UNAVAILABLE,
+                    MediaErrorKind::PeerIncompatible
+                    | MediaErrorKind::NoFormat
+                    | MediaErrorKind::Unsupported => StatusCode::NOT_ACCEPTABLE_HERE,
+                    _ => StatusCode::SERVER_INTERNAL_ERROR,
+                };
+                self.cannot_serve(now, key, leg, status, &error.to_string());
+            }
+            Applying::Final => {
+                self.say_goodbye(now, key, leg);
+                self.fail(now, key, EndCause::Media, None, &error.to_string());
+            }
+        }
+    }
+
     /// No media came for as long as the policy of the media half allows: the peer is gone.
-    fn media_lost(&mut self, now: Instant, key: msp_core::id::CallKey, leg: LegId) {
+    fn media_lost(&mut self, now: Instant, key: CallKey, leg: LegId) {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
@@ -159,7 +270,7 @@ impl UserAgent {
         self.hang_up_for(now, key, leg, "no media came");
     }
 
-    fn hang_up_for(&mut self, now: Instant, key: msp_core::id::CallKey, leg: LegId, why: &str) {
+    fn hang_up_for(&mut self, now: Instant, key: CallKey, leg: LegId, why: &str) {
         self.say_goodbye(now, key, leg);
         let ended = Ended {
             cause: EndCause::Media,
@@ -168,4 +279,11 @@ impl UserAgent {
         };
         self.end(now, key, ended, Cause::MediaTimeout);
     }
+}
+
+fn unknown_host(host: &str) -> MediaError {
+    MediaError::new(
+        MediaErrorKind::PeerIncompatible,
+        format!("media to {host}, which has no address"),
+    )
 }

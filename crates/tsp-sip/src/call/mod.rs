@@ -18,6 +18,6 @@ mod within;
 
 pub use agent::UserAgent;
 pub use interface::{
-    AgentConfig, AgentStats, CallEvent, CallEventKind, Command, EndCause, Ended, Input, LookupId,
-    Output, Route,
+    AgentConfig, AgentStats, CallEvent, CallEventKind, Command, EndCause, Ended, Input, Kept,
+    LookupId, Output, Route,
 };

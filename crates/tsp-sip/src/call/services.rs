@@ -1,7 +1,7 @@
 //! What all calls share: transactions, ways, random numbers, and the queue of what is to be done.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
@@ -12,6 +12,7 @@ use msp_core::trace::Way;
 use tsp_sdp::{Identity, OfferAnswer, Policy};
 
 use super::interface::{AgentConfig, AgentStats, CallEvent, CallEventKind, LookupId, Output};
+use super::media::Agreed;
 use crate::dialog::DialogId;
 use crate::transaction::{ClientId, ServerId, TransactionLayer};
 use crate::transport::{Flow, Transport, stamp};
@@ -58,6 +59,8 @@ pub(super) enum Errand {
     Dial(CallKey, u16),
     /// To ask a peer what it can do.
     Options(CallKey, Uri, u16),
+    /// To tell the media half where the peer's media are.
+    Media(CallKey, Box<Agreed>),
     /// To send a request within a dialog; if nothing is found it goes the way that messages came.
     Within {
         call: CallKey,
@@ -80,11 +83,13 @@ pub(super) struct Services {
     pub(super) dialogs: HashMap<DialogId, (CallKey, LegId)>,
     /// For the trace: which call a message belongs to.
     pub(super) call_ids: HashMap<Box<str>, CallKey>,
+    /// Calls that are forgotten, and until when what still comes and goes is said to be theirs.
+    fading_calls: VecDeque<(Instant, Box<str>, CallKey)>,
     pub(super) errands: HashMap<LookupId, Errand>,
     /// When which call has something to do; an entry counts only if the call still has that deadline.
     pub(super) deadlines: BinaryHeap<Reverse<(Instant, CallKey)>>,
     /// Requests outside of dialogs that came lately, by what copies have in common, and until when they count.
-    pub(super) originals: HashMap<Box<str>, ServerId>,
+    pub(super) originals: HashSet<Box<str>>,
     pub(super) fading: VecDeque<(Instant, Box<str>)>,
     /// Our tag in refusals that keep no state: copies of a request get the same (RFC 3261 section 8.2.7).
     refusal_tag: String,
@@ -105,9 +110,10 @@ impl Services {
             invites: HashMap::new(),
             dialogs: HashMap::new(),
             call_ids: HashMap::new(),
+            fading_calls: VecDeque::new(),
             errands: HashMap::new(),
             deadlines: BinaryHeap::new(),
-            originals: HashMap::new(),
+            originals: HashSet::new(),
             fading: VecDeque::new(),
             refusal_tag,
             next_lookup: 0,
@@ -339,22 +345,49 @@ impl Services {
         }
     }
 
-    /// Whether a request is a copy of another that came a different way (RFC 3261 section 8.2.2.2).
-    pub(super) fn is_merged(&mut self, now: Instant, id: ServerId, request: &Request) -> bool {
+    /// The call that messages of `call_id` belong to is forgotten.
+    pub(super) fn fade(&mut self, now: Instant, call_id: &str, key: CallKey) {
+        let until = now + self.config.timers.transaction();
+        self.fading_calls.push_back((until, call_id.into(), key));
+    }
+
+    /// How much is remembered of what is over.
+    pub(super) fn memories(&self) -> usize {
+        let waiting = self.sent.len() + self.errands.len() + self.invites.len();
+        self.fading.len() + self.fading_calls.len() + waiting
+    }
+
+    /// Forgets what has faded.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        while self
+            .fading_calls
+            .front()
+            .is_some_and(|(until, ..)| *until <= now)
+        {
+            if let Some((_, call_id, key)) = self.fading_calls.pop_front()
+                && self.call_ids.get(&call_id) == Some(&key)
+            {
+                self.call_ids.remove(&call_id);
+            }
+        }
         while self.fading.front().is_some_and(|(until, _)| *until <= now) {
             if let Some((_, key)) = self.fading.pop_front() {
                 self.originals.remove(&key);
             }
         }
+    }
+
+    /// Whether a request is a copy of another that came a different way (RFC 3261 section 8.2.2.2).
+    pub(super) fn is_merged(&mut self, now: Instant, request: &Request) -> bool {
         let Some(key) = merge_key(request) else {
             return false;
         };
-        if self.originals.contains_key(&key) {
+        if self.originals.contains(&key) {
             return true;
         }
-        self.fading
-            .push_back((now + self.config.timers.transaction(), key.clone()));
-        self.originals.insert(key, id);
+        let until = now + self.config.timers.transaction();
+        self.fading.push_back((until, key.clone()));
+        self.originals.insert(key);
         false
     }
 }

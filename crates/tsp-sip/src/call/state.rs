@@ -1,5 +1,6 @@
 //! What is kept of a call.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub(super) struct Call {
     pub(super) legs: Vec<Leg>,
     /// The media half was asked for something, so it has to be told when the call ends.
     pub(super) prepared: bool,
+    /// When the caller is told again that we ring.
+    pub(super) remind: Option<Instant>,
     /// The application was told that the other end rings.
     pub(super) rang: bool,
     /// The application was told that media come early.
@@ -87,7 +90,8 @@ pub(super) struct Leg {
     pub(super) media: OfferAnswer,
     /// The present round of offer and answer.
     pub(super) generation: Generation,
-    pub(super) applying: Applying,
+    /// What the media half was told to apply and has not answered, in order.
+    pub(super) applying: VecDeque<Applying>,
     /// The INVITE of the peer's that we have not answered finally.
     pub(super) serving: Option<Serving>,
     /// Our 2xx, until its ACK comes.
@@ -96,14 +100,15 @@ pub(super) struct Leg {
     pub(super) ack: Ack,
 }
 
-/// What the media half was told to apply and has not answered.
+/// Something that the media half was told to apply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Applying {
-    Nothing,
     /// Early media.
     Early,
     /// What holds from now on.
     Final,
+    /// Our answer to the INVITE that is being served.
+    Served,
 }
 
 /// Our ACK to a 2xx.
@@ -177,6 +182,7 @@ impl Call {
             original: None,
             legs: Vec::new(),
             prepared: false,
+            remind: None,
             rang: false,
             early: false,
             connected: false,
@@ -209,7 +215,8 @@ impl Call {
             Phase::Over {
                 invite: Some(_), ..
             } => None,
-            Phase::Dialing(_) | Phase::Alerting | Phase::Up => None,
+            Phase::Alerting => self.remind,
+            Phase::Dialing(_) | Phase::Up => None,
         };
         let acks = self.legs.iter().filter_map(|l| l.unacknowledged.as_ref());
         acks.map(|u| u.repeat.min(u.give_up)).chain(own).min()
@@ -224,7 +231,7 @@ impl Leg {
             flow,
             media,
             generation: Generation(0),
-            applying: Applying::Nothing,
+            applying: VecDeque::new(),
             serving: None,
             unacknowledged: None,
             ack: Ack::None,

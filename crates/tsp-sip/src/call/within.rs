@@ -65,7 +65,7 @@ impl UserAgent {
         // An INVITE that is still open dies with the dialog (RFC 3261 section 15.1.2).
         self.refuse_serving(now, key, leg_id, StatusCode::REQUEST_TERMINATED);
         if over {
-            self.tidy(key);
+            self.tidy(now, key);
         } else if is_call {
             let why = Ended {
                 cause: EndCause::RemoteHangUp,

@@ -3,6 +3,21 @@
 //! A [`Message`] shares the buffer that it was read from: header values are slices of it, and what a field
 //! means is read when it is asked for ([`Headers::via`], [`Headers::from`] and so on). Fields with unknown names
 //! are kept byte for byte. Nothing in here panics, whatever the bytes.
+//!
+//! ```
+//! use tsp_sip::wire::{Message, Method};
+//!
+//! let datagram = bytes::Bytes::from_static(
+//!     b"OPTIONS sip:bob@biloxi.example SIP/2.0\r\nv: SIP/2.0/UDP pc33;branch=z9hG4bK1\r\n\
+//!       f: Alice <sip:alice@atlanta.example>;tag=88sja8x\r\nt: <sip:bob@biloxi.example>\r\n\
+//!       i: 843817637684230\r\nCSeq: 1 OPTIONS\r\nl: 0\r\n\r\n",
+//! );
+//! let Message::Request(request) = Message::parse(&datagram)? else { unreachable!() };
+//! assert_eq!(request.method, Method::Options);
+//! assert_eq!(request.headers.from()?.display(), "Alice");
+//! assert_eq!(request.headers.via()?.branch(), Some("z9hG4bK1"));
+//! # Ok::<(), tsp_sip::Error>(())
+//! ```
 
 mod fields;
 mod headers;

@@ -179,6 +179,8 @@ pub struct World {
     pub net: Network<Bytes>,
     /// Datagrams that came to an address where no phone is.
     pub strays: Vec<(SocketAddr, SocketAddr, Bytes)>,
+    /// What phones said of messages for the trace: the phone, the call and the first line.
+    pub traced: Vec<(usize, Option<CallKey>, String)>,
     /// Everything that phones sent.
     pub sent: Vec<(Instant, SocketAddr, Bytes)>,
     /// Hosts that have a name.
@@ -194,6 +196,7 @@ impl World {
             phones,
             net,
             strays: Vec::new(),
+            traced: Vec::new(),
             sent: Vec::new(),
             names: Vec::new(),
         }
@@ -357,6 +360,14 @@ impl World {
                         }
                     }
                 }
+                Output::Message { call, bytes, .. } => {
+                    let line = String::from_utf8_lossy(&bytes)
+                        .lines()
+                        .next()
+                        .unwrap_or_default()
+                        .to_owned();
+                    self.traced.push((i, call, line));
+                }
                 _ => {}
             }
         }
@@ -373,4 +384,10 @@ impl World {
         };
         self.sent.iter().map(|(_, _, b)| line(b)).collect()
     }
+}
+
+/// Calls, dialogs and transactions that a phone keeps.
+pub fn kept(w: &World, phone: usize) -> (usize, usize, usize) {
+    let kept = w.phones[phone].agent.kept();
+    (kept.calls, kept.dialogs, kept.transactions)
 }
