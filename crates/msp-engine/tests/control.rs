@@ -326,7 +326,7 @@ fn a_round_is_rolled_back_to_what_ran_before() {
     let mut world = World::new(8);
     let (a, b) = world.ends();
     let mouth = Mouth::new(speech(1, 80_000, 8000));
-    a.capture().select(mouth.clone()).unwrap();
+    a.capture().select(mouth).unwrap();
     let (params, _) = world.agree(&a, &b);
     a.say(ToMsp::Commit);
     let sim = &mut world.sim;
@@ -335,7 +335,7 @@ fn a_round_is_rolled_back_to_what_ran_before() {
     assert!(matches!(a.answer(&mut wait), ToTsp::Local(_)));
     let held = MediaParams {
         direction: MediaDirection::RecvOnly,
-        ..params.clone()
+        ..params
     };
     a.say_on(
         0,

@@ -30,9 +30,9 @@ fn call_carries_speech(ip: &str, base: u16) {
     let (said_a, said_b) = (speech(1, 8000, 8000), speech(2, 8000, 8000));
     let (mouth_a, mouth_b) = (Mouth::new(said_a.clone()), Mouth::new(said_b.clone()));
     let (ear_a, ear_b) = (Ear::new(), Ear::new());
-    a.capture().select(mouth_a.clone()).unwrap();
+    a.capture().select(mouth_a).unwrap();
     a.render().select(ear_a.clone()).unwrap();
-    b.capture().select(mouth_b.clone()).unwrap();
+    b.capture().select(mouth_b).unwrap();
     b.render().select(ear_b.clone()).unwrap();
     let toward: IpAddr = ip.parse().unwrap();
     connect(&a, &b, toward, &mut rest);

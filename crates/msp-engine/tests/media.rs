@@ -61,7 +61,7 @@ fn c10_another_terminal_takes_over_without_a_trace_of_the_first() {
     world.run_ms(500);
     a.capture().unselect(first.id()).unwrap();
     world.run_ms(500);
-    a.capture().select(second.clone()).unwrap();
+    a.capture().select(second).unwrap();
     let before = ear.samples().len();
     world.run_ms(1000);
     let heard = ear.samples();
@@ -99,7 +99,7 @@ fn a_terminal_of_another_rate_is_converted() {
     let (ear_a, ear_b) = (Ear::new(), Ear::new());
     a.capture().select(wide.clone()).unwrap();
     a.render().select(ear_a.clone()).unwrap();
-    b.capture().select(narrow.clone()).unwrap();
+    b.capture().select(narrow).unwrap();
     b.render().select(ear_b.clone()).unwrap();
     connect(&a, &b, ip(B), &mut || sim.run_for(Duration::from_millis(1)));
     sim.run_for(Duration::from_millis(1800));

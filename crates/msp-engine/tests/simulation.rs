@@ -44,7 +44,7 @@ fn heard_to_the_sample(name: &str, ptime_ms: u64, way_ms: u64) {
     // From the first packet on; nobody spoke before.
     world.run_ms(200);
     a.capture().select(mouth_a.clone()).unwrap();
-    b.capture().select(mouth_b.clone()).unwrap();
+    b.capture().select(mouth_b).unwrap();
     world.run_ms(4000);
     assert_eq!(*mouth_a.rate.lock().unwrap(), rate);
     for (ear, said) in [(&ear_b, &said[0]), (&ear_a, &said[1])] {

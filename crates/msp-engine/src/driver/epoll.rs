@@ -9,6 +9,7 @@ use msp_core::time::Instant;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{Datagram, Driver, ShardIo, SocketId};
+use crate::clock::{Clock, SystemClock};
 use crate::sys::{self, Batch, Bell, Poll};
 
 /// Datagrams that one drain takes at most, so that a flood at one socket does not keep the others waiting.
@@ -122,7 +123,7 @@ impl ShardIo for EpollIo {
 
     fn drain(
         &mut self,
-        now: Instant,
+        _now: Instant,
         id: SocketId,
         take: &mut dyn FnMut(Datagram<'_>),
     ) -> io::Result<()> {
@@ -131,7 +132,8 @@ impl ShardIo for EpollIo {
         self.batch.drain(socket.as_fd(), DRAIN_LIMIT, &mut |r| {
             take(Datagram {
                 from: r.from,
-                arrival: now - r.age,
+                // The age was taken just now: the time of the tick may be some while ago.
+                arrival: SystemClock.now() - r.age,
                 overflow: r.overflow,
                 cut: r.cut,
                 bytes: r.bytes,
@@ -154,5 +156,9 @@ impl ShardIo for EpollIo {
         self.poll.wait(timeout, &mut self.tokens)?;
         ready.extend(self.tokens.iter().map(|t| SocketId(*t)));
         Ok(())
+    }
+
+    fn worked(&self) -> Duration {
+        sys::thread_cpu_time().unwrap_or_default()
     }
 }

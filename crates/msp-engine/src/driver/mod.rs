@@ -72,4 +72,7 @@ pub(crate) trait ShardIo: Send + 'static {
 
     /// Waits for a socket that wakes, for a bell or for the time to be over. What can be read is put into `ready`.
     fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<SocketId>) -> io::Result<()>;
+
+    /// Processor time that the calling thread has used; zero where that is not known.
+    fn worked(&self) -> Duration;
 }

@@ -131,20 +131,23 @@ impl<I: ShardIo> ShardRunner<I> {
         }
         self.ready.clear();
         while let Some(slice) = self.shard.due(clock.now()) {
+            let now = clock.now();
             let mut n = 0;
-            while let Some(socket) = self.shard.socket_of(slice, n) {
-                self.drain(clock.now(), socket);
+            while let Some(socket) = self.shard.pair_of(slice, n) {
+                if let Some(socket) = socket {
+                    self.drain(now, socket);
+                }
+                self.shard.handle(now, ShardInput::Frame(slice, n));
                 n += 1;
             }
-            self.shard.handle(clock.now(), ShardInput::Slice(slice));
-            self.send(clock.now());
+            self.send(now);
         }
         self.send(began);
         self.tell();
-        let ended = clock.now();
-        if self.busy.add(ended, ended.saturating_since(began)) {
+        if self.busy.is_due(began) {
             let (late, skipped) = self.shard.missed();
             let streams = self.shard.streams() as u32;
+            self.busy.add(began, self.io.worked(), skipped);
             self.load.set(self.busy.permille, streams, late, skipped);
         }
     }
@@ -247,11 +250,13 @@ impl<I: ShardIo> ShardRunner<I> {
     }
 }
 
-/// How much of its time a thread works, over about the last second.
+/// How much of its time a thread works, over about the last second. Slices that were skipped count as work: they
+/// would have been, had there been time.
 #[derive(Debug, Default)]
 struct Busy {
     since: Instant,
     worked: Duration,
+    skipped: u64,
     permille: u32,
 }
 
@@ -259,21 +264,29 @@ impl Busy {
     /// How long a piece of time is looked at.
     const PERIOD: Duration = Duration::from_millis(100);
 
-    /// Adds work that ended at `now`; says whether there is something new to be told.
-    fn add(&mut self, now: Instant, worked: Duration) -> bool {
-        self.worked += worked;
+    /// So many pieces are averaged.
+    const PIECES: u32 = 8;
+
+    fn is_due(&self, now: Instant) -> bool {
+        now.saturating_since(self.since) >= Self::PERIOD
+    }
+
+    /// Looks at `now` how much was worked and skipped in all.
+    fn add(&mut self, now: Instant, worked: Duration, skipped: u64) {
         let period = now.saturating_since(self.since);
-        if period < Self::PERIOD {
-            return false;
-        }
-        // After a time without slices the average starts anew.
-        let share = self.worked.as_nanos() * 1000 / period.as_nanos().max(1);
+        let missed =
+            SLICE.saturating_mul(u32::try_from(skipped - self.skipped).unwrap_or(u32::MAX));
+        let used = worked.saturating_sub(self.worked).saturating_add(missed);
+        let share = used.as_nanos() * 1000 / period.as_nanos().max(1);
         let share = u32::try_from(share).unwrap_or(1000).min(1000);
-        let weight = if period > 20 * SLICE * 4 { 1 } else { 8 };
-        self.permille = (self.permille * (weight - 1) + share).div_ceil(weight);
-        self.since = now;
-        self.worked = Duration::ZERO;
-        true
+        // A long piece stands for itself: what was before it is long ago.
+        let pieces = if period > Self::PERIOD * Self::PIECES {
+            1
+        } else {
+            Self::PIECES
+        };
+        self.permille = (self.permille * (pieces - 1) + share) / pieces;
+        (self.since, self.worked, self.skipped) = (now, worked, skipped);
     }
 }
 
@@ -282,20 +295,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn load_follows_the_share_of_time_at_work() {
+    fn load_follows_the_share_of_time_at_work_and_what_was_skipped() {
         let mut busy = Busy::default();
-        let mut now = Instant::ZERO;
-        for _ in 0..2000 {
-            now += SLICE;
-            busy.add(now, SLICE * 9 / 10);
-        }
-        assert!((880..=920).contains(&busy.permille), "{}", busy.permille);
-        for _ in 0..2000 {
-            now += SLICE;
-            busy.add(now, SLICE / 10);
-        }
-        assert!((80..=120).contains(&busy.permille), "{}", busy.permille);
-        busy.add(now + Duration::from_secs(10), SLICE);
-        assert!(busy.permille <= 1);
+        let (mut now, mut worked, mut skipped) = (Instant::ZERO, Duration::ZERO, 0);
+        let mut run = |busy: &mut Busy, percent: u32, skips: u64| {
+            for _ in 0..100 {
+                now += Busy::PERIOD;
+                worked += Busy::PERIOD * percent / 100;
+                skipped += skips;
+                assert!(busy.is_due(now));
+                busy.add(now, worked, skipped);
+                assert!(!busy.is_due(now + SLICE));
+            }
+        };
+        run(&mut busy, 90, 0);
+        assert!((880..=900).contains(&busy.permille), "{}", busy.permille);
+        run(&mut busy, 10, 0);
+        assert!((90..=110).contains(&busy.permille), "{}", busy.permille);
+        run(&mut busy, 10, 16);
+        assert!((890..=910).contains(&busy.permille), "{}", busy.permille);
+        busy.add(now + Duration::from_secs(10), worked, skipped);
+        assert_eq!(busy.permille, 0);
     }
 }

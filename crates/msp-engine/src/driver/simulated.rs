@@ -219,4 +219,8 @@ impl ShardIo for SimIo {
         ready.extend_from_slice(&self.waking);
         Ok(())
     }
+
+    fn worked(&self) -> Duration {
+        Duration::ZERO
+    }
 }

@@ -2,26 +2,22 @@
 
 use msp_core::fault::{self, Fault};
 use msp_core::media::Direction;
-use msp_core::terminal::{FRAME, FrameTime, Pulled};
-use msp_core::time::{ClockRate, Instant};
-use msp_rtp::Session;
+use msp_core::terminal::{FRAME, FrameTime};
+use msp_core::time::Instant;
 use msp_rtp::packet::SEND_BUFFER;
 
 use super::edge::{LONGEST_FRAME, frame_length};
 use super::transport::{Transport, guard};
-use super::{Edge, Garbage, MediaReport, Outbox};
+use super::{Edge, Garbage, MediaReport, Outbox, Report, TransportId};
 use crate::wheel::{PHASES, Slice};
 
 /// Frames between two times that the numbers are published: 200 ms.
 const PUBLISH_FRAMES: u64 = 20;
 
-/// Frames that were missed for which the sound is taken out of playout and thrown away; after more, playout finds its
-/// way by itself.
-const MAX_MISSED: u64 = 50;
-
 /// Room that the pairs of a shard use one after another.
 pub(super) struct Scratch {
     frame: [i16; LONGEST_FRAME],
+    unheard: [i16; LONGEST_FRAME],
     mix: [i32; LONGEST_FRAME],
     packet: [u8; SEND_BUFFER],
 }
@@ -30,13 +26,10 @@ impl Scratch {
     pub(super) fn new() -> Box<Self> {
         Box::new(Self {
             frame: [0; LONGEST_FRAME],
+            unheard: [0; LONGEST_FRAME],
             mix: [0; LONGEST_FRAME],
             packet: [0; SEND_BUFFER],
         })
-    }
-
-    fn frame(&mut self, rate: ClockRate) -> &mut [i16] {
-        self.frame.get_mut(..frame_length(rate)).unwrap_or_default()
     }
 }
 
@@ -53,6 +46,8 @@ impl Transport {
         let frame = (slice.index - born) / 2;
         let missed = frame.saturating_sub(self.pace.frames);
         self.pace.frames = frame + 1;
+        self.pace.rests = out.settings.unhurried && !self.pace.rests && self.pace.came == 1;
+        self.pace.came = 0;
         if !self.receive_failed
             && guard(|| self.render(slice.at, frame, missed, scratch, out)).is_err()
         {
@@ -82,135 +77,83 @@ impl Transport {
         out: &mut Outbox,
     ) {
         let heard = self.legs.heard();
+        let mut rendered = None;
         for (leg, session) in self.legs.legs_mut() {
-            // The others play too, to nobody: who is selected later is heard as of then.
-            if heard != Some(leg)
-                && let Some(rate) = session.render_rate()
-            {
-                session.render(at, scratch.frame(rate));
+            let Some(rate) = session.render_rate() else {
+                continue;
+            };
+            let is_heard = heard == Some(leg);
+            let room = if is_heard {
+                &mut scratch.frame
+            } else {
+                // The others play too, to nobody: who is selected later is heard as of then.
+                &mut scratch.unheard
+            };
+            let frame = room.get_mut(..frame_length(rate)).unwrap_or_default();
+            if let Some(log) = session.playout_log() {
+                // The stream is older than this session: playout's log counts as the terminals are told.
+                log.stand_at(number.saturating_sub(missed) * frame.len() as u64);
+            }
+            // What would have been played in frames that were skipped is gone, as time is.
+            for n in (1..=missed).rev() {
+                session.render(at - FRAME * n as u32, frame);
+            }
+            session.render(at, frame);
+            if is_heard {
+                rendered = Some(frame.len());
             }
         }
-        let Some(session) = self.legs.heard_mut() else {
-            return;
-        };
-        let Some(rate) = session.render_rate() else {
-            return;
-        };
-        let frame = scratch.frame(rate);
-        // What would have been played in frames that were skipped is gone, as time is.
-        for n in (1..=missed.min(MAX_MISSED)).rev() {
-            session.render(at - FRAME * n as u32, frame);
-        }
-        session.render(at, frame);
-        if self.flow.receive {
+        self.pace.rendered_at = at;
+        if let Some(length) = rendered
+            && self.flow.receive
+        {
+            let frame = scratch.frame.get(..length).unwrap_or_default();
             let time = time_of(at, number, frame);
-            self.push_to_sinks(Direction::Render, time, frame, out);
+            let id = self.id;
+            let lost = &mut |edge| terminal_panicked(id, edge, out);
+            self.terminals.push(Direction::Render, time, frame, lost);
         }
     }
 
     fn capture(&mut self, at: Instant, number: u64, scratch: &mut Scratch, out: &mut Outbox) {
         let heard = self.legs.heard();
-        let rate = self.legs.heard_mut().and_then(|s| s.capture_rate());
         let begins = self.pace.sending || number.is_multiple_of(self.pace.packet_frames);
-        let Scratch { frame, mix, packet } = scratch;
-        let frame = match rate.filter(|_| self.flow.send && begins) {
-            Some(rate) => frame.get_mut(..frame_length(rate)),
-            None => None,
-        };
-        self.pace.sending = frame.is_some();
-        if let Some(frame) = frame {
+        let mut rate = None;
+        if self.flow.send && begins {
+            rate = self.legs.heard_mut().and_then(|s| s.capture_rate());
+        }
+        let Scratch {
+            frame, mix, packet, ..
+        } = scratch;
+        let mut sound = None;
+        if let Some(rate) = rate {
+            let frame = frame.get_mut(..frame_length(rate)).unwrap_or_default();
             let time = time_of(at, number, frame);
-            self.mix_sources(time, frame, mix, out);
+            let id = self.id;
+            let lost = &mut |edge| terminal_panicked(id, edge, out);
+            self.terminals.pull(time, frame, mix, lost);
             if fault::is_on(Fault::SoftenBy20Db) {
                 self.soften.apply(frame);
             }
             if fault::is_on(Fault::MuteAnswerer) && self.answers {
                 frame.fill(0);
             }
-            self.push_to_sinks(Direction::Capture, time, frame, out);
-            if let Some(session) = self.legs.heard_mut() {
-                session.capture(at, Some(frame));
-            }
-        } else if let Some(session) = self.legs.heard_mut() {
-            session.capture(at, None);
+            self.terminals.push(Direction::Capture, time, frame, lost);
+            sound = Some(&*frame);
         }
-        let others = |(leg, _): &(_, &mut Session)| heard != Some(*leg);
-        for (_, session) in self.legs.legs_mut().filter(others) {
-            session.capture(at, None);
+        self.pace.sending = sound.is_some();
+        for (leg, session) in self.legs.legs_mut() {
+            session.capture(at, sound.filter(|_| heard == Some(leg)));
         }
         self.transmit(at, packet, out);
     }
+}
 
-    /// Fills `frame` with what the sources give together.
-    fn mix_sources(
-        &mut self,
-        time: FrameTime,
-        frame: &mut [i16],
-        mix: &mut [i32],
-        out: &mut Outbox,
-    ) {
-        let gives = |e: &Edge| e.direction == Direction::Capture && e.is_source();
-        let sources = self.edges.iter().filter(|e| gives(e)).count();
-        frame.fill(0);
-        let mix = mix.get_mut(..frame.len()).unwrap_or_default();
-        mix.fill(0);
-        let mut n = 0;
-        while let Some(edge) = self.edges.get_mut(n) {
-            n += 1;
-            if !gives(edge) {
-                continue;
-            }
-            match guard(|| edge.pull(time, frame)) {
-                Ok(Pulled::Sound) => {}
-                // The rest is silence, whatever the terminal left there.
-                Ok(Pulled::Partial(sound)) => frame.get_mut(sound..).unwrap_or_default().fill(0),
-                Ok(Pulled::Nothing) => frame.fill(0),
-                Err(_) => {
-                    n -= 1;
-                    frame.fill(0);
-                    self.terminal_panicked(n, out);
-                }
-            }
-            if sources > 1 {
-                for (sum, sample) in mix.iter_mut().zip(&*frame) {
-                    *sum += i32::from(*sample);
-                }
-            }
-        }
-        if sources > 1 {
-            for (sample, sum) in frame.iter_mut().zip(&*mix) {
-                *sample = (*sum).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
-            }
-        }
-    }
-
-    fn push_to_sinks(
-        &mut self,
-        direction: Direction,
-        time: FrameTime,
-        frame: &[i16],
-        out: &mut Outbox,
-    ) {
-        let mut n = 0;
-        while let Some(edge) = self.edges.get_mut(n) {
-            n += 1;
-            if edge.direction == direction
-                && !edge.is_source()
-                && guard(|| edge.push(time, frame)).is_err()
-            {
-                n -= 1;
-                self.terminal_panicked(n, out);
-            }
-        }
-    }
-
-    /// Takes a terminal off whose code panicked.
-    fn terminal_panicked(&mut self, n: usize, out: &mut Outbox) {
-        let edge = self.edges.remove(n);
-        let report = MediaReport::TerminalPanicked(edge.direction, edge.terminal);
-        self.tell(report, out);
-        out.drop(Garbage::of(edge));
-    }
+/// Tells of a terminal that was taken off because its code panicked.
+fn terminal_panicked(id: TransportId, edge: Box<Edge>, out: &mut Outbox) {
+    let report = MediaReport::TerminalPanicked(edge.direction, edge.terminal);
+    out.report(Report::Media(id, report));
+    out.drop(Garbage::of(edge));
 }
 
 fn time_of(at: Instant, number: u64, frame: &[i16]) -> FrameTime {

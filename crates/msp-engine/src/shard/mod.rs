@@ -8,6 +8,7 @@ mod edge;
 mod frame;
 mod leg;
 mod sends;
+mod terminals;
 mod transport;
 
 use std::collections::VecDeque;
@@ -41,10 +42,15 @@ const PAIRS: usize = 2048;
 /// Reports that it has room for before the table grows.
 const REPORTS: usize = 1024;
 
+/// With this target or a longer one, packets need not be taken in each frame.
+const UNHURRIED: Duration = Duration::from_millis(40);
+
 /// What a shard needs to know of an engine's settings.
 #[derive(Clone, Debug)]
 pub(crate) struct ShardSettings {
     pub(crate) media_timeout: Option<Duration>,
+    /// Playout waits so long that a packet may be taken a frame later.
+    pub(crate) unhurried: bool,
     pub(crate) trace: Trace,
 }
 
@@ -52,6 +58,7 @@ impl ShardSettings {
     pub(crate) fn of(config: &EngineConfig) -> Self {
         Self {
             media_timeout: config.media_timeout,
+            unhurried: config.playout_target >= UNHURRIED,
             trace: config.trace.clone(),
         }
     }
@@ -64,8 +71,8 @@ pub(crate) enum ShardInput<'a> {
     Command(ShardCommand),
     /// Something came in at a socket.
     Datagram(SocketId, Datagram<'a>),
-    /// A slice is due: it was given by [`Shard::due`], and its sockets were drained.
-    Slice(Slice),
+    /// The `n`-th pair that has a frame in a slice is to be worked off: its socket was drained.
+    Frame(Slice, usize),
     /// Everything is to be given back.
     Stop,
 }
@@ -179,7 +186,7 @@ impl Shard {
         match input {
             ShardInput::Command(command) => self.command(now, command),
             ShardInput::Datagram(socket, datagram) => self.datagram(now, socket, datagram),
-            ShardInput::Slice(slice) => self.slice(slice),
+            ShardInput::Frame(slice, n) => self.frame(slice, n),
             ShardInput::Stop => {
                 for id in 0..self.transports.len() as u32 {
                     self.remove(now, TransportId(id));
@@ -188,16 +195,17 @@ impl Shard {
         }
     }
 
-    /// The slice that is due at `now`, if there is one: drain its sockets, then hand it in.
+    /// The slice that is due at `now`, if there is one: work off its pairs one after another, as
+    /// [`pair_of`](Self::pair_of) gives them.
     pub(crate) fn due(&mut self, now: Instant) -> Option<Slice> {
         self.wheel.due(now)
     }
 
-    /// The `n`-th socket that is to be drained for `slice`.
-    pub(crate) fn socket_of(&self, slice: Slice, n: usize) -> Option<SocketId> {
-        let [first, second] = self.due_phases(slice);
-        let id = first.get(n).or_else(|| second.get(n - first.len()))?;
-        Some(id.rtp())
+    /// The `n`-th pair that has a frame in `slice`: drain its socket if one is told, then hand the frame in.
+    pub(crate) fn pair_of(&self, slice: Slice, n: usize) -> Option<Option<SocketId>> {
+        let id = self.due_pair(slice, n)?;
+        let pair = self.transports.get(id.0 as usize)?.as_ref();
+        Some(pair.is_some_and(|p| p.wants_drain()).then_some(id.rtp()))
     }
 
     /// The next thing that it tells.
@@ -244,9 +252,11 @@ impl Shard {
         (self.wheel.late(), self.wheel.skipped())
     }
 
-    fn due_phases(&self, slice: Slice) -> [&[TransportId]; 2] {
+    fn due_pair(&self, slice: Slice, n: usize) -> Option<TransportId> {
         let first = (slice.index % 2) as usize;
-        [&self.phases[first], &self.phases[first + 2]]
+        let (first, second) = (&self.phases[first], &self.phases[first + 2]);
+        let id = first.get(n).or_else(|| second.get(n - first.len()));
+        id.copied()
     }
 
     fn transport(&mut self, id: TransportId) -> Option<&mut Transport> {
@@ -343,16 +353,12 @@ impl Shard {
         }
     }
 
-    fn slice(&mut self, slice: Slice) {
-        let first = (slice.index % 2) as usize;
-        for phase in [first, first + 2] {
-            for n in 0..self.phases[phase].len() {
-                let id = self.phases[phase].get(n).copied();
-                let place = id.and_then(|id| self.transports.get_mut(id.0 as usize));
-                if let Some(Some(transport)) = place {
-                    transport.frame(slice, &mut self.scratch, &mut self.out);
-                }
-            }
+    fn frame(&mut self, slice: Slice, n: usize) {
+        let Some(id) = self.due_pair(slice, n) else {
+            return;
+        };
+        if let Some(Some(transport)) = self.transports.get_mut(id.0 as usize) {
+            transport.frame(slice, &mut self.scratch, &mut self.out);
         }
     }
 }

@@ -8,6 +8,7 @@ use msp_core::id::{CallKey, LegId, PayloadType, StreamId, TerminalId};
 use msp_core::media::{Direction, MediaDirection};
 use msp_core::params::LocalAddress;
 use msp_core::stats::{DropCounts, DropReason, StreamStats};
+use msp_core::terminal::FRAME;
 use msp_core::time::Instant;
 use msp_core::trace::{PacketKind, TraceBody, Way};
 use msp_dsp::{Gain, Resampler};
@@ -18,10 +19,10 @@ use msp_rtp::session::{Arrival, Outgoing, Received, SessionEvent};
 use msp_rtp::transport::{Path, Transport as Legs};
 
 use super::leg::LegChange;
+use super::terminals::Terminals;
 use super::{
     Edge, Flow, Garbage, Keys, MediaReport, Name, Outbox, Packet, Published, Report, TransportId,
 };
-use crate::control::MAX_TERMINALS;
 use crate::driver::Datagram;
 use crate::wheel::Phase;
 
@@ -40,11 +41,7 @@ pub(crate) struct Transport {
     pub(super) legs: Legs,
     /// The leg that was prepared, until something is agreed on: what comes early is held there.
     holder: Option<LegId>,
-    #[expect(
-        clippy::vec_box,
-        reason = "edges come and go as boxes, so that nothing is copied or freed here"
-    )]
-    pub(super) edges: Vec<Box<Edge>>,
+    pub(super) terminals: Terminals,
     pub(super) flow: Flow,
     pub(super) pace: Pace,
     /// When media were last heard, and whether they are missed.
@@ -66,12 +63,18 @@ pub(crate) struct Transport {
 pub(super) struct Pace {
     /// The slice with its first frame.
     pub(super) born: Option<u64>,
+    /// When sound was last rendered.
+    pub(super) rendered_at: Instant,
     /// Frames since then, the next one not included.
     pub(super) frames: u64,
     /// Frames that a packet holds.
     pub(super) packet_frames: u64,
     /// The last frame was sent.
     pub(super) sending: bool,
+    /// Datagrams since the last frame.
+    pub(super) came: u32,
+    /// The socket may rest for a frame.
+    pub(super) rests: bool,
 }
 
 /// What a pair begins with.
@@ -88,10 +91,7 @@ pub(crate) struct Birth {
     pub(crate) session: Box<Session>,
     pub(crate) published: Arc<Published>,
     /// The terminals that wait.
-    #[expect(
-        clippy::vec_box,
-        reason = "edges come and go as boxes, so that nothing is copied or freed here"
-    )]
+    #[expect(clippy::vec_box, reason = "a shard takes edges as boxes")]
     pub(crate) edges: Vec<Box<Edge>>,
 }
 
@@ -103,8 +103,6 @@ impl std::fmt::Debug for Transport {
 
 impl Transport {
     pub(crate) fn new(birth: Birth) -> Box<Self> {
-        let mut edges = birth.edges;
-        edges.reserve(2 * MAX_TERMINALS);
         let mut legs = Legs::new(Path {
             local: birth.rtp,
             remote: None,
@@ -121,7 +119,7 @@ impl Transport {
             answers: birth.answers,
             legs,
             holder: Some(birth.leg),
-            edges,
+            terminals: Terminals::new(birth.edges),
             flow: Flow::default(),
             pace: Pace {
                 packet_frames: 1,
@@ -144,6 +142,12 @@ impl Transport {
         self.id = id;
         self.phase = phase;
         self.heard = now;
+    }
+
+    /// Whether its socket is to be drained for the next frame. Packets come every second frame in most calls: after
+    /// one has come the next is not due yet, and to ask for it costs as much as half a packet.
+    pub(super) const fn wants_drain(&self) -> bool {
+        !self.pace.rests
     }
 
     pub(super) fn count(&mut self, reason: DropReason, n: u64) {
@@ -192,7 +196,7 @@ impl Transport {
     }
 
     pub(super) fn connect(&mut self, edge: Box<Edge>) {
-        self.edges.push(edge);
+        self.terminals.add(edge);
     }
 
     pub(super) fn convert(
@@ -202,11 +206,7 @@ impl Transport {
         convert: Option<Box<Resampler>>,
         out: &mut Outbox,
     ) {
-        let edge = self
-            .edges
-            .iter_mut()
-            .find(|e| (e.direction, e.terminal) == (direction, terminal));
-        let unused = match edge {
+        let unused = match self.terminals.find(direction, terminal) {
             Some(edge) => edge.set_converter(convert),
             None => convert,
         };
@@ -221,9 +221,8 @@ impl Transport {
         terminal: TerminalId,
         out: &mut Outbox,
     ) {
-        let is_it = |e: &Edge| (e.direction, e.terminal) == (direction, terminal);
-        if let Some(n) = self.edges.iter().position(|e| is_it(e)) {
-            out.drop(Garbage::of(self.edges.remove(n)));
+        if let Some(edge) = self.terminals.remove(direction, terminal) {
+            out.drop(Garbage::of(edge));
         }
     }
 
@@ -271,6 +270,7 @@ impl Transport {
             cut,
             bytes,
         } = datagram;
+        self.pace.came += u32::from(!reports);
         if let (Some(now), Some(known)) = (overflow, self.overflow.get_mut(usize::from(reports))) {
             let more = now.wrapping_sub(*known);
             *known = now;
@@ -454,13 +454,21 @@ impl Transport {
         if !trace.is_on() {
             return;
         }
-        let Some(log) = self.legs.heard_mut().and_then(Session::playout_log) else {
+        let end = self.pace.rendered_at + FRAME;
+        let Some(session) = self.legs.heard_mut() else {
+            return;
+        };
+        let rate = session.render_rate();
+        let Some(log) = session.playout_log() else {
             return;
         };
         if all {
             log.flush();
         }
         while let Some(segment) = log.poll() {
+            // A stretch is known when it is over, but it happened when it began.
+            let since = log.position().saturating_sub(segment.position);
+            let at = rate.map_or(at, |r| end - r.duration(since));
             trace.record(at, Some(call), || TraceBody::Playout { stream, segment });
         }
     }
