@@ -524,14 +524,28 @@ fn a_call_is_changed_by_the_peer() {
     ));
     assert!(w.phones[0].ended(key).is_none());
     w.phones[0].refuse_apply = None;
+    // The hold is what holds: saying it again changes nothing.
+    let quiet = w.phones[0].media.len();
+    let ok = ask_once(
+        &mut w,
+        &with_sdp(&within("INVITE", "x", 5, &our_tag, ""), &hold),
+    );
+    assert!(ok.starts_with("SIP/2.0 200"));
+    assert_eq!(
+        w.phones[0].media.len(),
+        quiet,
+        "{:?}",
+        &w.phones[0].media[quiet..]
+    );
+    w.inject(PEER, US, &within("ACK", "x", 5, &our_tag, ""));
     // Nonsense too.
     let refused = ask_once(
         &mut w,
-        &with_sdp(&within("INVITE", "x", 5, &our_tag, ""), "v=0\nm=x\n"),
+        &with_sdp(&within("INVITE", "x", 6, &our_tag, ""), "v=0\nm=x\n"),
     );
     assert!(refused.starts_with("SIP/2.0 488"));
     // Without an offer we make one, of all that we can.
-    let ok = ask_once(&mut w, &within("INVITE", "x", 6, &our_tag, ""));
+    let ok = ask_once(&mut w, &within("INVITE", "x", 7, &our_tag, ""));
     assert!(
         ok.starts_with("SIP/2.0 200") && ok.contains("m=audio 40000 RTP/AVP 0 8 101\r\n"),
         "{ok}"
@@ -539,13 +553,13 @@ fn a_call_is_changed_by_the_peer() {
     // While our offer is open nobody else makes one.
     let pending = ask_once(
         &mut w,
-        &with_sdp(&within("INVITE", "x", 7, &our_tag, ""), SDP),
+        &with_sdp(&within("INVITE", "x", 8, &our_tag, ""), SDP),
     );
     assert!(pending.starts_with("SIP/2.0 491"), "{pending}");
     w.inject(
         PEER,
         US,
-        &with_sdp(&within("ACK", "x", 6, &our_tag, ""), SDP),
+        &with_sdp(&within("ACK", "x", 7, &our_tag, ""), SDP),
     );
     w.run(ms(1));
     assert!(matches!(
@@ -555,7 +569,7 @@ fn a_call_is_changed_by_the_peer() {
     // Numbers that go back are refused.
     assert!(ask_once(&mut w, &within("BYE", "x", 3, &our_tag, "")).starts_with("SIP/2.0 500"));
     assert!(w.phones[0].ended(key).is_none());
-    assert!(ask_once(&mut w, &within("OPTIONS", "x", 8, &our_tag, "")).starts_with("SIP/2.0 200"));
+    assert!(ask_once(&mut w, &within("OPTIONS", "x", 9, &our_tag, "")).starts_with("SIP/2.0 200"));
     assert!(
         ask_once(
             &mut w,
@@ -578,7 +592,7 @@ fn a_call_is_changed_by_the_peer() {
     assert!(
         ask_once(
             &mut w,
-            &with_sdp(&within("INVITE", "x", 10, &our_tag, ""), SDP)
+            &with_sdp(&within("INVITE", "x", 11, &our_tag, ""), SDP)
         )
         .starts_with("SIP/2.0 481")
     );
@@ -917,4 +931,61 @@ fn early_media_and_the_answer_are_applied_in_their_order() {
     w.release_media(0);
     assert!(w.phones[0].is_connected(key));
     assert_eq!(w.phones[0].agent.stats().stray_media, 0);
+}
+
+#[test]
+fn what_the_media_half_says_too_late_is_counted_and_ignored() {
+    use msp_core::link::{Envelope, ToTsp};
+    let mut w = alone(Manner::Answer);
+    let our_tag = call_up(&mut w, "x");
+    let key = w.phones[0].incoming()[0];
+    w.phones[0].mute_media = true;
+    let change = SDP.replace("o=- 1 1", "o=- 1 2").replace("5000", "5002");
+    assert!(
+        ask(
+            &mut w,
+            &with_sdp(&within("INVITE", "x", 2, &our_tag, ""), &change)
+        )
+        .is_empty()
+    );
+    let due = w.phones[0].kept.remove(0);
+    let now = w.now;
+    let mut stray = 0;
+    for (call, leg, generation) in [
+        (key, due.leg, msp_core::id::Generation(0)),
+        (key, due.leg, msp_core::id::Generation(9)),
+        (key, LegId(7), due.generation),
+        (msp_core::id::CallKey(77), due.leg, due.generation),
+    ] {
+        for body in [
+            due.body.clone(),
+            ToTsp::Applied,
+            ToTsp::Refused(ErrorKind::Busy.into()),
+        ] {
+            let late = Envelope {
+                call,
+                leg,
+                generation,
+                body,
+            };
+            w.phones[0]
+                .agent
+                .handle(now, tsp_sip::call::Input::Msp(late));
+            w.drain(0);
+            stray += 1;
+            assert_eq!(w.phones[0].agent.stats().stray_media, stray);
+        }
+    }
+    w.run(ms(10));
+    assert!(w.heard().is_empty() && w.phones[0].ended(key).is_none());
+    w.phones[0]
+        .agent
+        .handle(now, tsp_sip::call::Input::Msp(due));
+    w.drain(0);
+    w.release_media(0);
+    w.run(ms(10));
+    assert!(
+        w.heard()[0].starts_with("SIP/2.0 200"),
+        "what was due still counts"
+    );
 }

@@ -29,6 +29,8 @@ use crate::wire::{
 pub struct UserAgent {
     pub(super) services: Services,
     pub(super) calls: HashMap<CallKey, Call>,
+    /// Calls that are not over.
+    pub(super) alive: usize,
     /// No calls are taken any more.
     pub(super) closing: bool,
 }
@@ -47,6 +49,7 @@ impl UserAgent {
         Self {
             services: Services::new(config, Box::new(random)),
             calls: HashMap::new(),
+            alive: 0,
             closing: false,
         }
     }
@@ -491,6 +494,7 @@ impl UserAgent {
         if call.is_over() {
             return;
         }
+        self.alive = self.alive.saturating_sub(1);
         if call.prepared {
             let leg = call.confirmed().map_or_else(Default::default, |l| l.id);
             let generation = call.leg(leg).map(|l| l.generation).unwrap_or_default();

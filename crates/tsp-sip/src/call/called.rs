@@ -26,8 +26,7 @@ const REMINDER: Duration = Duration::from_secs(60);
 impl UserAgent {
     /// An INVITE outside of a dialog.
     pub(super) fn called(&mut self, now: Instant, id: ServerId, flow: Flow, request: &Request) {
-        let alive = self.calls.values().filter(|c| !c.is_over()).count();
-        if self.closing || alive >= self.services.config.max_calls {
+        if self.closing || self.alive >= self.services.config.max_calls {
             let mut response = self
                 .services
                 .refusal(&request.headers, StatusCode::SERVICE_UNAVAILABLE);
@@ -87,6 +86,7 @@ impl UserAgent {
         let mut call = Call::new(call_id, tag.into(), Phase::Alerting);
         call.legs.push(leg);
         self.calls.insert(key, call);
+        self.alive += 1;
         self.services.tell(key, kind);
     }
 

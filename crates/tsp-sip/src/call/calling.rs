@@ -56,6 +56,7 @@ impl UserAgent {
             key,
             Call::new(call_id, tag, Phase::Dialing(Dialing { to, flow: None })),
         );
+        self.alive += 1;
     }
 
     /// The way of a call of ours is known, or there is none.
