@@ -389,6 +389,7 @@ proptest! {
             match &mut entries[entry].body {
                 TraceBody::Signal { bytes, .. } | TraceBody::Media { bytes, .. } => {
                     let mut changed = bytes.to_vec();
+                    changed.push(0);
                     let at = place.index(changed.len());
                     changed[at] = value;
                     if value % 7 == 0 {
