@@ -65,6 +65,8 @@ pub mod protect;
 mod random;
 pub mod receiver;
 pub mod rtcp;
+#[cfg(feature = "rtp")]
+mod rtp_crate;
 pub mod sender;
 pub mod session;
 pub mod source;

@@ -236,10 +236,11 @@ impl Source {
         let Some((last_at, last_timestamp)) = self.last.replace((at, timestamp)) else {
             return;
         };
-        let elapsed = at.as_nanos() as i128 - last_at.as_nanos() as i128;
-        let ticks = elapsed as f64 * f64::from(clock.hz()) / 1e9;
-        let sent = f64::from(timestamp.wrapping_sub(last_timestamp) as i32);
-        let difference = (ticks - sent).abs();
+        // Whole ticks of arrival, as the RFC has it and others count.
+        let elapsed =
+            clock.ticks(at.since_epoch()) as i64 - clock.ticks(last_at.since_epoch()) as i64;
+        let sent = i64::from(timestamp.wrapping_sub(last_timestamp) as i32);
+        let difference = (elapsed - sent).abs() as f64;
         if difference > MAX_LEAP_SECONDS * f64::from(clock.hz()) {
             return;
         }

@@ -47,7 +47,7 @@ fn assault(seed: u64, ticks: usize, share: u64) -> World {
                     _ => luck.next_u64() as u8,
                 };
             }
-            if luck.next_u64() % 8 == 0 {
+            if luck.next_u64().is_multiple_of(8) {
                 bytes.truncate((luck.next_u64() % (bytes.len() as u64 + 1)) as usize);
             }
             w.b.receive(w.now, addr(A), &bytes);
