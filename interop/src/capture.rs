@@ -15,12 +15,11 @@ pub(crate) struct Capture {
     file: PathBuf,
 }
 
-/// One RTP stream as tshark counts it.
+/// RTP from one port to another as tshark counts it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Stream {
     pub(crate) from: u16,
     pub(crate) to: u16,
-    pub(crate) ssrc: u32,
     pub(crate) packets: u64,
     pub(crate) lost: u64,
 }
@@ -32,7 +31,7 @@ impl Capture {
         let mut command = Command::new("tcpdump");
         // As root it would give its rights away to a user who may not write here.
         command
-            .args(["-Z", "root", "-i", "lo", "-U", "-w"])
+            .args(["-Z", "root", "-i", "lo", "-U", "--immediate-mode", "-w"])
             .arg(&file)
             .arg(format!("udp portrange {first}-{last}"));
         let mut process = Process::start(lab.folder(), "tcpdump", &mut command)?;
@@ -63,16 +62,57 @@ impl Capture {
     }
 }
 
-/// The RTP streams of a capture by `tshark -z rtp,streams`.
+/// The RTP of a capture by `tshark -z rtp,streams`: sources (SSRC) between the same ports added up.
 pub(crate) fn streams(file: &Path) -> Result<Vec<Stream>, Error> {
-    let text = output(Command::new("tshark").arg("-r").arg(file).args([
-        "-q",
-        "-o",
-        "rtp.heuristic_rtp:TRUE",
-        "-z",
-        "rtp,streams",
-    ]))?;
-    Ok(text.lines().filter_map(stream).collect())
+    let mut tshark = Command::new("tshark");
+    tshark
+        .arg("-r")
+        .arg(file)
+        .args(["-q", "-o", "rtp.heuristic_rtp:TRUE", "-z", "rtp,streams"]);
+    let text = output(&mut tshark)?;
+    let mut streams: Vec<Stream> = Vec::new();
+    for source in text.lines().filter_map(stream) {
+        match streams
+            .iter_mut()
+            .find(|stream| (stream.from, stream.to) == (source.from, source.to))
+        {
+            Some(stream) => {
+                stream.packets += source.packets;
+                stream.lost += source.lost;
+            }
+            None => streams.push(source),
+        }
+    }
+    Ok(streams)
+}
+
+/// The part of a capture that was there `before` the first BYE.
+pub(crate) fn until_bye(lab: &Lab, file: &Path, before: Duration) -> Result<PathBuf, Error> {
+    let part = lab.path("until-bye.pcap");
+    let mut tshark = Command::new("tshark");
+    tshark.arg("-r").arg(file).args([
+        "-Y",
+        "udp contains \"BYE sip:\"",
+        "-T",
+        "fields",
+        "-e",
+        "frame.time_relative",
+    ]);
+    let times = output(&mut tshark)?;
+    let first: f64 = times
+        .split_whitespace()
+        .next()
+        .and_then(|time| time.parse().ok())
+        .ok_or_else(|| Error::new("the capture has no BYE"))?;
+    let filter = format!("frame.time_relative < {:.6}", first - before.as_secs_f64());
+    output(
+        Command::new("tshark")
+            .arg("-r")
+            .arg(file)
+            .args(["-Y", &filter, "-w"])
+            .arg(&part),
+    )?;
+    Ok(part)
 }
 
 /// One line of the table: start, end, source, port, destination, port, SSRC, payload, packets, lost, ...
@@ -86,7 +126,6 @@ fn stream(line: &str) -> Option<Stream> {
     Some(Stream {
         from: words.get(at.checked_sub(3)?)?.parse().ok()?,
         to: words.get(at.checked_sub(1)?)?.parse().ok()?,
-        ssrc: u32::from_str_radix(words.get(at)?.strip_prefix("0x")?, 16).ok()?,
         packets: words.get(share.checked_sub(2)?)?.parse().ok()?,
         lost: words.get(share.checked_sub(1)?)?.parse().ok()?,
     })
@@ -142,7 +181,6 @@ mod tests {
         let expected = Stream {
             from: 6200,
             to: 6000,
-            ssrc: 0xCA11_0000,
             packets: 150,
             lost: 0,
         };

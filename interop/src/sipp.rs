@@ -97,7 +97,8 @@ impl Sipp {
                 "-error_file",
                 "sipp.errors",
             ]);
-        command.args(["-key", "told", &self.told.to_string()]);
+        // It takes the blanks away that a folded line of a scenario begins with; those of a keyword stay.
+        command.args(["-key", "told", &self.told.to_string(), "-key", "fold", " "]);
         if self.echo {
             command.arg("-rtp_echo");
         }

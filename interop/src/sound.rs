@@ -124,9 +124,11 @@ impl Match {
             .count()
     }
 
-    /// Demands at least `samples` of the said sound, and between the first and the last of them no more samples
-    /// that are not its own than the listener says it made up.
+    /// Demands at least `samples` of the said sound, and from the first to the last of them no more samples
+    /// that are not its own than the listener says it made up; what it made up before the first is none of them.
     pub(crate) fn explained(&self, samples: usize, made_up: u64) -> Result<(), Error> {
+        let before = self.runs.first().map_or(0, |run| run.heard);
+        let made_up = made_up.saturating_sub(before as u64);
         if made_up == 0 {
             return self.in_one_piece(samples);
         }
@@ -141,6 +143,17 @@ impl Match {
             format!(
                 "{strange} samples are not those that were said, {made_up} are said to be made up: {self}"
             )
+        })
+    }
+
+    /// Demands at least `samples` of the said sound, each once and in order, with pauses or without.
+    pub(crate) fn in_order(&self, samples: usize) -> Result<(), Error> {
+        let in_order = self
+            .runs
+            .windows(2)
+            .all(|pair| matches!(pair, [a, b] if a.said + a.len == b.said));
+        ensure(self.samples() >= samples && in_order, || {
+            format!("{samples} samples in order should be there; {self}")
         })
     }
 
@@ -277,17 +290,17 @@ mod tests {
     #[test]
     fn a_hole_is_explained_by_as_many_samples_made_up() {
         let said = noise(1000, 7);
-        let mut heard = said.clone();
-        heard[400..560].fill(0);
+        let mut heard = [vec![0; 50], said.clone()].concat();
+        heard[450..610].fill(0);
         let found = Match::find(&said, &heard);
         found
-            .explained(800, 160)
+            .explained(800, 210)
             .expect("the listener owns up to it");
         assert!(
-            found.explained(800, 159).is_err(),
+            found.explained(800, 209).is_err(),
             "one sample is not explained"
         );
-        assert!(found.explained(900, 160).is_err(), "too little arrived");
+        assert!(found.explained(900, 210).is_err(), "too little arrived");
     }
 
     #[test]
@@ -297,6 +310,17 @@ mod tests {
         let found = Match::find(&said, &heard);
         assert_eq!((found.holes().len(), found.jumps()), (0, 1));
         assert!(found.in_one_piece(800).is_err());
+    }
+
+    #[test]
+    fn a_pause_keeps_the_order_and_a_cut_does_not() {
+        let said = noise(1000, 8);
+        let paused = [&said[..480], &[0; 80], &said[480..]].concat();
+        Match::find(&said, &paused)
+            .in_order(1000)
+            .expect("all of it");
+        let cut = [&said[..480], &said[640..]].concat();
+        assert!(Match::find(&said, &cut).in_order(800).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::error::{Error, ensure};
+use crate::error::Error;
 use crate::lab::Lab;
 use crate::report::Report;
 use crate::sound::{Codec, Match};
@@ -11,7 +11,7 @@ use crate::tipring::Tipring;
 use crate::wav::Wav;
 
 /// Longer than any call of a case: whoever has not ended by then hangs.
-pub(crate) const LIMIT: Duration = Duration::from_secs(40);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// Long enough for a program to start on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
@@ -78,19 +78,24 @@ impl Ours {
         })
     }
 
+    /// The sound that it sent: the left track of its recording.
+    pub(crate) fn said(&self) -> Result<Vec<i16>, Error> {
+        Ok(self.tracks()?.0)
+    }
+
     /// The sound that it heard: the right track of its recording.
     pub(crate) fn heard(&self) -> Result<Vec<i16>, Error> {
-        let mut wav = Wav::read(&self.recording)?;
-        ensure(wav.rate == 8_000 && wav.channels.len() == 2, || {
-            format!(
-                "the recording has {} channels at {} Hz",
-                wav.channels.len(),
-                wav.rate
-            )
-        })?;
-        wav.channels
-            .pop()
-            .ok_or_else(|| Error::new("the recording has no track"))
+        Ok(self.tracks()?.1)
+    }
+
+    fn tracks(&self) -> Result<(Vec<i16>, Vec<i16>), Error> {
+        let wav = Wav::read(&self.recording)?;
+        match <[Vec<i16>; 2]>::try_from(wav.channels) {
+            Ok([left, right]) if wav.rate == 8_000 => Ok((left, right)),
+            _ => Err(Error::new(
+                "the recording is not of two channels at 8000 Hz",
+            )),
+        }
     }
 
     /// Demands that it heard at least `seconds` of `file`, each sample its own or named by playout's log.

@@ -142,7 +142,7 @@ pub(super) const CALLED_IPV6: Case = Case {
 
 pub(super) const ASKS: Case = Case {
     name: "sipp-asks",
-    shows: "OPTIONS gets 200, an unknown method 405, an unknown extension 420, a BYE without a call 481, a codec nobody knows 488",
+    shows: "OPTIONS gets 200, an unknown method 501, one out of place 405, an unknown extension 420, a BYE without a call 481, a codec nobody knows 488",
     with: &[Peer::Sipp],
     raw: false,
     run: |lab| {
