@@ -31,3 +31,4 @@ pub use msp_engine;
 pub use msp_terminals as terminals;
 pub use phone::{PeerCapabilities, Phone, PhoneBuilder};
 pub use tsp_sip::call::{EndCause, Ended};
+pub use tsp_sip::transaction::Timers;

@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use msp_core::event::EventFilter;
+use msp_core::id::CallKey;
 use msp_core::link::TspEnd;
 use msp_core::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tsp_sip::call::{AgentConfig, CallEvent, CallEventKind, Command, EndCause, Ended, UserAgent};
 use tsp_sip::net::{Connections, Endpoint};
-use tsp_sip::transaction::Timers;
 
-use crate::call::CallState;
+use crate::call::{CallShared, CallState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventKind};
 use crate::phone::{PeerCapabilities, PhoneBuilder, Shared};
@@ -62,7 +62,7 @@ impl Line {
             advertise: self.builder.advertise.into_iter().collect(),
             user: self.builder.user.clone(),
             user_agent: concat!("tipring/", env!("CARGO_PKG_VERSION")).into(),
-            timers: Timers::default(),
+            timers: self.builder.timers,
             max_calls: MAX_CALLS,
         };
         let media = self.shared.address.subscribe(EventFilter::default());
@@ -131,13 +131,19 @@ impl Signals {
                     let _closing = self.shared.command(Command::Reject(key, status));
                 }
             },
-            CallEventKind::Ringing => self.reach(at, &event, CallState::Ringing),
-            CallEventKind::EarlyMedia => self.reach(at, &event, CallState::EarlyMedia),
-            CallEventKind::Connected => self.reach(at, &event, CallState::Connected),
+            CallEventKind::Ringing => {
+                self.reach(at, key, self.shared.call(key), CallState::Ringing)
+            }
+            CallEventKind::EarlyMedia => {
+                self.reach(at, key, self.shared.call(key), CallState::EarlyMedia)
+            }
+            CallEventKind::Connected => {
+                self.reach(at, key, self.shared.call(key), CallState::Connected)
+            }
             CallEventKind::Ended(ref ended) => {
                 self.shared.answer_asked(key, Err(not_asked(ended)));
-                self.reach(at, &event, CallState::Ended(ended.clone()));
-                self.shared.forget_call(key);
+                let call = self.shared.forget_call(key);
+                self.reach(at, key, call, CallState::Ended(ended.clone()));
             }
             CallEventKind::Capabilities {
                 status,
@@ -160,16 +166,14 @@ impl Signals {
         }
     }
 
-    fn reach(&self, at: Instant, event: &CallEvent, state: CallState) {
-        let Some(call) = self.shared.call(event.key) else {
-            return;
-        };
+    fn reach(&self, at: Instant, key: CallKey, call: Option<Arc<CallShared>>, state: CallState) {
+        let Some(call) = call else { return };
         let kind = EventKind::of_state(&state);
         call.state.send_replace(state);
         if let Some(kind) = kind {
             self.shared.bus.emit(&Event {
                 at,
-                call: Some(event.key),
+                call: Some(key),
                 kind,
             });
         }
