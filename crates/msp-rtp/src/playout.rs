@@ -13,18 +13,22 @@ use msp_codecs::{CodecInfo, Decoder};
 use msp_core::fault::{self, Fault};
 use msp_core::id::PayloadType;
 use msp_core::stats::{DropCounts, DropReason, PlayoutStats};
-use msp_core::terminal::FRAME;
 use msp_core::time::{ClockRate, Instant};
 use msp_core::trace::PlayoutAction;
 use msp_dsp::Concealer;
 
 use crate::error::{Error, ErrorKind};
 
+mod cut;
+mod events;
 mod faults;
 mod lead;
 mod log;
+mod placing;
+mod staging;
 mod store;
 
+use events::Events;
 use faults::PlayoutFaults;
 use lead::Lead;
 pub use log::SegmentLog;
@@ -147,16 +151,6 @@ struct Staged {
     len: usize,
     timestamp: u32,
     ticks_per_second: u32,
-}
-
-/// Telephone events in the stream: no sound is missing where they are.
-#[derive(Clone, Copy, Debug, Default)]
-struct Events {
-    /// Places of the last events, bit 0 being `newest`.
-    places: u128,
-    newest: i64,
-    /// Position up to which an event is known to last.
-    until: Option<i64>,
 }
 
 /// Turns packets into a steady stream of samples.
@@ -392,6 +386,12 @@ impl Playout {
 
     /// Fills `out`, which must be 10 ms, with the sound of the tick that is due at `now`.
     pub fn pull(&mut self, now: Instant, out: &mut [i16]) {
+        if self
+            .pulled_at
+            .is_some_and(|at| now.saturating_since(at) > self.config.max)
+        {
+            self.forget();
+        }
         if let Some(arrived) = self.unplaced.take() {
             self.place_first(now, arrived);
         }
@@ -413,6 +413,16 @@ impl Playout {
         self.faults.shift(out);
     }
 
+    /// Nobody pulled for long: what waits is history.
+    fn forget(&mut self) {
+        for entry in self.entries.drain(..) {
+            self.store.free(entry.stored);
+            self.drops.count(DropReason::Late);
+        }
+        self.staged.len = 0;
+        self.reset();
+    }
+
     /// What was given so far, stretch by stretch.
     pub const fn log(&mut self) -> &mut SegmentLog {
         &mut self.log
@@ -426,209 +436,6 @@ impl Playout {
     /// Packets that were dropped after [`insert`](Self::insert) had taken them.
     pub const fn drops(&self) -> &DropCounts {
         &self.drops
-    }
-
-    /// The position that `packet` gets.
-    fn locate(
-        &mut self,
-        packet: &PlayoutPacket<'_>,
-        len: i64,
-        clock: ClockRate,
-    ) -> Result<i64, DropReason> {
-        let Some(newest) = self.newest else {
-            if self.pulled_at.is_none() {
-                self.unplaced = Some(packet.at);
-                return Ok(self.head);
-            }
-            // What the source before left waiting comes first.
-            let waiting = self.entries.back().map_or(i64::MIN, Entry::end);
-            return Ok(self.anchor(packet.at).max(waiting));
-        };
-        if fault::is_on(Fault::IgnoreOrder) {
-            return Ok(newest.end.max(self.head));
-        }
-        let in_order = packet.place > newest.place;
-        let max = self.span(self.config.max);
-        let distance = self.samples(packet.timestamp.wrapping_sub(newest.timestamp), clock);
-        let start = newest.start + distance;
-        let smooth =
-            clock == newest.clock && (start - newest.end).abs() <= i64::from(self.config.rate.hz());
-        if self.unplaced.is_some() {
-            return match start.checked_sub(self.head) {
-                Some(ahead) if smooth && ahead < max => {
-                    // Reordered before the first pull: the stream begins earlier than thought.
-                    Ok(start)
-                }
-                _ if in_order => Ok(newest.end),
-                _ => Err(DropReason::Late),
-            };
-        }
-        if start + len > self.head && start <= self.head + max && clock == newest.clock {
-            self.note_lateness(packet.at, start < self.head);
-            return match self.late_run {
-                Some(_) if self.gave_up(packet.at) => Ok(self.move_on(packet.at)),
-                _ => Ok(start),
-            };
-        }
-        if !in_order {
-            return Err(DropReason::Late);
-        }
-        if !smooth {
-            // The sender's clock jumped: go on right behind what is there, or anew if nothing is.
-            return Ok(newest.end.max(self.anchor(packet.at)));
-        }
-        if start > self.head {
-            return Err(DropReason::BufferFull);
-        }
-        // Time to be played is over. A sender that stood still meanwhile begins anew; others get a few chances.
-        self.note_lateness(packet.at, true);
-        let stood_still = self.head - newest.end > self.span(STANDSTILL);
-        if packet.marker || stood_still || self.gave_up(packet.at) {
-            return Ok(self.move_on(packet.at));
-        }
-        Err(DropReason::Late)
-    }
-
-    fn note_lateness(&mut self, at: Instant, late: bool) {
-        self.late_run = match self.late_run {
-            _ if !late => None,
-            None => Some((at, 1)),
-            Some((since, n)) => Some((since, n + 1)),
-        };
-    }
-
-    /// Whether so many packets in a row were late that the delay is too short now.
-    fn gave_up(&self, at: Instant) -> bool {
-        self.late_run
-            .is_some_and(|(since, n)| n >= LATE_PACKETS && at.saturating_since(since) >= LATE_TIME)
-    }
-
-    fn move_on(&mut self, at: Instant) -> i64 {
-        self.late_run = None;
-        self.lead = Lead::new(self.config.target);
-        let behind = self.newest.map_or(self.head, |n| n.end);
-        self.anchor(at).max(behind)
-    }
-
-    /// The position of a packet that came at `at` and waits for the target delay: at the start of a pull.
-    fn anchor(&self, at: Instant) -> i64 {
-        let next_pull = self.pulled_at.map_or(at, |t| t + FRAME);
-        let wait = (at + self.config.target).saturating_since(next_pull);
-        let frames = wait.as_nanos().div_ceil(FRAME.as_nanos()) as i64;
-        self.head + frames * self.frame() as i64
-    }
-
-    /// When the pull is due that reaches `position`.
-    fn due(&self, position: i64) -> Instant {
-        let next_pull = self.pulled_at.map_or(Instant::ZERO, |t| t + FRAME);
-        let ahead = u64::try_from(position - self.head).unwrap_or(0);
-        next_pull + self.config.rate.duration(ahead)
-    }
-
-    /// The first pull decides where the head stands before the packets that came earlier.
-    fn place_first(&mut self, now: Instant, arrived: Instant) {
-        let first = self.entries.front().map_or(self.head, |e| e.start);
-        let wait = (arrived + self.config.target).saturating_since(now);
-        let frames = wait.as_nanos().div_ceil(FRAME.as_nanos()) as i64;
-        let shift = self.head + frames * self.frame() as i64 - first;
-        for entry in &mut self.entries {
-            entry.start += shift;
-        }
-        if let Some(newest) = &mut self.newest {
-            newest.start += shift;
-            newest.end += shift;
-        }
-    }
-
-    /// Fills the front of `out` with sound of one origin and returns how much; never nothing.
-    fn fill(&mut self, out: &mut [i16]) -> usize {
-        let available = self.stage();
-        if available > 0 {
-            let n = available.min(out.len());
-            let (out, _) = out.split_at_mut(n);
-            self.copy_staged(out);
-            self.play(out);
-            return n;
-        }
-        let next = self.entries.front().map(|e| e.start);
-        let gap = next.map_or(i64::MAX, |start| start - self.head);
-        let n = usize::try_from(gap)
-            .unwrap_or(usize::MAX)
-            .clamp(1, out.len());
-        let (out, _) = out.split_at_mut(n);
-        self.miss(out);
-        n
-    }
-
-    /// Makes sure that the sample at the head is decoded, if there is a packet for it; returns how many are.
-    fn stage(&mut self) -> usize {
-        loop {
-            let staged_end = self.staged.start + self.staged.len as i64;
-            if self.staged.len > 0 && (self.staged.start..staged_end).contains(&self.head) {
-                return (staged_end - self.head) as usize;
-            }
-            self.staged.len = 0;
-            match self.entries.front() {
-                Some(entry) if entry.start <= self.head => {}
-                _ => return 0,
-            }
-            let Some(entry) = self.entries.pop_front() else {
-                return 0;
-            };
-            self.decode(&entry);
-            self.store.free(entry.stored);
-        }
-    }
-
-    fn decode(&mut self, entry: &Entry) {
-        if entry.end() <= self.head {
-            self.drops.count(DropReason::Late);
-            return;
-        }
-        if entry.source != self.decoding {
-            self.decoding = entry.source;
-            self.played_place = None;
-            for codec in &mut self.codecs {
-                codec.decoder.reset();
-            }
-        }
-        let codec = self
-            .codecs
-            .iter_mut()
-            .find(|c| c.payload_type == entry.payload_type);
-        let Some(codec) = codec else {
-            self.drops.count(DropReason::UnknownPayloadType);
-            return;
-        };
-        let mut scratch = [0; MAX_RECEIVED_PAYLOAD];
-        let payload = self.store.get(entry.stored, &mut scratch);
-        match codec.decoder.decode(payload, &mut self.pcm) {
-            Ok(len) => {
-                self.staged = Staged {
-                    start: entry.start,
-                    len: len.min(self.pcm.len()),
-                    timestamp: entry.timestamp,
-                    ticks_per_second: codec.info.clock.hz(),
-                };
-                self.played_place = self.played_place.max(Some(entry.place));
-            }
-            Err(_) => self.drops.count(DropReason::BadPayload),
-        }
-    }
-
-    /// The timestamp of the sample at `position` of the staged packet.
-    fn staged_timestamp(&self, position: i64) -> u32 {
-        let offset = (position - self.staged.start) as i128;
-        let ticks =
-            offset * i128::from(self.staged.ticks_per_second) / i128::from(self.config.rate.hz());
-        self.staged.timestamp.wrapping_add(ticks as u32)
-    }
-
-    fn copy_staged(&self, out: &mut [i16]) {
-        let from = usize::try_from(self.head - self.staged.start).unwrap_or(0);
-        for (out, sample) in out.iter_mut().zip(self.pcm.iter().skip(from)) {
-            *out = *sample;
-        }
     }
 
     /// Gives decoded sound: bit by bit as it came, but for what is blended after a gap.
@@ -693,72 +500,6 @@ impl Playout {
         }
     }
 
-    /// Gives two frames in the time of one, faded into each other, when the buffer has become too deep.
-    fn cut(&mut self, out: &mut [i16]) -> bool {
-        let frame = out.len();
-        if !self.lead.wants_cut() || frame != self.frame() {
-            return false;
-        }
-        if self.stage() < frame || self.made_up > 0 {
-            return false;
-        }
-        let timestamp = self.staged_timestamp(self.head);
-        let mut first = [0; MAX_FRAME];
-        let Some(first) = first.get_mut(..frame) else {
-            return false;
-        };
-        self.copy_staged(first);
-        if !self.lead.may_cut(first) {
-            return false;
-        }
-        let second_at = self.head + frame as i64;
-        let staged_end = self.staged.start + self.staged.len as i64;
-        let follows = staged_end >= second_at + frame as i64
-            || staged_end == second_at
-                && self
-                    .entries
-                    .front()
-                    .is_some_and(|e| e.start == second_at && e.len >= frame as i64);
-        if !follows {
-            return false;
-        }
-        self.head = second_at;
-        if self.stage() < frame {
-            // The second is no sound after all: the first is given as it is.
-            out.copy_from_slice(first);
-            self.concealer.good(out);
-            self.name(frame, PlayoutAction::Normal, Some(timestamp));
-            return true;
-        }
-        self.copy_staged(out);
-        for (n, (new, old)) in out.iter_mut().zip(first.iter()).enumerate() {
-            let share = (n + 1) as f32 / (frame + 1) as f32;
-            let (old, mixed) = (f32::from(*old), f32::from(*new));
-            *new = (old + (mixed - old) * share).round() as i16;
-        }
-        self.concealer.good(out);
-        self.lead.cut();
-        self.head += frame as i64;
-        self.name(frame, PlayoutAction::Compressed, Some(timestamp));
-        true
-    }
-
-    /// Cuts a frame out without a word in the log, when that fault is on.
-    fn cut_unnamed(&mut self) {
-        if self.faults.cuts_now(self.head) && self.stage() > 0 {
-            let frame = self.frame() as i64;
-            self.faults.hide(self.staged.ticks_per_second / 100);
-            self.staged.start -= frame;
-            for entry in &mut self.entries {
-                entry.start -= frame;
-            }
-            if let Some(newest) = &mut self.newest {
-                newest.start -= frame;
-                newest.end -= frame;
-            }
-        }
-    }
-
     fn span(&self, duration: Duration) -> i64 {
         self.config.rate.ticks(duration) as i64
     }
@@ -767,28 +508,6 @@ impl Playout {
     fn samples(&self, ticks: u32, clock: ClockRate) -> i64 {
         let ticks = i64::from(ticks as i32);
         ticks * i64::from(self.config.rate.hz()) / i64::from(clock.hz())
-    }
-}
-
-impl Events {
-    fn note(&mut self, place: i64) {
-        if place > self.newest {
-            let by = u32::try_from(place - self.newest).unwrap_or(u32::MAX);
-            self.places = self.places.checked_shl(by).unwrap_or(0);
-            self.newest = place;
-        }
-        if let Ok(back @ 0..128) = u32::try_from(self.newest - place) {
-            self.places |= 1 << back;
-        }
-    }
-
-    /// Whether events fill all places between two.
-    fn fill(&self, after: i64, before: i64) -> bool {
-        before - after <= 128
-            && (after + 1..before).all(|place| {
-                let back = u32::try_from(self.newest - place);
-                matches!(back, Ok(back @ 0..128) if self.places & (1 << back) != 0)
-            })
     }
 }
 
@@ -805,16 +524,8 @@ fn longest(info: &CodecInfo) -> usize {
     info.max_samples(MAX_RECEIVED_PAYLOAD)
 }
 
-/// 10 ms at the highest rate that can be concealed.
-const MAX_FRAME: usize = 480;
 /// Concealment is silent from here on.
 const FADED: Duration = Duration::from_millis(60);
-/// So many packets in a row come too late before the delay grows,
-const LATE_PACKETS: u32 = 3;
-/// if they are spread over at least this time.
-const LATE_TIME: Duration = Duration::from_millis(40);
-/// A sender of which nothing came for as long goes on where it likes.
-const STANDSTILL: Duration = Duration::from_millis(300);
 
 #[cfg(test)]
 mod tests;

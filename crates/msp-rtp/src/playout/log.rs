@@ -15,6 +15,7 @@ pub struct SegmentLog {
     open: Option<PlayoutSegment>,
     done: VecDeque<PlayoutSegment>,
     overwritten: u64,
+    skipping: bool,
 }
 
 impl Default for SegmentLog {
@@ -24,6 +25,7 @@ impl Default for SegmentLog {
             open: None,
             done: VecDeque::with_capacity(CAPACITY),
             overwritten: 0,
+            skipping: false,
         }
     }
 }
@@ -54,6 +56,11 @@ impl SegmentLog {
         }
     }
 
+    /// Whether what is pulled from now on reaches no ear, because its time is over.
+    pub const fn skip(&mut self, skipping: bool) {
+        self.skipping = skipping;
+    }
+
     /// Where the next sample stands.
     pub const fn position(&self) -> u64 {
         self.position
@@ -79,6 +86,10 @@ impl SegmentLog {
         clock_hz: u64,
         rate: ClockRate,
     ) {
+        let (action, rtp_timestamp) = match self.skipping {
+            true => (PlayoutAction::Skipped, None),
+            false => (action, rtp_timestamp),
+        };
         let joined = self.open.as_mut().filter(|open| {
             let expected = open.rtp_timestamp.map(|t| {
                 let ticks = u64::from(open.samples) * clock_hz / u64::from(rate.hz());

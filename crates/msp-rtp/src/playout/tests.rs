@@ -412,6 +412,31 @@ fn a_flood_stays_in_bounds_and_what_is_played_is_whole() {
     b.checked();
 }
 
+/// A stream that nobody listened to for a while is heard as it is now, not as it was.
+#[test]
+fn what_waited_while_nobody_listened_is_not_heard() {
+    let mut b = Bench::new();
+    stream(&mut b, 10, &[]);
+    for n in 10..100 {
+        let _ = b.put(n, n as u32 * 160, 160);
+        b.now += Duration::from_millis(20);
+    }
+    stream_from(&mut b, 100, 20);
+    let log = b.checked();
+    let last = b.log.last().unwrap();
+    assert_eq!(last.action, Normal, "{log:?}");
+    assert_eq!(last.rtp_timestamp, Some(16_000));
+    assert!(b.playout.drops().get(DropReason::Late) > 0);
+}
+
+fn stream_from(b: &mut Bench, first: i64, packets: i64) {
+    for n in first..first + packets {
+        b.pull();
+        b.put(n, n as u32 * 160, 160).unwrap();
+        b.pull();
+    }
+}
+
 #[test]
 fn a_configuration_that_cannot_work_is_refused() {
     let fails = |config| Playout::new(config, vec![codec()]).err().map(|e| e.kind());

@@ -1,0 +1,98 @@
+//! From packets that wait to decoded samples at the head.
+
+use msp_core::stats::DropReason;
+
+use super::{Entry, MAX_RECEIVED_PAYLOAD, Playout, Staged};
+
+impl Playout {
+    /// Fills the front of `out` with sound of one origin and returns how much; never nothing.
+    pub(super) fn fill(&mut self, out: &mut [i16]) -> usize {
+        let available = self.stage();
+        if available > 0 {
+            let n = available.min(out.len());
+            let (out, _) = out.split_at_mut(n);
+            self.copy_staged(out);
+            self.play(out);
+            return n;
+        }
+        let next = self.entries.front().map(|e| e.start);
+        let gap = next.map_or(i64::MAX, |start| start - self.head);
+        let n = usize::try_from(gap)
+            .unwrap_or(usize::MAX)
+            .clamp(1, out.len());
+        let (out, _) = out.split_at_mut(n);
+        self.miss(out);
+        n
+    }
+
+    /// Makes sure that the sample at the head is decoded, if there is a packet for it; returns how many are.
+    pub(super) fn stage(&mut self) -> usize {
+        loop {
+            let staged_end = self.staged.start + self.staged.len as i64;
+            if self.staged.len > 0 && (self.staged.start..staged_end).contains(&self.head) {
+                return (staged_end - self.head) as usize;
+            }
+            self.staged.len = 0;
+            match self.entries.front() {
+                Some(entry) if entry.start <= self.head => {}
+                _ => return 0,
+            }
+            let Some(entry) = self.entries.pop_front() else {
+                return 0;
+            };
+            self.decode(&entry);
+            self.store.free(entry.stored);
+        }
+    }
+
+    pub(super) fn decode(&mut self, entry: &Entry) {
+        if entry.end() <= self.head {
+            self.drops.count(DropReason::Late);
+            return;
+        }
+        if entry.source != self.decoding {
+            self.decoding = entry.source;
+            self.played_place = None;
+            for codec in &mut self.codecs {
+                codec.decoder.reset();
+            }
+        }
+        let codec = self
+            .codecs
+            .iter_mut()
+            .find(|c| c.payload_type == entry.payload_type);
+        let Some(codec) = codec else {
+            self.drops.count(DropReason::UnknownPayloadType);
+            return;
+        };
+        let mut scratch = [0; MAX_RECEIVED_PAYLOAD];
+        let payload = self.store.get(entry.stored, &mut scratch);
+        match codec.decoder.decode(payload, &mut self.pcm) {
+            Ok(len) => {
+                self.staged = Staged {
+                    start: entry.start,
+                    len: len.min(self.pcm.len()),
+                    timestamp: entry.timestamp,
+                    ticks_per_second: codec.info.clock.hz(),
+                };
+                self.played_place = self.played_place.max(Some(entry.place));
+            }
+            Err(_) => self.drops.count(DropReason::BadPayload),
+        }
+    }
+
+    /// The timestamp of the sample at `position` of the staged packet.
+    pub(super) fn staged_timestamp(&self, position: i64) -> u32 {
+        let offset = (position - self.staged.start) as i128;
+        let ticks =
+            offset * i128::from(self.staged.ticks_per_second) / i128::from(self.config.rate.hz());
+        self.staged.timestamp.wrapping_add(ticks as u32)
+    }
+
+    pub(super) fn copy_staged(&self, out: &mut [i16]) {
+        let from = usize::try_from(self.head - self.staged.start).unwrap_or(0);
+        for (out, sample) in out.iter_mut().zip(self.pcm.iter().skip(from)) {
+            *out = *sample;
+        }
+    }
+}
