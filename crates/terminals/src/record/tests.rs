@@ -84,7 +84,7 @@ fn c20_each_direction_has_its_track_aligned_by_the_clock() {
         // What is heard begins after 45 ms, between two frames.
         if n >= 5 {
             let mut when = time(n as u64 * 10 - 5, 8_000);
-            when.position -= 45 * 8;
+            when.position += 5_000 - 45 * 8;
             heard.push(when, frame);
         }
     }
@@ -92,6 +92,7 @@ fn c20_each_direction_has_its_track_aligned_by_the_clock() {
     let recorded = file.finish().unwrap();
     assert_eq!(recorded.length, MediaTime::new(8_000, hz(8_000)));
     assert_eq!((recorded.overflowed, recorded.late), (0, 0));
+    assert_eq!(recorded.origins, [Some(0), Some(5_000 - 45 * 8)]);
     let (rate, left, right) = tracks(&path);
     assert_eq!((rate, left.len()), (8_000, 8_000));
     let mut wanted = sound[..8_000].to_vec();
