@@ -132,13 +132,13 @@ impl Signals {
                 }
             },
             CallEventKind::Ringing => {
-                self.reach(at, key, self.shared.call(key), CallState::Ringing)
+                self.reach(at, key, self.shared.call(key), CallState::Ringing);
             }
             CallEventKind::EarlyMedia => {
-                self.reach(at, key, self.shared.call(key), CallState::EarlyMedia)
+                self.reach(at, key, self.shared.call(key), CallState::EarlyMedia);
             }
             CallEventKind::Connected => {
-                self.reach(at, key, self.shared.call(key), CallState::Connected)
+                self.reach(at, key, self.shared.call(key), CallState::Connected);
             }
             CallEventKind::Ended(ref ended) => {
                 self.shared.answer_asked(key, Err(not_asked(ended)));

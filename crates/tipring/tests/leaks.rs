@@ -37,7 +37,7 @@ async fn calls(alice: &Phone, uri: &str, n: usize, refused: &mut usize) {
                 Ok(()) => {}
                 // A machine that is busy with other things lets the engine refuse; that too must leave nothing.
                 Err(e) if e.kind() == ErrorKind::Refused || e.kind() == ErrorKind::Media => {
-                    *refused += 1
+                    *refused += 1;
                 }
                 Err(e) => panic!("{e}"),
             }
