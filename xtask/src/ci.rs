@@ -6,8 +6,8 @@ use crate::test;
 use crate::tools::{self, Install};
 
 fn all(install: Install, steps: &mut Steps) -> Result<(), Failure> {
-    // Cheap before dear. Clippy and doc share one check of the dependencies, test and interop one
-    // build of them: that is why both pairs ask for the same features.
+    // Cheap before dear. Clippy and doc ask for the same features, so that they share one check of the dependencies;
+    // interop and loop run one program, built as its users get it.
     steps.run("format", || {
         steps::run(&mut cargo(&["fmt", "--all", "--check"]))
     })?;
@@ -50,7 +50,19 @@ fn all(install: Install, steps: &mut Steps) -> Result<(), Failure> {
             "sources",
         ]))
     })?;
-    steps.run("test", test::cargo_test)
+    steps.run("test", test::cargo_test)?;
+    steps.run("interop", || test::run_interop(&["--check".to_owned()]))?;
+    // What the README tells a newcomer to type first.
+    steps.run("loop", || {
+        steps::run(&mut cargo(&[
+            "run",
+            "--locked",
+            "--",
+            "loop",
+            "--report",
+            "target/report.html",
+        ]))
+    })
 }
 
 pub(crate) fn run(install: Install) -> Result<(), Failure> {
