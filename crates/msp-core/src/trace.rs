@@ -49,6 +49,8 @@ pub enum PlayoutAction {
     Comfort,
     /// Silence: nothing to play.
     Silence,
+    /// Given to nobody: the engine came when its time was over.
+    Skipped,
 }
 
 impl PlayoutAction {
@@ -62,6 +64,7 @@ impl PlayoutAction {
             Self::Compressed => "compressed",
             Self::Comfort => "comfort",
             Self::Silence => "silence",
+            Self::Skipped => "skipped",
         }
     }
 }

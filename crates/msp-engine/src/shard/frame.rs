@@ -93,10 +93,14 @@ impl Transport {
             if let Some(log) = session.playout_log() {
                 // The stream is older than this session: playout's log counts as the terminals are told.
                 log.stand_at(number.saturating_sub(missed) * frame.len() as u64);
+                log.skip(missed > 0);
             }
             // What would have been played in frames that were skipped is gone, as time is.
             for n in (1..=missed).rev() {
                 session.render(at - FRAME * n as u32, frame);
+            }
+            if let Some(log) = session.playout_log() {
+                log.skip(false);
             }
             session.render(at, frame);
             if is_heard {

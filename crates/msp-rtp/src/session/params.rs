@@ -62,8 +62,8 @@ impl SessionParams {
     /// Makes what `agreed` needs, with `codecs`.
     ///
     /// We send in the first codec of `agreed.send` that we have, in packets as long as the peer wishes. What we receive
-    /// is played at the sample rate of the first codec of `agreed.receive` that we have; those of another rate are left
-    /// out, and count as [`UnknownPayloadType`](msp_core::stats::DropReason::UnknownPayloadType) if they come.
+    /// is played at the sample rate of the first codec of `agreed.receive` that we have; what comes in one of another
+    /// rate is converted.
     ///
     /// # Errors
     /// [`ErrorKind::UnknownCodec`] when no codec is known for a direction that is agreed,
@@ -125,10 +125,9 @@ impl SessionParams {
             if info.channels != 1 {
                 return Err(Error::new(ErrorKind::UnsupportedChannels, info.to_string()));
             }
-            if *rate.get_or_insert(info.sample_rate) == info.sample_rate {
-                let decoder = decoder_for(info.name, codecs, || factory.decoder());
-                receive.push(PlayoutCodec::new(mapping.payload_type, info, decoder));
-            }
+            rate.get_or_insert(info.sample_rate);
+            let decoder = decoder_for(info.name, || factory.decoder());
+            receive.push(PlayoutCodec::new(mapping.payload_type, info, decoder));
         }
         let playout = match rate {
             Some(rate) => {
@@ -184,14 +183,11 @@ impl SessionParams {
 }
 
 /// The decoder for a codec, or the wrong one when that fault is on.
-fn decoder_for(
-    name: &str,
-    codecs: &CodecRegistry,
-    right: impl FnOnce() -> Box<dyn Decoder>,
-) -> Box<dyn Decoder> {
+fn decoder_for(name: &str, right: impl FnOnce() -> Box<dyn Decoder>) -> Box<dyn Decoder> {
+    // Of all codecs: a call that agreed on nothing but A-law is to be misread too.
     if fault::is_on(Fault::ReadALawAsMuLaw)
         && name.eq_ignore_ascii_case("PCMA")
-        && let Some(wrong) = codecs.find("PCMU", 8000, 1)
+        && let Some(wrong) = CodecRegistry::builtin().find("PCMU", 8000, 1)
     {
         return wrong.decoder();
     }

@@ -214,6 +214,7 @@ pub(super) fn numbers(report: &Report) -> String {
             ("compressed", &share("compressed")),
             ("comfort noise", &share("comfort")),
             ("silence, nothing to play", &share("silence")),
+            ("left out, the engine was late", &share("skipped")),
             ("level sent", &|d| d.sent_dbov.map(level)),
             ("level heard", &|d| d.heard_dbov.map(level)),
         ],

@@ -42,7 +42,7 @@ fn class(action: &str) -> &'static str {
         "blended" => "r-blended",
         "stretched" | "compressed" => "r-warped",
         "comfort" => "r-comfort",
-        "silence" => "r-silence",
+        "silence" | "skipped" => "r-silence",
         "unexplained" => "r-unexplained",
         _ => "r-concealed",
     }
@@ -56,6 +56,7 @@ fn meaning(action: &'static str) -> &'static str {
         "compressed" => "compressed",
         "comfort" => "comfort noise",
         "silence" => "silence, nothing to play",
+        "skipped" => "left out, the engine was late",
         "unexplained" => "not explained",
         other => other,
     }
