@@ -202,9 +202,11 @@ impl Comparison<'_> {
             begun = at;
             // An agreement that was only guessed proves no shift; a jump of a guessed map is no finding.
             if self.proven {
+                // What else differs may be what the log names elsewhere, for it is off by as much.
                 findings.reasons.push(Reason::Shifted {
                     ms: self.ms(samples),
                 });
+                return;
             }
         }
         for jump in later {

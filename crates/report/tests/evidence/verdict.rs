@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::sample::{Call, Conditions, call, call_with, decode};
-use msp_codecs::Pcmu;
-use msp_core::trace::{PlayoutAction, TraceBody, Way};
-use tipring_report::{Limits, Reason, Verdict};
+use crate::sample::{Call, Conditions, call, call_with, decode, speech};
+use msp_codecs::{Pcma, Pcmu};
+use msp_core::trace::{PlayoutAction, TraceBody, TraceEntry, Way};
+use tipring_report::{Limits, Network, Phone, Reason, Sound, Verdict};
 
 fn judge(call: &Call) -> Verdict {
     Verdict::judge(
@@ -58,7 +58,7 @@ fn a_bad_network_explains_what_it_did() {
 
     // The same call over a network that was asked for nothing is too little.
     let mut innocent = call;
-    innocent.alice.network = tipring_report::Network::default();
+    innocent.alice.network = Network::default();
     assert_eq!(codes(&judge(&innocent)), [("bob", "too_little_heard")]);
 }
 
@@ -99,8 +99,7 @@ fn files_swapped() {
 #[test]
 fn a_strange_sound() {
     let mut call = call(&Conditions::default());
-    call.alice.sound =
-        tipring_report::Sound::through(&Pcmu, &crate::sample::speech(6.0, 300.0, 99)).unwrap();
+    call.alice.sound = Sound::through(&Pcmu, &speech(6.0, 300.0, 99)).unwrap();
     let verdict = judge(&call);
     assert_eq!(codes(&verdict), [("bob", "wrong_sound")]);
     let (_, reason) = verdict.all_reasons().next().unwrap();
@@ -253,7 +252,7 @@ fn no_answer_and_no_evidence() {
 
     let call = call(&Conditions::default());
     let verdict = Verdict::judge(
-        &tipring_report::Phone::new("alice", call.alice.entries.clone()),
+        &Phone::new("alice", call.alice.entries.clone()),
         &call.bob.phone(),
         &call.alice.network,
         &call.bob.network,
@@ -300,4 +299,102 @@ fn a_recording_that_ends_too_early_and_a_log_with_a_hole() {
     let verdict = judge(&hole);
     assert_eq!(codes(&verdict), [("bob", "unexplained_samples")]);
     assert_eq!(verdict.directions[0].unexplained, 80);
+}
+
+#[test]
+fn a_bad_network_hides_no_fault() {
+    let bad = Conditions {
+        loss: 0.05,
+        jitter: Duration::from_millis(50),
+        seconds: 12,
+        a_law: true,
+        ..Conditions::default()
+    };
+    let clean = call(&bad);
+    assert!(judge(&clean).holds());
+    let at = loud_place(&clean.bob.heard);
+
+    let mut cut = clean.clone();
+    cut.bob.heard.drain(at..at + 160);
+    let mut shifted = clean.clone();
+    shifted.bob.heard.splice(0..0, [0; 2400]);
+    shifted.bob.heard.truncate(clean.bob.heard.len());
+    let mut swapped = clean.clone();
+    swapped.alice.sound = clean.bob.sound.clone();
+    let mut strange = clean;
+    strange.alice.sound = Sound::through(&Pcma, &speech(12.0, 300.0, 99)).unwrap();
+    let soft = call_with(
+        &bad,
+        |first, pcm| {
+            for sample in pcm.iter_mut().filter(|_| first) {
+                *sample /= 10;
+            }
+        },
+        |_, codec, payload| decode(codec, payload),
+    );
+    let law = call_with(
+        &bad,
+        |_, _| {},
+        |first, codec, payload| match first {
+            true => decode(codec, payload),
+            false => decode(&Pcmu, payload),
+        },
+    );
+    for (call, code) in [
+        (cut, "unexplained_samples"),
+        (shifted, "shifted"),
+        (swapped, "wrong_sound"),
+        (strange, "wrong_sound"),
+        (soft, "too_soft"),
+        (law, "wrong_law"),
+    ] {
+        assert_eq!(codes(&judge(&call)), [("bob", code)]);
+    }
+}
+
+#[test]
+fn a_sender_that_was_late_paused_its_file_and_let_time_go_on() {
+    // The timestamps of its packets jump by 40 ms in the middle, the sound does not: that is no fault of the call.
+    let mut call = call(&Conditions::default());
+    let mut jump = |entries: &mut Vec<TraceEntry>| {
+        for entry in entries {
+            match &mut entry.body {
+                TraceBody::Media { bytes, .. } if bytes[1] & 0x7f == 0 => {
+                    let mut changed = bytes.to_vec();
+                    let sequence = u16::from_be_bytes([changed[2], changed[3]]);
+                    if sequence.wrapping_sub(65_500) >= 150 {
+                        let timestamp = u32::from_be_bytes(changed[4..8].try_into().unwrap());
+                        changed[4..8].copy_from_slice(&timestamp.wrapping_add(320).to_be_bytes());
+                    }
+                    *bytes = changed.into();
+                }
+                _ => {}
+            }
+        }
+    };
+    jump(&mut call.alice.entries);
+    jump(&mut call.bob.entries);
+    for end in [&mut call.alice, &mut call.bob] {
+        let at = end
+            .entries
+            .iter()
+            .position(|e| matches!(&e.body, TraceBody::Playout { segment, .. } if segment.samples > 30_000))
+            .unwrap();
+        let mut rest = end.entries[at].clone();
+        if let TraceBody::Playout { segment, .. } = &mut end.entries[at].body {
+            segment.samples = 150 * 160;
+        }
+        if let TraceBody::Playout { segment, .. } = &mut rest.body {
+            segment.position += 150 * 160;
+            segment.samples -= 150 * 160;
+            segment.rtp_timestamp = segment
+                .rtp_timestamp
+                .map(|t| t.wrapping_add(150 * 160 + 320));
+        }
+        rest.at += Duration::from_secs(3);
+        end.entries.insert(at + 1, rest);
+    }
+    let verdict = judge(&call);
+    assert!(verdict.holds(), "{:?}", codes(&verdict));
+    assert!(verdict.directions.iter().all(|d| d.unexplained == 0));
 }
