@@ -15,7 +15,7 @@ use msp_core::id::PayloadType;
 use msp_core::stats::{DropCounts, DropReason, PlayoutStats};
 use msp_core::time::{ClockRate, Instant};
 use msp_core::trace::PlayoutAction;
-use msp_dsp::Concealer;
+use msp_dsp::{Concealer, Resampler};
 
 use crate::error::{Error, ErrorKind};
 
@@ -66,6 +66,8 @@ pub struct PlayoutCodec {
     payload_type: PayloadType,
     info: CodecInfo,
     decoder: Box<dyn Decoder>,
+    /// To the rate of the playout, if the codec's is another.
+    resampler: Option<Resampler>,
 }
 
 impl PlayoutCodec {
@@ -75,6 +77,7 @@ impl PlayoutCodec {
             payload_type,
             info,
             decoder,
+            resampler: None,
         }
     }
 
@@ -151,6 +154,8 @@ struct Staged {
     len: usize,
     timestamp: u32,
     ticks_per_second: u32,
+    /// What its samples are called: those of another rate are not as they were sent.
+    action: Option<PlayoutAction>,
 }
 
 /// Turns packets into a steady stream of samples.
@@ -174,6 +179,8 @@ pub struct Playout {
     events: Events,
     staged: Staged,
     pcm: Box<[i16]>,
+    /// Sound at the rate of its codec, where that is another.
+    raw: Box<[i16]>,
     concealer: Concealer,
     /// Samples made up since the last good one.
     made_up: usize,
@@ -186,10 +193,11 @@ pub struct Playout {
 }
 
 impl Playout {
-    /// A playout of `codecs`, all of which must have the sample rate of `config`.
+    /// A playout of `codecs`. Sound of those whose sample rate is not that of `config` is converted, and named as
+    /// stretched or compressed: its samples are not the ones that were sent. The buffer is sized by the first codec.
     ///
     /// # Errors
-    /// [`ErrorKind::UnsupportedRate`] for a rate that cannot be concealed, that differs, or of which 10 ms are no whole
+    /// [`ErrorKind::UnsupportedRate`] for a rate that cannot be concealed or converted, or of which 10 ms are no whole
     /// number of samples; [`ErrorKind::OutOfRange`] for a target above the maximum.
     pub fn new(config: PlayoutConfig, codecs: Vec<PlayoutCodec>) -> Result<Self, Error> {
         let rate = config.rate;
@@ -216,6 +224,7 @@ impl Playout {
             events: Events::default(),
             staged: Staged::default(),
             pcm: Box::default(),
+            raw: Box::default(),
             concealer,
             made_up: 0,
             late_run: None,
@@ -228,16 +237,7 @@ impl Playout {
             drops: DropCounts::default(),
             faults: PlayoutFaults::new(rate),
         };
-        let bytes = codecs.iter().map(|c| c.info.max_payload_bytes(config.max));
-        // Chunks that are not full, and one long packet more.
-        let most = bytes.max().unwrap_or(0);
-        playout.store = Store::new(most + most / 4 + MAX_RECEIVED_PAYLOAD);
-        let longest = codecs.iter().map(|c| longest(&c.info)).max().unwrap_or(0);
-        playout.pcm = vec![0; longest].into();
-        if codecs.iter().any(|c| c.info.sample_rate != rate) {
-            return Err(Error::new(ErrorKind::UnsupportedRate, "codec"));
-        }
-        playout.codecs = codecs;
+        playout.equip(codecs)?;
         Ok(playout)
     }
 
@@ -258,6 +258,31 @@ impl Playout {
             .iter()
             .find(|c| c.payload_type == payload_type)?;
         Some(codec.info.clock)
+    }
+
+    /// Makes room for `codecs`, which is all that takes memory.
+    fn equip(&mut self, mut codecs: Vec<PlayoutCodec>) -> Result<(), Error> {
+        let rate = self.config.rate;
+        let (mut octets, mut samples, mut raw) = (0, 0, 0);
+        for (n, codec) in codecs.iter_mut().enumerate() {
+            let info = codec.info;
+            let length = if n == 0 { self.config.max } else { LEAST_ROOM };
+            octets = octets.max(info.max_payload_bytes(length));
+            let longest = info.max_samples(MAX_RECEIVED_PAYLOAD);
+            samples = samples.max(scaled(longest, info.sample_rate, rate));
+            if info.sample_rate != rate {
+                let resampler = Resampler::new(info.sample_rate, rate);
+                let refuse = |_| Error::new(ErrorKind::UnsupportedRate, info.to_string());
+                codec.resampler = Some(resampler.map_err(refuse)?);
+                raw = raw.max(longest);
+            }
+        }
+        // Chunks that are not full, and one long packet more.
+        self.store = Store::new(octets + octets / 4 + MAX_RECEIVED_PAYLOAD);
+        self.pcm = vec![0; samples].into();
+        self.raw = vec![0; raw].into();
+        self.codecs = codecs;
+        Ok(())
     }
 
     /// Whether `other` would play the same payload types in the same way.
@@ -298,7 +323,8 @@ impl Playout {
             self.events.note(packet.place);
             return Ok(());
         }
-        let len = expected_samples(&info, packet.payload.len()).ok_or(DropReason::BadPayload)?;
+        let len = expected_samples(&info, packet.payload.len(), self.config.rate)
+            .ok_or(DropReason::BadPayload)?;
         if packet.payload.len() > MAX_RECEIVED_PAYLOAD || len as usize > self.pcm.len() {
             return Err(DropReason::BadPayload);
         }
@@ -445,7 +471,8 @@ impl Playout {
         self.made_up = 0;
         self.advance(changed, PlayoutAction::Blended, Some(timestamp));
         let rest = self.staged_timestamp(self.head);
-        self.advance(out.len() - changed, PlayoutAction::Normal, Some(rest));
+        let action = self.staged.action.unwrap_or(PlayoutAction::Normal);
+        self.advance(out.len() - changed, action, Some(rest));
     }
 
     /// Gives something where no packet is.
@@ -512,18 +539,23 @@ impl Playout {
 }
 
 /// Samples that a payload of `len` bytes holds, or probably holds if only the decoder knows.
-fn expected_samples(info: &CodecInfo, len: usize) -> Option<i64> {
+fn expected_samples(info: &CodecInfo, len: usize, rate: ClockRate) -> Option<i64> {
     let samples = match info.framing {
         msp_codecs::Framing::Sample { .. } => info.samples(len)?,
         _ => info.samples_in(info.default_ptime),
     };
-    i64::try_from(samples / usize::from(info.channels.max(1))).ok()
+    let samples = samples / usize::from(info.channels.max(1));
+    i64::try_from(scaled(samples, info.sample_rate, rate)).ok()
 }
 
-fn longest(info: &CodecInfo) -> usize {
-    info.max_samples(MAX_RECEIVED_PAYLOAD)
+/// As many samples at `to` as last as long as `samples` at `from`.
+fn scaled(samples: usize, from: ClockRate, to: ClockRate) -> usize {
+    let scaled = samples as u64 * u64::from(to.hz()) / u64::from(from.hz());
+    usize::try_from(scaled).unwrap_or(usize::MAX)
 }
 
+/// Sound that there is room for at least, in a codec other than the first.
+const LEAST_ROOM: Duration = Duration::from_millis(120);
 /// Concealment is silent from here on.
 const FADED: Duration = Duration::from_millis(60);
 

@@ -1,8 +1,11 @@
 //! From packets that wait to decoded samples at the head.
 
-use msp_core::stats::DropReason;
+use std::cmp::Ordering;
 
-use super::{Entry, MAX_RECEIVED_PAYLOAD, Playout, Staged};
+use msp_core::stats::DropReason;
+use msp_core::trace::PlayoutAction;
+
+use super::{Entry, MAX_RECEIVED_PAYLOAD, Playout, Staged, scaled};
 
 impl Playout {
     /// Fills the front of `out` with sound of one origin and returns how much; never nothing.
@@ -55,6 +58,9 @@ impl Playout {
             self.played_place = None;
             for codec in &mut self.codecs {
                 codec.decoder.reset();
+                if let Some(resampler) = &mut codec.resampler {
+                    resampler.reset();
+                }
             }
         }
         let codec = self
@@ -67,13 +73,34 @@ impl Playout {
         };
         let mut scratch = [0; MAX_RECEIVED_PAYLOAD];
         let payload = self.store.get(entry.stored, &mut scratch);
-        match codec.decoder.decode(payload, &mut self.pcm) {
+        let from = codec.info.sample_rate;
+        let decoded = match &mut codec.resampler {
+            None => codec.decoder.decode(payload, &mut self.pcm),
+            Some(resampler) => codec.decoder.decode(payload, &mut self.raw).map(|len| {
+                let raw = self.raw.get(..len).unwrap_or_default();
+                let len = scaled(len, from, self.config.rate).min(self.pcm.len());
+                let (out, _) = self.pcm.split_at_mut(len);
+                let made = resampler.process(raw, out).produced;
+                // The filter has to fill once: the last sample stands in.
+                let last = made.checked_sub(1).and_then(|n| out.get(n)).copied();
+                if let Some(rest) = out.get_mut(made..) {
+                    rest.fill(last.unwrap_or(0));
+                }
+                len
+            }),
+        };
+        match decoded {
             Ok(len) => {
                 self.staged = Staged {
                     start: entry.start,
                     len: len.min(self.pcm.len()),
                     timestamp: entry.timestamp,
                     ticks_per_second: codec.info.clock.hz(),
+                    action: match from.cmp(&self.config.rate) {
+                        Ordering::Less => Some(PlayoutAction::Stretched),
+                        Ordering::Equal => None,
+                        Ordering::Greater => Some(PlayoutAction::Compressed),
+                    },
                 };
                 self.played_place = self.played_place.max(Some(entry.place));
             }

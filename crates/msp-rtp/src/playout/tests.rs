@@ -437,12 +437,66 @@ fn stream_from(b: &mut Bench, first: i64, packets: i64) {
     }
 }
 
+/// A peer may change to another of the codecs that were agreed, also to one of another sample rate.
+#[test]
+fn a_codec_of_another_rate_is_converted_and_named() {
+    let wide = L16::HZ_16000;
+    let config = PlayoutConfig::new(ClockRate::HZ_8000);
+    let codecs = vec![
+        codec(),
+        PlayoutCodec::new(PayloadType(97), *wide.info(), wide.decoder()),
+    ];
+    let mut b = Bench::new();
+    b.playout = Playout::new(config, codecs).unwrap();
+    stream(&mut b, 10, &[]);
+    for n in 10..60u32 {
+        // A tone of 500 Hz in 320 samples of 16,000 Hz.
+        let payload: Vec<u8> = (0..320)
+            .map(|k| f64::from((n - 10) * 320 + k) * std::f64::consts::TAU / 32.0)
+            .flat_map(|t| ((t.sin() * 10_000.0) as i16).to_be_bytes())
+            .collect();
+        let packet = PlayoutPacket {
+            at: b.now,
+            place: n.into(),
+            timestamp: n * 320,
+            marker: false,
+            payload_type: PayloadType(97),
+            payload: &payload,
+        };
+        b.playout.insert(&packet).unwrap();
+        b.pull();
+        b.pull();
+    }
+    // Back again.
+    for n in 60..70 {
+        b.put(n, n as u32 * 160, 160).unwrap();
+        b.pull();
+        b.pull();
+    }
+    let log = b.checked();
+    assert_eq!(
+        log,
+        [
+            (Silence, 320),
+            (Normal, 1600),
+            (Compressed, 8000),
+            (Normal, 1280)
+        ]
+    );
+    let tone = &b.heard[320 + 1600 + 400..][..7200];
+    let level = tone.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / 7200.0;
+    assert!(
+        (level.sqrt() - 10_000.0 / 2f64.sqrt()).abs() < 50.0,
+        "{level}"
+    );
+}
+
 #[test]
 fn a_configuration_that_cannot_work_is_refused() {
     let fails = |config| Playout::new(config, vec![codec()]).err().map(|e| e.kind());
     let good = PlayoutConfig::new(ClockRate::HZ_8000);
     assert_eq!(fails(good), None);
-    let rate = ClockRate::new(16_000).unwrap();
+    let rate = ClockRate::new(11_025).unwrap();
     assert_eq!(
         fails(PlayoutConfig::new(rate)),
         Some(ErrorKind::UnsupportedRate)
