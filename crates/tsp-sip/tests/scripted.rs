@@ -989,3 +989,34 @@ fn what_the_media_half_says_too_late_is_counted_and_ignored() {
         "what was due still counts"
     );
 }
+
+#[test]
+fn an_invite_waits_for_its_own_ports() {
+    use msp_core::link::Envelope;
+    let mut w = alone(Manner::Silent);
+    w.phones[0].mute_media = true;
+    let key = w.dial(0, 1, "sip:p@192.0.2.9");
+    let due = w.phones[0].kept.remove(0);
+    let now = w.now;
+    for (leg, generation) in [(LegId(7), due.generation), (due.leg, due.generation.next())] {
+        let late = Envelope {
+            call: key,
+            leg,
+            generation,
+            body: due.body.clone(),
+        };
+        w.phones[0]
+            .agent
+            .handle(now, tsp_sip::call::Input::Msp(late));
+        w.drain(0);
+    }
+    w.run(ms(1));
+    assert!(w.heard().is_empty());
+    assert_eq!(w.phones[0].agent.stats().stray_media, 2);
+    w.phones[0]
+        .agent
+        .handle(now, tsp_sip::call::Input::Msp(due));
+    w.drain(0);
+    w.run(ms(1));
+    assert!(w.heard()[0].starts_with("INVITE"));
+}

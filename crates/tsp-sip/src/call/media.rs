@@ -73,7 +73,7 @@ impl UserAgent {
         let dialing = matches!(call.phase, Phase::Dialing(_));
         let current = match call.leg(leg) {
             Some(l) => l.generation == generation,
-            None => dialing && leg == LegId::FIRST,
+            None => dialing && leg == LegId::FIRST && generation == Generation(0),
         };
         match body {
             ToTsp::MediaLost { .. } => self.media_lost(now, key, leg),
