@@ -171,28 +171,25 @@ fn a_bad_network_shows_in_curves_and_regions() {
 
 #[test]
 fn jitter_is_that_of_the_rfc() {
-    // RFC 3550 section 6.4.1: each packet differs by 16 ms from the one before; the estimate goes up by D/16 each time.
+    // RFC 3550 appendix A.8. One packet comes 16 ms late: twice two neighbours are 16 ms apart, J = 1, then 1 + 15 / 16.
     let mut call = call(&Conditions::default());
-    let mut number = 0;
-    for entry in &mut call.bob.entries {
-        if matches!(
-            entry.body,
+    let is_rtp = |e: &&mut TraceEntry| {
+        matches!(
+            e.body,
             TraceBody::Media {
                 way: Way::In,
                 kind: PacketKind::Rtp,
                 ..
             }
-        ) {
-            if number % 2 == 1 {
-                entry.at += Duration::from_millis(16);
-            }
-            number += 1;
-        }
-    }
-    let report = report(&call, "");
-    let expected = 16.0 * (1.0 - (15.0f64 / 16.0).powi(299));
-    let jitter = report.directions[0].jitter_ms.unwrap();
-    assert!((jitter - expected).abs() < 0.001, "{jitter} {expected}");
+        )
+    };
+    let late = call.bob.entries.iter_mut().filter(is_rtp).nth(10).unwrap();
+    late.at += Duration::from_millis(16);
+    let way = &report(&call, "").directions[0];
+    assert!((way.jitter_max_ms.unwrap() - 1.9375).abs() < 1e-6);
+    // Forgotten by a sixteenth with each of the 288 packets after it.
+    let left = 1.9375 * (15.0f64 / 16.0).powi(288);
+    assert!((way.jitter_ms.unwrap() - left).abs() < 1e-6);
 }
 
 #[test]

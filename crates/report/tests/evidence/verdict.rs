@@ -356,7 +356,7 @@ fn a_bad_network_hides_no_fault() {
 fn a_sender_that_was_late_paused_its_file_and_let_time_go_on() {
     // The timestamps of its packets jump by 40 ms in the middle, the sound does not: that is no fault of the call.
     let mut call = call(&Conditions::default());
-    let mut jump = |entries: &mut Vec<TraceEntry>| {
+    let jump = |entries: &mut Vec<TraceEntry>| {
         for entry in entries {
             match &mut entry.body {
                 TraceBody::Media { bytes, .. } if bytes[1] & 0x7f == 0 => {
