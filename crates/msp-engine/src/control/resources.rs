@@ -173,6 +173,7 @@ impl Resources {
             return Err(no_ports());
         }
         opening.tries += 1;
+        self.ports.leap(self.random.next_u32());
         opening.request.port = self.take_port(now)?;
         self.opening.insert(opening.request.id, opening);
         self.outputs.push_back(ControlOutput::Open(opening.request));
@@ -200,7 +201,8 @@ impl Resources {
     /// # Errors
     /// [`ErrorKind::Busy`] when even that one has as much work as it can do in time.
     pub(crate) fn choose_shard(&self) -> Result<usize> {
-        let fits = |s: &Places| s.load.permille() < FULL_PERMILLE;
+        // A shard without streams stands still, and its load is that of the last one that it had.
+        let fits = |s: &Places| s.taken() == 0 || s.load.permille() < FULL_PERMILLE;
         self.shards
             .iter()
             .enumerate()
