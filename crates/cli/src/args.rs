@@ -55,7 +55,7 @@ pub(crate) struct EvidenceArgs {
 pub(crate) struct LineArgs {
     /// Address and port for SIP; port 0 takes any. Media use the same address
     #[arg(long, value_name = "IP[:PORT]", value_parser = bind_address)]
-    pub(crate) bind: Option<SocketAddr>,
+    pub(crate) bind: Option<Bind>,
     /// The address that peers are told, when it is not the bound one
     #[arg(long, value_name = "IP")]
     pub(crate) advertise: Option<IpAddr>,
@@ -185,18 +185,35 @@ pub(crate) struct OptionsArgs {
     pub(crate) target: String,
     /// Address and port for SIP; port 0 takes any
     #[arg(long, value_name = "IP[:PORT]", value_parser = bind_address)]
-    pub(crate) bind: Option<SocketAddr>,
+    pub(crate) bind: Option<Bind>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
-fn bind_address(text: &str) -> Result<SocketAddr, String> {
+/// An address to bind. Without a port the verb chooses one; port 0 is any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bind {
+    pub(crate) ip: IpAddr,
+    pub(crate) port: Option<u16>,
+}
+
+impl Bind {
+    /// The address, with `port` if the user named none.
+    pub(crate) fn or_port(self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.ip, self.port.unwrap_or(port))
+    }
+}
+
+fn bind_address(text: &str) -> Result<Bind, String> {
     if let Ok(address) = text.parse::<SocketAddr>() {
-        return Ok(address);
+        return Ok(Bind {
+            ip: address.ip(),
+            port: Some(address.port()),
+        });
     }
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     match bare.parse::<IpAddr>() {
-        Ok(ip) => Ok(SocketAddr::new(ip, 0)),
+        Ok(ip) => Ok(Bind { ip, port: None }),
         Err(_) => Err("expected an IP address, with or without a port".into()),
     }
 }
@@ -286,12 +303,11 @@ mod tests {
 
     #[test]
     fn bind_takes_an_address_with_or_without_a_port() {
-        assert_eq!(bind_address("127.0.0.1").unwrap().port(), 0);
-        assert_eq!(
-            bind_address("[::1]:5070").unwrap().to_string(),
-            "[::1]:5070"
-        );
-        assert_eq!(bind_address("::1").unwrap().to_string(), "[::1]:0");
+        let address = |text| bind_address(text).unwrap().or_port(5060).to_string();
+        assert_eq!(address("127.0.0.1"), "127.0.0.1:5060");
+        assert_eq!(address("127.0.0.1:0"), "127.0.0.1:0");
+        assert_eq!(address("[::1]:5070"), "[::1]:5070");
+        assert_eq!(address("::1"), "[::1]:5060");
         assert!(bind_address("nowhere").is_err());
         assert_eq!(port_range("40000-40010"), Ok((40000, 40010)));
         assert!(port_range("9-3").is_err());

@@ -36,6 +36,14 @@ impl Fail {
         }
     }
 
+    /// The same, said of `whom`, if that is not named yet.
+    pub(crate) fn about(mut self, whom: &str) -> Self {
+        if !self.message.contains(whom) {
+            self.message = format!("{whom}: {}", self.message);
+        }
+        self
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.failure as u8)
     }
@@ -89,6 +97,11 @@ impl From<Error> for Fail {
 
 impl From<msp_core::Error> for Fail {
     fn from(e: msp_core::Error) -> Self {
-        Self::new(Failure::Media, e.to_string())
+        // A device is what the media half calls a file too: the context names it and says more.
+        let text = match e.kind() {
+            msp_core::ErrorKind::Device if !e.context().is_empty() => e.context().to_owned(),
+            _ => e.to_string(),
+        };
+        Self::new(Failure::Media, text)
     }
 }

@@ -193,13 +193,13 @@ impl Network {
 
     fn proxy(&self, flow: Flow, receiver: SocketAddr) -> Result<UdpProxy> {
         let impairment = match flow {
-            Flow::Rtp => self.impairment.clone(),
+            Flow::Rtp => self.impairment,
             // Reports are how both ends learn of the loss: they cross unharmed.
             Flow::Rtcp => Impairment::PERFECT,
         };
         let config = ProxyConfig {
             target_a: Some(receiver),
-            a_to_b: impairment.clone(),
+            a_to_b: impairment,
             b_to_a: impairment,
             seed: self.seed,
             ..ProxyConfig::on(receiver.ip())

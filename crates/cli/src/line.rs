@@ -1,16 +1,19 @@
 //! The phone that a command line asks for.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use tipring::msp_core::trace::Trace;
 use tipring::{Phone, PhoneBuilder};
 
-use crate::args::LineArgs;
+use crate::args::{Bind, LineArgs};
 use crate::exit::{Fail, Failure};
 
 /// A call whose peer has sent nothing for so long has lost its sound.
 const MEDIA_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long the program waits at its end until peers have confirmed that calls are over.
+const GOODBYES: Duration = Duration::from_secs(1);
 
 /// The codecs as they are registered, by the names that people type.
 pub(crate) fn codec(name: &str) -> Result<&'static str, Fail> {
@@ -31,14 +34,22 @@ pub(crate) fn codec(name: &str) -> Result<&'static str, Fail> {
 }
 
 /// Where to be when nothing was said: on all addresses of the family that `target` is written in.
-fn bind_for(target: Option<&str>) -> SocketAddr {
+fn bind_for(target: Option<&str>) -> Bind {
     let six = target.is_some_and(|t| t.contains('[') || t.trim().parse::<Ipv6Addr>().is_ok());
     let any: IpAddr = if six {
         Ipv6Addr::UNSPECIFIED.into()
     } else {
         Ipv4Addr::UNSPECIFIED.into()
     };
-    SocketAddr::new(any, 0)
+    Bind {
+        ip: any,
+        port: None,
+    }
+}
+
+/// Closes `phone`, but does not wait longer than [`GOODBYES`] for peers that confirm nothing.
+pub(crate) async fn close(phone: Phone) {
+    let _silent_peer = tokio::time::timeout(GOODBYES, phone.close()).await;
 }
 
 impl LineArgs {
@@ -49,12 +60,9 @@ impl LineArgs {
         port: u16,
         trace: Trace,
     ) -> Result<PhoneBuilder, Fail> {
-        let mut bind = self.bind.unwrap_or_else(|| bind_for(target));
-        if bind.port() == 0 {
-            bind.set_port(port);
-        }
+        let bind = self.bind.unwrap_or_else(|| bind_for(target));
         let mut builder = Phone::builder()
-            .bind(bind)
+            .bind(bind.or_port(port))
             .trace(trace)
             .media_timeout(MEDIA_TIMEOUT);
         if !self.codec.is_empty() {

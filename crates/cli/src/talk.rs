@@ -8,6 +8,8 @@ use serde_json::json;
 use tipring::msp_core::Error as MediaError;
 use tipring::msp_core::event::{Cause, EventKind as MediaEvent, FileState};
 use tipring::msp_core::media::Direction;
+use tipring::msp_core::time::Instant;
+use tipring::msp_engine::{Clock, SystemClock};
 use tipring::terminals::{FilePlay, FileRecord, PlayOptions, RecordOptions};
 use tipring::{Call, CallState, EndCause, Ended, Event, EventKind, Events};
 use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until};
@@ -15,6 +17,10 @@ use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until
 use crate::args::MediaArgs;
 use crate::exit::{Fail, Failure};
 use crate::output::{Output, stats_json};
+
+/// A peer that does not answer our goodbye in this time, in which it was sent four times (RFC 3261 section 17.1.2.2), is
+/// gone: the user need not wait for what the transaction still hopes for.
+const FAREWELL: Duration = Duration::from_secs(4);
 
 /// What happens on a call besides talking.
 #[derive(Debug, Default)]
@@ -72,6 +78,8 @@ impl Files {
 
 /// How a call went.
 pub(crate) struct Talked {
+    /// Whom the call was with.
+    pub(crate) peer: String,
     pub(crate) ended: Ended,
     pub(crate) connected: bool,
     /// What went wrong with its sound.
@@ -82,7 +90,8 @@ impl Talked {
     /// What the program has to say about it at last.
     pub(crate) fn result(self) -> Result<(), Fail> {
         match (self.media_fail, Fail::of_end(&self.ended, self.connected)) {
-            (Some(fail), _) | (None, Some(fail)) => Err(fail),
+            (Some(fail), _) => Err(fail),
+            (None, Some(fail)) => Err(fail.about(&self.peer)),
             (None, None) => Ok(()),
         }
     }
@@ -94,6 +103,7 @@ struct Talk<'a> {
     out: &'a Output,
     connected_at: Option<Deadline>,
     hang_up_at: Option<Deadline>,
+    leave_at: Option<Deadline>,
     timed_out: bool,
     media_fail: Option<Fail>,
 }
@@ -112,13 +122,14 @@ pub(crate) async fn talk(
         out,
         connected_at: None,
         hang_up_at: plan.ring_time.map(|d| Deadline::now() + d),
+        leave_at: None,
         timed_out: false,
         media_fail: None,
     };
     let mut progress = interval(Duration::from_millis(500));
     progress.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let ended = loop {
-        let hang_up_at = talk.hang_up_at;
+        let (hang_up_at, leave_at) = (talk.hang_up_at, talk.leave_at);
         tokio::select! {
             event = events.next() => match event {
                 Some(event) => if let Some(ended) = talk.take(&event) {
@@ -129,6 +140,9 @@ pub(crate) async fn talk(
             () = sleep_until(hang_up_at.unwrap_or_else(Deadline::now)), if hang_up_at.is_some() => {
                 talk.timed_out = talk.connected_at.is_none();
                 talk.hang_up()?;
+            }
+            () = sleep_until(leave_at.unwrap_or_else(Deadline::now)), if leave_at.is_some() => {
+                break talk.leave();
             }
             signal = tokio::signal::ctrl_c() => {
                 signal.map_err(|e| Fail::new(Failure::Sip, format!("Ctrl-C: {e}")))?;
@@ -149,6 +163,7 @@ pub(crate) async fn talk(
         false => ended,
     };
     Ok(Talked {
+        peer: call.peer().to_string(),
         ended,
         connected: talk.connected_at.is_some(),
         media_fail: talk.media_fail,
@@ -170,7 +185,7 @@ impl Talk<'_> {
             }
             EventKind::Connected => self.connected(event),
             EventKind::Ended(ended) => {
-                self.ended(event, ended);
+                self.tell_end(event.at, ended);
                 return Some(ended.clone());
             }
             EventKind::Media(media) => self.media(event, &media.kind, media.error.as_ref()),
@@ -224,7 +239,7 @@ impl Talk<'_> {
                 self.out
                     .event(event.at, "media-failed", &text, json!({ "error": text }));
                 self.media_fail
-                    .get_or_insert(Fail::new(Failure::Media, text));
+                    .get_or_insert_with(|| Fail::new(Failure::Media, text));
             }
             _ => {}
         }
@@ -235,12 +250,12 @@ impl Talk<'_> {
             let text = "no sound comes any more";
             self.out.event(event.at, "media-lost", text, json!({}));
             self.media_fail
-                .get_or_insert(Fail::new(Failure::Media, text));
+                .get_or_insert_with(|| Fail::new(Failure::Media, text));
             self.hang_up_at = Some(Deadline::now());
         }
     }
 
-    fn ended(&self, event: &Event, ended: &Ended) {
+    fn tell_end(&self, at: Instant, ended: &Ended) {
         let status = ended.status.map(|s| s.code());
         let cause = format!("{:?}", ended.cause);
         let text = match status {
@@ -253,14 +268,29 @@ impl Talk<'_> {
             "reason": &*ended.reason,
             "stats": stats_json(&self.call.stats()),
         });
-        self.out.event(event.at, "ended", &text, fields);
+        self.out.event(at, "ended", &text, fields);
     }
 
     fn hang_up(&mut self) -> Result<(), Fail> {
         self.hang_up_at = None;
+        self.leave_at = Some(Deadline::now() + FAREWELL);
         // The end itself comes as an event, so that nothing before it is missed.
         self.call.start_hang_up()?;
         Ok(())
+    }
+
+    /// The end of a call whose peer says nothing to it.
+    fn leave(&self) -> Ended {
+        let ended = Ended {
+            cause: match self.connected_at {
+                Some(_) => EndCause::LocalHangUp,
+                None => EndCause::Cancelled,
+            },
+            status: None,
+            reason: "the peer is silent".into(),
+        };
+        self.tell_end(SystemClock.now(), &ended);
+        ended
     }
 
     fn show_progress(&self) {

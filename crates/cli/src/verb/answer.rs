@@ -13,6 +13,7 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::args::AnswerArgs;
 use crate::evidence::{Evidence, SOFTWARE, numbered, wall_clock, write_pcap, write_report};
 use crate::exit::{Fail, Failure};
+use crate::line::close;
 use crate::output::Output;
 use crate::talk::{Files, Plan, talk};
 
@@ -48,7 +49,7 @@ pub(crate) async fn run(args: &AnswerArgs) -> Result<(), Fail> {
         keys,
     });
     let result = LocalSet::new().run_until(serve(&phone, session)).await;
-    phone.close().await;
+    close(phone).await;
     result
 }
 

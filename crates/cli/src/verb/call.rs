@@ -6,6 +6,7 @@ use tipring_report::{Phone as Seen, ReportBuilder};
 use crate::args::CallArgs;
 use crate::evidence::{Evidence, SOFTWARE, wall_clock, write_pcap, write_report};
 use crate::exit::Fail;
+use crate::line::close;
 use crate::output::Output;
 use crate::talk::{Files, Plan, talk};
 use tipring::msp_engine::{Clock, SystemClock};
@@ -38,7 +39,7 @@ pub(crate) async fn run(args: &CallArgs) -> Result<(), Fail> {
     };
     let key = call.key();
     let talked = talk(&call, events, &plan, &files, &out).await?;
-    phone.close().await;
+    close(phone).await;
     let entries = evidence.entries(Some(key));
     let clock = wall_clock(SystemClock.now());
     if let Some(path) = &args.evidence.pcap {

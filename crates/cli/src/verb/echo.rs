@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::answer::SIP_PORT;
 use crate::args::EchoArgs;
 use crate::exit::{Fail, Failure};
+use crate::line::close;
 use crate::output::Output;
 use crate::talk::{Files, Plan, talk};
 
@@ -53,7 +54,7 @@ pub(crate) async fn run(args: &EchoArgs) -> Result<(), Fail> {
             }
         }
     };
-    phone.close().await;
+    close(phone).await;
     result
 }
 

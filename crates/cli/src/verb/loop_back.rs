@@ -279,9 +279,21 @@ async fn converse(
     let outgoing = alice.phone.prepare(&uri)?;
     let alice_record = attach(&outgoing, Some(play_alice), &alice.record)?;
     outgoing.place()?;
-    let incoming = timeout(SET_UP, bob.phone.next_call())
+    let rings = async {
+        tokio::select! {
+            biased;
+            incoming = bob.phone.next_call() => Ok(incoming),
+            // It cannot be connected before Bob was asked: it failed.
+            failed = outgoing.connected() => Err(failed.err()),
+        }
+    };
+    let incoming = timeout(SET_UP, rings)
         .await
         .map_err(late("Bob's phone does not ring"))?;
+    let incoming = incoming.map_err(|error| match error {
+        Some(error) => Fail::from(error),
+        None => Fail::new(Failure::Sip, "Alice is connected, but not to Bob"),
+    })?;
     let incoming = incoming.ok_or_else(|| Fail::new(Failure::Sip, "Bob's phone was closed"))?;
     let speaks = (!fault::is_on(Fault::MuteAnswerer)).then_some(play_bob);
     let bob_record = attach(&incoming, speaks, &bob.record)?;

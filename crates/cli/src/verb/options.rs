@@ -1,6 +1,6 @@
 //! `tipring options`: asks a peer what it can do.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use serde_json::json;
 use tipring::Phone;
@@ -13,12 +13,12 @@ use crate::output::Output;
 pub(crate) async fn run(args: &OptionsArgs) -> Result<(), Fail> {
     let bind = args
         .bind
-        .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        .map_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into(), |b| b.or_port(0));
     let phone = Phone::builder().bind(bind).start().await?;
     let out = Output::new(&args.output, SystemClock.now());
     let answer = phone.options(&args.target).await;
     phone.close().await;
-    let peer = answer?;
+    let peer = answer.map_err(|e| Fail::from(e).about(&args.target))?;
     let text = format!(
         "{} {} in {:.1} ms\nAllow: {}\nUser-Agent: {}",
         peer.status,
