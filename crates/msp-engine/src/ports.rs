@@ -21,19 +21,17 @@ impl PortPool {
     /// that a process that was started anew does not take over the ports of the one before.
     pub(crate) fn new(range: RangeInclusive<u16>, rest: Duration, random: u32) -> Self {
         let (first, last) = (u32::from(*range.start()), u32::from(*range.end()));
-        let mut free: VecDeque<u16> = (first.next_multiple_of(2)..last)
+        let free: VecDeque<u16> = (first.next_multiple_of(2)..last)
             .step_by(2)
             .filter_map(|p| u16::try_from(p).ok())
             .collect();
-        if !free.is_empty() {
-            let begin = random as usize % free.len();
-            free.rotate_left(begin);
-        }
-        Self {
+        let mut pool = Self {
             rest,
             free,
             resting: VecDeque::new(),
-        }
+        };
+        pool.leap(random);
+        pool
     }
 
     /// How many transports the range has room for.
@@ -52,6 +50,14 @@ impl PortPool {
             self.free.push_back(port);
         }
         self.free.pop_front()
+    }
+
+    /// Goes on elsewhere in the range: who holds one port, another process with many calls, holds its neighbours too.
+    pub(crate) fn leap(&mut self, random: u32) {
+        if !self.free.is_empty() {
+            let by = random as usize % self.free.len();
+            self.free.rotate_left(by);
+        }
     }
 
     /// `port` is not used any more, or could not be opened because somebody else has it.
@@ -90,6 +96,16 @@ mod tests {
             let mut pool = PortPool::new(range, REST, 0);
             assert_eq!(all(&mut pool, 0), expected);
         }
+    }
+
+    #[test]
+    fn a_leap_leaves_the_neighbours_for_later() {
+        let mut pool = PortPool::new(4000..=4009, REST, 0);
+        assert_eq!(pool.take(Instant::ZERO), Some(4000));
+        pool.leap(2);
+        assert_eq!(all(&mut pool, 0), [4006, 4008, 4002, 4004]);
+        pool.leap(7);
+        assert_eq!(all(&mut pool, 0), []);
     }
 
     #[test]
