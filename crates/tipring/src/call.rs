@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use msp_core::event::{EventKind as MediaEvent, FileState};
 use msp_core::id::CallKey;
@@ -40,8 +40,8 @@ pub enum CallState {
 pub(crate) struct CallShared {
     pub(crate) key: CallKey,
     pub(crate) peer: Box<str>,
-    /// Whom to dial; nobody if the call came in.
-    pub(crate) to: Option<Uri>,
+    /// Whom to dial; nobody once that was done, or if the call came in.
+    pub(crate) to: Mutex<Option<Uri>>,
     pub(crate) state: watch::Sender<CallState>,
     pub(crate) media: Arc<dyn msp_core::provider::Call>,
 }
@@ -82,10 +82,11 @@ impl Call {
     /// Dials a call that was [prepared](crate::Phone::prepare).
     ///
     /// # Errors
-    /// [`ErrorKind::Closed`].
+    /// [`ErrorKind::WrongState`] if it was dialled or came in, [`ErrorKind::Closed`].
     pub fn place(&self) -> Result<()> {
-        let (key, to) = (self.key(), self.shared.to.clone());
+        let to = self.take_target();
         let to = to.ok_or_else(|| Error::new(ErrorKind::WrongState, self.peer()))?;
+        let key = self.key();
         self.phone.command(Command::Dial { key, to })
     }
 
@@ -165,6 +166,11 @@ impl Call {
     /// # Errors
     /// [`ErrorKind::Closed`].
     pub fn start_hang_up(&self) -> Result<()> {
+        if self.take_target().is_some() {
+            // It was never dialled: nobody but this phone knows of it.
+            self.phone.end_call(self.key(), EndCause::LocalHangUp, "");
+            return Ok(());
+        }
         self.phone.command(Command::HangUp(self.key()))
     }
 
@@ -190,34 +196,47 @@ impl Call {
         let mut events = self.events();
         let stream = self.stream(Direction::Capture)?;
         stream.select(file.clone())?;
+        let played = self.played(&file, &mut events).await;
+        match stream.unselect(file.id()) {
+            // A terminal that failed, or whose call is over, is off the stream already.
+            Err(_) if played.is_err() => played,
+            unselected => played.and(unselected.map_err(Error::from)),
+        }
+    }
+
+    /// Waits until `file` is over.
+    async fn played(&self, file: &FilePlay, events: &mut Events) -> Result<()> {
         let mut over = self.shared.state.subscribe();
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
                 _ = over.wait_for(|s| matches!(s, CallState::Ended(_))) => None,
             };
-            let Some(event) = event else {
-                return Err(Error::new(ErrorKind::Ended, self.peer()));
+            let failed = || Error::new(ErrorKind::Media, file.name());
+            let (state, error) = match event.map(|e| e.kind) {
+                None => return Err(Error::new(ErrorKind::Ended, self.peer())),
+                // What was missed may have been the end.
+                Some(EventKind::Lagged(_)) => (file.state(), None),
+                Some(EventKind::Media(event)) if event.scope.terminal == Some(file.id()) => {
+                    match event.kind {
+                        MediaEvent::File(state) => (state, event.error),
+                        MediaEvent::TerminalFail => (FileState::ReadError, event.error),
+                        _ => continue,
+                    }
+                }
+                Some(_) => continue,
             };
-            let EventKind::Media(event) = event.kind else {
-                continue;
-            };
-            if event.scope.terminal != Some(file.id()) {
-                continue;
-            }
-            match event.kind {
-                MediaEvent::File(FileState::EndOfFile) => break,
-                MediaEvent::File(FileState::ReadError) | MediaEvent::TerminalFail => {
-                    let error = Error::new(ErrorKind::Media, file.name());
-                    return Err(match event.error {
-                        Some(cause) => error.caused_by(cause),
-                        None => error,
+            match state {
+                FileState::EndOfFile => return Ok(()),
+                FileState::ReadError => {
+                    return Err(match error {
+                        Some(cause) => failed().caused_by(cause),
+                        None => failed(),
                     });
                 }
                 _ => {}
             }
         }
-        Ok(stream.unselect(file.id())?)
     }
 
     /// Records the call as WAV from now on: left what is sent, right what is heard. Ends with the call, or
@@ -250,6 +269,14 @@ impl Call {
         self.stream(Direction::Render)
             .map(|s| s.stats())
             .unwrap_or_default()
+    }
+
+    fn take_target(&self) -> Option<Uri> {
+        self.shared
+            .to
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     fn stream(&self, direction: Direction) -> Result<Arc<dyn Stream>> {

@@ -1,6 +1,6 @@
 //! The signalling thread of a phone: runs the SIP endpoint and brings the events of both halves together.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -76,6 +76,8 @@ impl Line {
                     kind: EventKind::Media(event),
                 });
             }
+            // The media half was closed: the goodbyes still have to be said.
+            pending::<()>().await;
         };
         let agent = UserAgent::new(config, fill_random);
         let events = Signals {
@@ -92,6 +94,7 @@ impl Line {
             () = endpoint.run(agent, connections) => {}
             () = media_events => {}
         }
+        self.shared.line_ended();
     }
 }
 
@@ -123,7 +126,7 @@ impl Signals {
                         call: Some(key),
                         kind: EventKind::Incoming { from, to },
                     });
-                    self.shared.offer_incoming(call);
+                    self.shared.offer_incoming(call.key);
                 }
                 // Without a media half there is no call: the caller is told so.
                 Err(_) => {

@@ -1,9 +1,10 @@
 //! A phone: one line, the SIP provider and the media provider of its calls paired behind it.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,14 +18,14 @@ use msp_core::terminal::TerminalRegistry;
 use msp_core::time::Instant;
 use msp_core::trace::Trace;
 use msp_engine::{Clock, Engine, EngineConfig, SystemClock};
-use tokio::sync::{mpsc, oneshot, watch};
-use tsp_sip::call::Command;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tsp_sip::call::{Command, EndCause, Ended};
 use tsp_sip::transaction::Timers;
 use tsp_sip::wire::{HostPort, Uri};
 
 use crate::call::{Call, CallShared, CallState};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{EventBus, Events};
+use crate::event::{Event, EventBus, EventKind, Events};
 use crate::line::Line;
 
 /// What a peer answered when it was asked what it can do.
@@ -184,7 +185,6 @@ impl PhoneBuilder {
         };
         let OpenAddress { address, link } = provider.open(&self.user)?;
         let (commands, commanded) = mpsc::unbounded_channel();
-        let (incoming, incoming_calls) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             address,
             commands: Mutex::new(Some(commands)),
@@ -192,7 +192,8 @@ impl PhoneBuilder {
             asked: DashMap::with_hasher(RandomState::new()),
             next_key: AtomicU64::new(1),
             bus: EventBus::default(),
-            incoming,
+            incoming: Incoming::default(),
+            over: AtomicBool::new(false),
         });
         let (ready, started) = oneshot::channel();
         let line = Line {
@@ -213,7 +214,6 @@ impl PhoneBuilder {
             local,
             engine,
             thread: Mutex::new(Some(thread)),
-            incoming: tokio::sync::Mutex::new(incoming_calls),
         })
     }
 }
@@ -235,7 +235,38 @@ pub(crate) struct Shared {
     asked: DashMap<CallKey, oneshot::Sender<Result<PeerCapabilities>>, RandomState>,
     next_key: AtomicU64,
     pub(crate) bus: EventBus,
-    incoming: mpsc::UnboundedSender<Arc<CallShared>>,
+    incoming: Incoming,
+    /// The signalling thread has ended.
+    over: AtomicBool,
+}
+
+/// Calls that came in and that nobody has taken with [`Phone::next_call`] yet. Who takes them by their events instead
+/// leaves them here, so there are only so many: the oldest goes, as a key without effect on its call.
+#[derive(Default)]
+struct Incoming {
+    keys: Mutex<VecDeque<CallKey>>,
+    arrived: Notify,
+}
+
+impl Incoming {
+    const CAPACITY: usize = 256;
+
+    fn push(&self, key: CallKey) {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= Self::CAPACITY {
+            keys.pop_front();
+        }
+        keys.push_back(key);
+        drop(keys);
+        self.arrived.notify_one();
+    }
+
+    fn pop(&self) -> Option<CallKey> {
+        self.keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
+    }
 }
 
 impl Shared {
@@ -265,7 +296,7 @@ impl Shared {
         let call = Arc::new(CallShared {
             key,
             peer: peer.into(),
-            to,
+            to: Mutex::new(to),
             state,
             media,
         });
@@ -284,9 +315,47 @@ impl Shared {
         Some(call)
     }
 
-    pub(crate) fn offer_incoming(&self, call: Arc<CallShared>) {
-        // Nobody has to take incoming calls this way: the events tell of them too.
-        let _untaken = self.incoming.send(call);
+    pub(crate) fn offer_incoming(&self, key: CallKey) {
+        self.incoming.push(key);
+    }
+
+    /// Ends a call that the signalling half does not know, or knows no more.
+    pub(crate) fn end_call(&self, key: CallKey, cause: EndCause, reason: &str) {
+        let Some(call) = self.forget_call(key) else {
+            return;
+        };
+        let ended = Ended {
+            cause,
+            status: None,
+            reason: reason.into(),
+        };
+        call.state.send_replace(CallState::Ended(ended.clone()));
+        let kind = EventKind::Ended(ended);
+        self.bus.emit(&Event {
+            at: Self::now(),
+            call: Some(key),
+            kind,
+        });
+    }
+
+    /// The signalling thread has ended: so has everything that waits for it.
+    pub(crate) fn line_ended(&self) {
+        self.over.store(true, Ordering::Release);
+        drop(
+            self.commands
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let keys: Vec<CallKey> = self.calls.iter().map(|c| *c.key()).collect();
+        for key in keys {
+            self.end_call(key, EndCause::Unreachable, "the phone was closed");
+        }
+        // Dropping who would answer tells those who asked.
+        self.asked.clear();
+        self.incoming.arrived.notify_waiters();
+        self.incoming.arrived.notify_one();
+        self.bus.close();
     }
 
     pub(crate) fn answer_asked(&self, key: CallKey, answer: Result<PeerCapabilities>) {
@@ -307,7 +376,6 @@ pub struct Phone {
     local: SocketAddr,
     engine: Option<Arc<Engine>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    incoming: tokio::sync::Mutex<mpsc::UnboundedReceiver<Arc<CallShared>>>,
 }
 
 impl Phone {
@@ -361,13 +429,20 @@ impl Phone {
         })
     }
 
-    /// The next call that comes in; `None` once the phone is closed. Nothing is answered by itself.
+    /// The next call that came in and still lives; `None` once the phone is closed. Nothing is answered by itself.
     pub async fn next_call(&self) -> Option<Call> {
-        let shared = self.incoming.lock().await.recv().await?;
-        Some(Call {
-            shared,
-            phone: self.shared.clone(),
-        })
+        loop {
+            let arrived = self.shared.incoming.arrived.notified();
+            while let Some(key) = self.shared.incoming.pop() {
+                if let Some(call) = self.call(key) {
+                    return Some(call);
+                }
+            }
+            if self.shared.over.load(Ordering::Acquire) {
+                return None;
+            }
+            arrived.await;
+        }
     }
 
     /// Asks a peer what it can do.
@@ -422,7 +497,6 @@ impl Phone {
         if let Some(engine) = &self.engine {
             engine.close();
         }
-        self.shared.bus.close();
     }
 
     /// Lets go of the command channel: the signalling thread ends its calls and then itself.
@@ -442,7 +516,7 @@ impl Phone {
 }
 
 impl Drop for Phone {
-    /// Ends all calls without waiting for their peers to confirm; [`close`](Phone::close) waits.
+    /// Ends all calls and says goodbye to their peers in the background; [`close`](Phone::close) waits for it.
     fn drop(&mut self) {
         self.stop();
     }

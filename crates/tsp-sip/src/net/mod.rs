@@ -67,8 +67,8 @@ impl Endpoint {
         self.sockets.iter().map(Socket::local).collect()
     }
 
-    /// Runs `agent` until its application drops its end of the commands and all calls are over, or the media half is
-    /// gone.
+    /// Runs `agent` until its application has dropped its end of the commands, or the media half its end of the link, and
+    /// all calls are over.
     pub async fn run(self, agent: UserAgent, connections: Connections) {
         let (lookups, found) = mpsc::unbounded_channel();
         let woken = Arc::new(Notify::new());
@@ -151,8 +151,10 @@ impl Driver {
                 }
                 Turn::Found(lookup, routes) => self.handle(now, Input::Resolved { lookup, routes }),
                 Turn::Media => {
-                    if !self.hear_media() {
-                        return;
+                    if !self.hear_media() && !self.closing {
+                        // Nobody carries the sound any more: the peers are told so, and nothing new begins.
+                        self.closing = true;
+                        self.handle(now, Input::Command(Command::Close));
                     }
                 }
                 Turn::Deadline => {
