@@ -21,6 +21,7 @@ pub struct EngineConfig {
     pub(crate) advertise: Vec<IpAddr>,
     pub(crate) shards: usize,
     pub(crate) rtcp_mux: bool,
+    pub(crate) priority: bool,
     pub(crate) playout_target: Duration,
     pub(crate) ptime: Duration,
     pub(crate) keep_alive: Option<Duration>,
@@ -34,7 +35,7 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     /// Ports 16384 to 32767, all addresses of this machine, one shard for each core, reports on a port of their own,
-    /// 60 ms of playout, packets of 20 ms, a keep-alive after 15 s without sending, no media timeout, ports that rest
+    /// threads that go first, 60 ms of playout, packets of 20 ms, a keep-alive after 15 s without sending, no media timeout, ports that rest
     /// for 5 s, digits of 100 ms, the codecs built in, no terminal classes, no trace.
     fn default() -> Self {
         Self {
@@ -43,6 +44,7 @@ impl Default for EngineConfig {
             advertise: Vec::new(),
             shards: std::thread::available_parallelism().map_or(1, usize::from),
             rtcp_mux: false,
+            priority: true,
             playout_target: Duration::from_millis(60),
             ptime: Duration::from_millis(20),
             keep_alive: Some(Duration::from_secs(15)),
@@ -82,6 +84,8 @@ impl EngineConfig {
         shards: usize,
         /// Reports share the port of the media (RFC 5761); else they have the next port.
         rtcp_mux: bool,
+        /// Media threads go before ordinary ones, as far as the system allows it.
+        priority: bool,
         /// How much received sound playout holds to bridge the network's jitter.
         playout_target: Duration,
         /// How much sound a packet holds unless the peer asks for another length: 10 to 60 ms in steps of 10.
@@ -103,7 +107,7 @@ impl EngineConfig {
     }
 
     /// Sets one option by its name, as a file or a command line has it: `ports` (`16384-32767`), `bind` and `advertise`
-    /// (addresses with commas between), `shards`, `rtcp-mux` (`on`, `off`), `playout-target`, `ptime`, `keep-alive`,
+    /// (addresses with commas between), `shards`, `rtcp-mux` and `priority` (`on`, `off`), `playout-target`, `ptime`, `keep-alive`,
     /// `media-timeout`, `quarantine`, `digit-length` (`20ms`, `5s`; `off` where that has a sense), `codecs`
     /// (`PCMA,L16/16000`).
     ///
@@ -119,13 +123,8 @@ impl EngineConfig {
             "bind" => self.bind = list(option, value)?,
             "advertise" => self.advertise = list(option, value)?,
             "shards" => self.shards = parse(option, value)?,
-            "rtcp-mux" => {
-                self.rtcp_mux = match value {
-                    "on" => true,
-                    "off" => false,
-                    _ => return Err(bad()),
-                };
-            }
+            "rtcp-mux" => self.rtcp_mux = switch(option, value)?,
+            "priority" => self.priority = switch(option, value)?,
             "playout-target" => self.playout_target = duration(option, value)?,
             "ptime" => self.ptime = duration(option, value)?,
             "keep-alive" => self.keep_alive = optional(option, value)?,
@@ -242,6 +241,14 @@ fn list(option: &str, value: &str) -> Result<Vec<IpAddr>> {
     value.split(',').map(|v| parse(option, v)).collect()
 }
 
+fn switch(option: &str, value: &str) -> Result<bool> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(invalid(option, value)),
+    }
+}
+
 fn optional(option: &str, value: &str) -> Result<Option<Duration>> {
     match value {
         "off" => Ok(None),
@@ -272,6 +279,7 @@ mod tests {
             ("advertise", "192.0.2.1"),
             ("shards", "3"),
             ("rtcp-mux", "on"),
+            ("priority", "off"),
             ("playout-target", "80ms"),
             ("ptime", "30ms"),
             ("keep-alive", "off"),
@@ -294,7 +302,7 @@ mod tests {
             "192.0.2.1".parse().ok()
         );
         assert_eq!(config.advertised_for(config.bind[1]), None);
-        assert!(config.rtcp_mux && config.keep_alive.is_none());
+        assert!(config.rtcp_mux && !config.priority && config.keep_alive.is_none());
         assert_eq!(config.media_timeout, Some(Duration::from_secs(10)));
         assert_eq!(config.codecs.iter().len(), 2);
     }
@@ -309,6 +317,7 @@ mod tests {
             ("bind", "localhost"),
             ("shards", "many"),
             ("rtcp-mux", "yes"),
+            ("priority", "1"),
             ("ptime", "20"),
             ("quarantine", "off"),
             ("codecs", "opus"),

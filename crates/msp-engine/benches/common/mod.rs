@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use msp_core::id::TerminalId;
+use msp_core::id::{PayloadType, TerminalId};
 use msp_core::media::{Direction, MediaKind};
-use msp_core::params::{LocalAddress, MediaParams, MediaSlot};
+use msp_core::params::{LocalAddress, MediaParams, MediaSlot, PayloadMapping};
 use msp_core::terminal::{
     Connection, FrameSink, FrameSource, FrameTime, Pulled, StreamPort, Terminal, TerminalClass,
     next_terminal_id,
 };
+use msp_core::time::ClockRate;
 use msp_engine::udp::TimedSocket;
 
 static CLASS: TerminalClass = TerminalClass::new("bench");
@@ -88,10 +89,14 @@ impl FrameSink for Hearing {
     }
 }
 
-/// A peer that receives at `address`.
+/// A peer that receives G.711 and digits at `address`.
 pub(crate) fn peer(local: &MediaParams, address: SocketAddr) -> MediaParams {
     let mut peer = MediaParams::new(MediaSlot(0), MediaKind::Audio);
-    peer.receive = local.receive.clone();
+    let narrow = |m: &&PayloadMapping| {
+        m.payload_type == PayloadType(0)
+            || m.codec.is_telephone_event() && m.codec.clock == ClockRate::HZ_8000
+    };
+    peer.receive = local.receive.iter().filter(narrow).cloned().collect();
     peer.ptime = Some(Duration::from_millis(20));
     peer.local = Some(LocalAddress {
         bound: address,
@@ -103,7 +108,7 @@ pub(crate) fn peer(local: &MediaParams, address: SocketAddr) -> MediaParams {
 /// How far packets were from where they belong in time.
 #[derive(Default)]
 pub(crate) struct Arrivals {
-    /// For each packet of each call: arrival less 20 ms for each packet before it, in microseconds.
+    /// For each packet of each call: arrival less the time that its timestamp tells, in microseconds.
     offsets: Vec<Vec<i64>>,
 }
 
@@ -150,7 +155,7 @@ impl Peers {
         over: &AtomicBool,
     ) -> Arrivals {
         let n = self.sockets.len();
-        let mut came: Vec<Vec<(u16, i64)>> = vec![Vec::with_capacity(4096); n];
+        let mut came: Vec<Vec<(u32, i64)>> = vec![Vec::with_capacity(4096); n];
         let mut packet = [0u8; 172];
         packet[0] = 0x80;
         for (i, byte) in packet[12..].iter_mut().enumerate() {
@@ -173,8 +178,9 @@ impl Peers {
                     self.sockets[i]
                         .drain(|_, at, bytes| {
                             if record && bytes.len() == 172 {
-                                let sequence = u16::from_be_bytes([bytes[2], bytes[3]]);
-                                call.push((sequence, at.as_nanos() as i64 / 1000));
+                                let timestamp = [bytes[4], bytes[5], bytes[6], bytes[7]];
+                                let timestamp = u32::from_be_bytes(timestamp);
+                                call.push((timestamp, at.as_nanos() as i64 / 1000));
                             }
                         })
                         .unwrap();
@@ -188,16 +194,12 @@ impl Peers {
     }
 }
 
-fn offsets(came: &[(u16, i64)]) -> Vec<i64> {
-    let Some((mut last, _)) = came.first().copied() else {
+/// Arrivals less the time that the timestamps tell, in microseconds.
+fn offsets(came: &[(u32, i64)]) -> Vec<i64> {
+    let Some((first, _)) = came.first().copied() else {
         return Vec::new();
     };
-    let mut number = 0i64;
     came.iter()
-        .map(|(sequence, at)| {
-            number += i64::from(sequence.wrapping_sub(last) as i16);
-            last = *sequence;
-            at - number * 20_000
-        })
+        .map(|(timestamp, at)| at - i64::from(timestamp.wrapping_sub(first) as i32) * 125)
         .collect()
 }

@@ -71,6 +71,8 @@ pub(crate) struct CallCore {
     waiting: Vec<Waiting>,
     /// We answer an offer.
     answers: bool,
+    /// Something was agreed on before.
+    agreed_once: bool,
 }
 
 impl CallCore {
@@ -101,6 +103,7 @@ impl CallCore {
             shard: None,
             waiting: Vec::new(),
             answers: false,
+            agreed_once: false,
         })
     }
 
@@ -299,6 +302,8 @@ impl CallCore {
         params: Vec<MediaParams>,
     ) -> Result<()> {
         self.legs.check_apply(leg, generation)?;
+        // The first that is agreed on takes the session that was there from the preparation on.
+        let is_new = self.agreed_once && self.legs.running(leg).is_none();
         let mut changes = Vec::new();
         for agreed in params.iter().filter(|p| !p.refused) {
             let pair = self.pair(agreed.slot)?;
@@ -307,9 +312,13 @@ impl CallCore {
                 return Err(Error::new(ErrorKind::WrongState, what));
             }
             offer::check(&cx.config.codecs, agreed)?;
-            let random = &mut *cx.resources.random;
-            changes.push(LegChange::new(leg, cx.config, cx.wall, agreed, random)?);
+            let fresh = is_new.then(|| {
+                let random = &mut *cx.resources.random;
+                shard::session(cx.config, cx.wall, random)
+            });
+            changes.push(LegChange::new(leg, cx.config, agreed, fresh)?);
         }
+        self.agreed_once = true;
         let rates: Vec<_> = changes.iter().map(|c| c.rates()).collect();
         for (agreed, change) in params.iter().filter(|p| !p.refused).zip(changes) {
             let pair = self.pair(agreed.slot)?;

@@ -16,6 +16,7 @@ use crate::driver::epoll::Epoll;
 use crate::driver::shard_runner::{ShardRunner, Wake};
 use crate::random::Random;
 use crate::shard::{Load, Shard, ShardSettings};
+use crate::sys;
 
 /// Reports of all shards that wait for the control thread at most.
 const REPORTS: usize = 4096;
@@ -35,6 +36,7 @@ pub(super) fn start(
 ) -> Result<Engine> {
     let loads: Vec<Arc<Load>> = (0..config.shards).map(|_| Arc::default()).collect();
     let settings = ShardSettings::of(&config);
+    let prefer = config.priority;
     let (shared, inputs) = Shared::new(config, Arc::clone(&clock), random, loads.clone());
     let (outbox, reports) = sync_channel(REPORTS);
 
@@ -68,7 +70,13 @@ pub(super) fn start(
         let clock = Arc::clone(&clock);
         let thread = Builder::new()
             .name(format!("media-{number}"))
-            .spawn(move || runner.run_thread(&*clock))
+            .spawn(move || {
+                if prefer {
+                    // What is not allowed is done without.
+                    let _allowed = sys::prefer_this_thread();
+                }
+                runner.run_thread(&*clock);
+            })
             .map_err(|e| no_thread(&e))?;
         shards.push(thread);
     }

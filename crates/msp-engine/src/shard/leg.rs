@@ -51,16 +51,15 @@ pub(crate) struct LegChange {
 }
 
 impl LegChange {
-    /// Makes everything that `agreed` needs.
+    /// Makes everything that `agreed` needs. A leg that the shard does not know yet needs a `fresh` session.
     ///
     /// # Errors
     /// [`ErrorKind::NoFormat`] for what cannot be played, with the slot it is about.
     pub(crate) fn new(
         leg: LegId,
         config: &EngineConfig,
-        wall: WallClock,
         agreed: &MediaParams,
-        random: &mut dyn Random,
+        fresh: Option<Box<Session>>,
     ) -> Result<Box<Self>> {
         let delay = PlayoutDelay {
             target: config.playout_target,
@@ -74,7 +73,7 @@ impl LegChange {
         })?;
         Ok(Box::new(Self {
             leg,
-            fresh: Some(session(config, wall, random)),
+            fresh,
             params: Some(params),
             packet_frames: (ptime.as_nanos() / FRAME.as_nanos()).max(1) as u64,
         }))

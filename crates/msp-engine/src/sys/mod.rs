@@ -6,11 +6,13 @@
 
 mod cpu;
 mod poll;
+mod priority;
 mod receive;
 
 pub(crate) use cpu::raise_file_limit;
 pub use cpu::{process_cpu_time, thread_cpu_time};
 pub(crate) use poll::{Bell, Poll};
+pub(crate) use priority::prefer_this_thread;
 pub(crate) use receive::{Batch, prepare};
 
 use std::io;

@@ -8,6 +8,7 @@
 pub(crate) mod world;
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -207,7 +208,7 @@ pub(crate) fn find(hay: &[i16], needle: &[i16]) -> Option<usize> {
 /// One end of a call: an address, its call, and the signalling half's end of the link.
 pub(crate) struct End {
     pub(crate) address: Arc<dyn Address>,
-    pub(crate) link: TspEnd,
+    pub(crate) link: Rc<TspEnd>,
     pub(crate) call: Arc<dyn Call>,
     pub(crate) events: EventReceiver,
     pub(crate) key: CallKey,
@@ -221,8 +222,16 @@ pub(crate) fn next_key() -> CallKey {
 impl End {
     pub(crate) fn new(provider: &dyn Provider, name: &str) -> Self {
         let OpenAddress { address, link } = provider.open(name).unwrap();
-        let events = address.subscribe(EventFilter::default());
+        Self::on(address, Rc::new(link))
+    }
+
+    /// One more call on an address.
+    pub(crate) fn on(address: Arc<dyn Address>, link: Rc<TspEnd>) -> Self {
         let key = next_key();
+        let events = address.subscribe(EventFilter {
+            call: Some(key),
+            ..EventFilter::default()
+        });
         let call = address.create_call(key, MediaKinds::AUDIO).unwrap();
         Self {
             address,
