@@ -197,11 +197,10 @@ impl Call {
         let stream = self.stream(Direction::Capture)?;
         stream.select(file.clone())?;
         let played = self.played(&file, &mut events).await;
-        match stream.unselect(file.id()) {
-            // A terminal that failed, or whose call is over, is off the stream already.
-            Err(_) if played.is_err() => played,
-            unselected => played.and(unselected.map_err(Error::from)),
-        }
+        let unselected = stream.unselect(file.id());
+        // A terminal that failed, or whose call is over, is off the stream already.
+        played?;
+        Ok(unselected?)
     }
 
     /// Waits until `file` is over.
