@@ -5,11 +5,12 @@ mod support;
 use std::time::Duration;
 
 use msp_core::error::ErrorKind;
-use msp_core::id::LegId;
-use msp_core::link::{Finality, ToMsp};
+use msp_core::id::{CallKey, Generation, LegId};
+use msp_core::link::{Envelope, Finality, ToMsp, ToTsp};
+use msp_core::params::MediaSlot;
 use netsim::Impairment;
 use support::{Manner, Phone, World, kept};
-use tsp_sip::call::{CallEventKind, Command, EndCause};
+use tsp_sip::call::{CallEventKind, Command, EndCause, Input};
 use tsp_sip::wire::StatusCode;
 
 const US: &str = "192.0.2.2:5060";
@@ -649,7 +650,7 @@ impl Invite {
     }
 }
 
-fn dial(w: &mut World, key: u64) -> (msp_core::id::CallKey, Invite) {
+fn dial(w: &mut World, key: u64) -> (CallKey, Invite) {
     let key = w.dial(0, key, "sip:p@192.0.2.9:5060");
     w.run(ms(1));
     let text = w.heard().remove(0);
@@ -767,6 +768,88 @@ fn early_media_of_a_fork_and_the_branch_that_answers() {
         );
     }
     assert!(w.phones[0].ended(key).is_none());
+    // What we hang up is the branch that answered first, and nothing else.
+    w.command(0, Command::HangUp(key));
+    w.run(ms(1));
+    let heard = w.heard();
+    assert_eq!(
+        heard
+            .iter()
+            .map(|m| (&m[..3], tag(m, "To")))
+            .collect::<Vec<_>>(),
+        [("BYE", "right".into())]
+    );
+    let end = w.phones[0].media.last().unwrap();
+    assert!(matches!(end.body, ToMsp::Disconnected { .. }) && end.leg == LegId(1));
+}
+
+/// A call of ours whose left branch rang first, whose right one answered first, and whose left one answered later.
+fn forked(w: &mut World) -> (CallKey, Invite) {
+    let (key, invite) = dial(w, 1);
+    for side in ["left", "right"] {
+        ask(w, &invite.response("180 Ringing", side, CONTACT));
+    }
+    for side in ["right", "left"] {
+        ask(w, &with_sdp(&invite.response("200 OK", side, CONTACT), SDP));
+    }
+    assert!(w.phones[0].is_connected(key));
+    (key, invite)
+}
+
+#[test]
+fn a_goodbye_ends_the_branch_that_it_is_for() {
+    let mut w = alone(Manner::Silent);
+    let (key, invite) = forked(&mut w);
+    for (side, ended) in [("left", None), ("right", Some(EndCause::RemoteHangUp))] {
+        let bye = plain(
+            "BYE sip:user@192.0.2.2:5060",
+            &format!("bye-{side}"),
+            "1 BYE",
+            "",
+        )
+        .replace(
+            "From: <sip:p@192.0.2.9>;tag=p1",
+            &format!("From: <sip:p@192.0.2.9:5060>;tag={side}"),
+        )
+        .replace(
+            "To: <sip:user@192.0.2.2>",
+            &format!("To: {}", field(&invite.text, "From").unwrap()),
+        )
+        .replace(
+            &format!("Call-ID: c-bye-{side}"),
+            &format!("Call-ID: {}", field(&invite.text, "Call-ID").unwrap()),
+        );
+        let ok = ask_once(&mut w, &bye);
+        assert!(ok.starts_with("SIP/2.0 200"), "{ok}");
+        assert_eq!(w.phones[0].ended(key).map(|e| e.cause), ended, "{side}");
+    }
+}
+
+#[test]
+fn media_that_are_lost_end_the_branch_that_has_them() {
+    let mut w = alone(Manner::Silent);
+    let (key, _) = forked(&mut w);
+    for (leg, ended) in [(LegId(0), None), (LegId(1), Some(EndCause::Media))] {
+        let now = w.now;
+        let lost = Envelope {
+            call: key,
+            leg,
+            generation: Generation(0),
+            body: ToTsp::MediaLost { slot: MediaSlot(0) },
+        };
+        w.phones[0].agent.handle(now, Input::Msp(lost));
+        w.drain(0);
+        assert_eq!(w.phones[0].ended(key).map(|e| e.cause), ended, "{leg:?}");
+    }
+    w.run(ms(1));
+    let heard = w.heard();
+    assert_eq!(
+        heard
+            .iter()
+            .map(|m| (&m[..3], tag(m, "To")))
+            .collect::<Vec<_>>(),
+        [("BYE", "right".into())]
+    );
 }
 
 #[test]
@@ -919,9 +1002,7 @@ fn early_media_and_the_answer_are_applied_in_their_order() {
     );
     let early = w.phones[0].kept.remove(0);
     let now = w.now;
-    w.phones[0]
-        .agent
-        .handle(now, tsp_sip::call::Input::Msp(early));
+    w.phones[0].agent.handle(now, Input::Msp(early));
     w.drain(0);
     assert_eq!(
         w.phones[0].kinds(key),
@@ -935,7 +1016,6 @@ fn early_media_and_the_answer_are_applied_in_their_order() {
 
 #[test]
 fn what_the_media_half_says_too_late_is_counted_and_ignored() {
-    use msp_core::link::{Envelope, ToTsp};
     let mut w = alone(Manner::Answer);
     let our_tag = call_up(&mut w, "x");
     let key = w.phones[0].incoming()[0];
@@ -952,10 +1032,10 @@ fn what_the_media_half_says_too_late_is_counted_and_ignored() {
     let now = w.now;
     let mut stray = 0;
     for (call, leg, generation) in [
-        (key, due.leg, msp_core::id::Generation(0)),
-        (key, due.leg, msp_core::id::Generation(9)),
+        (key, due.leg, Generation(0)),
+        (key, due.leg, Generation(9)),
         (key, LegId(7), due.generation),
-        (msp_core::id::CallKey(77), due.leg, due.generation),
+        (CallKey(77), due.leg, due.generation),
     ] {
         for body in [
             due.body.clone(),
@@ -968,9 +1048,7 @@ fn what_the_media_half_says_too_late_is_counted_and_ignored() {
                 generation,
                 body,
             };
-            w.phones[0]
-                .agent
-                .handle(now, tsp_sip::call::Input::Msp(late));
+            w.phones[0].agent.handle(now, Input::Msp(late));
             w.drain(0);
             stray += 1;
             assert_eq!(w.phones[0].agent.stats().stray_media, stray);
@@ -978,9 +1056,7 @@ fn what_the_media_half_says_too_late_is_counted_and_ignored() {
     }
     w.run(ms(10));
     assert!(w.heard().is_empty() && w.phones[0].ended(key).is_none());
-    w.phones[0]
-        .agent
-        .handle(now, tsp_sip::call::Input::Msp(due));
+    w.phones[0].agent.handle(now, Input::Msp(due));
     w.drain(0);
     w.release_media(0);
     w.run(ms(10));
@@ -992,7 +1068,6 @@ fn what_the_media_half_says_too_late_is_counted_and_ignored() {
 
 #[test]
 fn an_invite_waits_for_its_own_ports() {
-    use msp_core::link::Envelope;
     let mut w = alone(Manner::Silent);
     w.phones[0].mute_media = true;
     let key = w.dial(0, 1, "sip:p@192.0.2.9");
@@ -1005,17 +1080,13 @@ fn an_invite_waits_for_its_own_ports() {
             generation,
             body: due.body.clone(),
         };
-        w.phones[0]
-            .agent
-            .handle(now, tsp_sip::call::Input::Msp(late));
+        w.phones[0].agent.handle(now, Input::Msp(late));
         w.drain(0);
     }
     w.run(ms(1));
     assert!(w.heard().is_empty());
     assert_eq!(w.phones[0].agent.stats().stray_media, 2);
-    w.phones[0]
-        .agent
-        .handle(now, tsp_sip::call::Input::Msp(due));
+    w.phones[0].agent.handle(now, Input::Msp(due));
     w.drain(0);
     w.run(ms(1));
     assert!(w.heard()[0].starts_with("INVITE"));

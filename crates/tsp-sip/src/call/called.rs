@@ -299,6 +299,7 @@ impl UserAgent {
         });
         if !serving.again {
             call.phase = Phase::Up;
+            call.chosen = Some(leg_id);
         }
         self.arm(key);
     }

@@ -309,6 +309,7 @@ impl UserAgent {
         leg.ack = Ack::Waiting;
         let (leg_id, ack) = (leg.id, leg.dialog.ack(cseq.number));
         if first {
+            call.chosen = Some(leg_id);
             let phase = std::mem::replace(&mut call.phase, Phase::Up);
             if let Phase::Inviting(inviting) = phase {
                 call.original = Some(inviting.request);

@@ -27,6 +27,8 @@ pub(super) struct Call {
     /// Our INVITE after it was answered, from which further branches' dialogs are made.
     pub(super) original: Option<Box<Request>>,
     pub(super) legs: Vec<Leg>,
+    /// The leg that is the call, once it is up. Others may be confirmed too, and are ended (RFC 3261 section 13.2.2.4).
+    pub(super) chosen: Option<LegId>,
     /// The media half was asked for something, so it has to be told when the call ends.
     pub(super) prepared: bool,
     /// When the caller is told again that we ring.
@@ -181,6 +183,7 @@ impl Call {
             invite: None,
             original: None,
             legs: Vec::new(),
+            chosen: None,
             prepared: false,
             remind: None,
             rang: false,
@@ -193,9 +196,9 @@ impl Call {
         self.legs.iter_mut().find(|l| l.id == id)
     }
 
-    /// The leg that is the call.
+    /// The leg that is the call, once it is up.
     pub(super) fn confirmed(&mut self) -> Option<&mut Leg> {
-        self.legs.iter_mut().find(|l| l.dialog.is_confirmed())
+        self.chosen.and_then(|id| self.leg(id))
     }
 
     /// The application was told that the call is over.
