@@ -245,17 +245,40 @@ fn nobody_is_there() {
 }
 
 #[test]
-fn a_phone_that_rings_for_ever_is_given_up() {
+fn a_call_that_the_application_leaves_alone_is_refused() {
+    for manner in [Manner::Ring, Manner::Silent] {
+        let mut w = world(manner);
+        let a = w.dial(0, 1, TO_B);
+        w.run(seconds(179));
+        let b = w.phones[1].incoming()[0];
+        assert!(w.phones[0].ended(a).is_none() && w.phones[1].ended(b).is_none());
+        w.run(seconds(2));
+        let status = Some(StatusCode::TEMPORARILY_UNAVAILABLE);
+        let ended = |phone: usize, key| w.phones[phone].ended(key).map(|e| (e.cause, e.status));
+        assert_eq!(ended(0, a), Some((EndCause::Refused, status)));
+        assert_eq!(ended(1, b), Some((EndCause::NoAnswer, status)));
+        // The media half was asked to prepare for a call that rings, and has to clear up.
+        let told = w.phones[1].media.iter().filter(|m| m.call == b);
+        let cleared = told.filter(|m| matches!(m.body, ToMsp::Disconnected { .. }));
+        assert_eq!(cleared.count(), usize::from(manner == Manner::Ring));
+        w.run(seconds(70));
+        assert_eq!(kept(&w, 1), (0, 0, 0));
+    }
+}
+
+#[test]
+fn a_call_that_is_taken_late_is_not_refused() {
     let mut w = world(Manner::Ring);
     let a = w.dial(0, 1, TO_B);
-    w.run(seconds(180));
-    assert!(w.phones[0].ended(a).is_none());
-    w.run(seconds(5));
-    assert_eq!(w.phones[0].ended(a).unwrap().cause, EndCause::NoAnswer);
-    assert_eq!(
-        w.phones[1].ended(w.phones[1].incoming()[0]).unwrap().cause,
-        EndCause::Cancelled
-    );
+    w.run(seconds(178));
+    let b = w.phones[1].incoming()[0];
+    w.phones[1].mute_media = true;
+    w.command(1, Command::Answer(b));
+    // The media half is slow, but the caller does not pay for that.
+    w.run(Duration::from_millis(2500));
+    w.release_media(1);
+    w.run(seconds(1));
+    assert!(w.phones[0].is_connected(a) && w.phones[1].is_connected(b));
 }
 
 #[test]

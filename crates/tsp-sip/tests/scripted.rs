@@ -853,6 +853,18 @@ fn media_that_are_lost_end_the_branch_that_has_them() {
 }
 
 #[test]
+fn a_phone_that_rings_for_ever_is_given_up() {
+    let mut w = alone(Manner::Silent);
+    let (key, invite) = dial(&mut w, 1);
+    ask(&mut w, &invite.response("180 Ringing", "t", CONTACT));
+    w.run(seconds(180));
+    assert!(w.phones[0].ended(key).is_none() && w.heard().is_empty());
+    w.run(seconds(2));
+    assert!(w.heard()[0].starts_with("CANCEL"));
+    assert_eq!(w.phones[0].ended(key).unwrap().cause, EndCause::NoAnswer);
+}
+
+#[test]
 fn a_success_after_the_cancel_is_acknowledged_and_ended() {
     let mut w = alone(Manner::Silent);
     let (key, invite) = dial(&mut w, 1);

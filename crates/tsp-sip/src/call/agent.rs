@@ -470,7 +470,12 @@ impl UserAgent {
         };
         match &call.phase {
             Phase::Inviting(inviting) if inviting.patience <= now => self.give_up(now, key),
-            Phase::Alerting if call.remind.is_some_and(|at| at <= now) => self.ring(now, key),
+            Phase::Alerting {
+                patience: Some(patience),
+            } if *patience <= now => self.leave_unanswered(now, key),
+            Phase::Alerting { .. } if call.remind.is_some_and(|at| at <= now) => {
+                self.ring(now, key)
+            }
             Phase::Over {
                 until: Some(until),
                 invite: None,

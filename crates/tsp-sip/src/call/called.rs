@@ -23,6 +23,9 @@ use crate::wire::{HeaderName, Request, Response, StatusCode};
 /// (RFC 3261 section 13.3.1.1).
 const REMINDER: Duration = Duration::from_secs(60);
 
+/// How long a call waits for the application to take it.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 impl UserAgent {
     /// An INVITE outside of a dialog.
     pub(super) fn called(&mut self, now: Instant, id: ServerId, flow: Flow, request: &Request) {
@@ -83,10 +86,14 @@ impl UserAgent {
             from: leg.dialog.remote().to_string().into(),
             to: leg.dialog.local().uri().to_string().into(),
         };
-        let mut call = Call::new(call_id, tag.into(), Phase::Alerting);
+        let phase = Phase::Alerting {
+            patience: Some(now + PATIENCE),
+        };
+        let mut call = Call::new(call_id, tag.into(), phase);
         call.legs.push(leg);
         self.calls.insert(key, call);
         self.alive += 1;
+        self.arm(key);
         self.services.tell(key, kind);
     }
 
@@ -119,6 +126,9 @@ impl UserAgent {
             return;
         };
         serving.wanted = true;
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.phase = Phase::Alerting { patience: None };
+        }
         self.prepare(key, LegId::FIRST);
         self.proceed(now, key, LegId::FIRST);
     }
@@ -138,10 +148,22 @@ impl UserAgent {
         self.end(now, key, why, Cause::LocalRequest);
     }
 
+    /// The application does not say what becomes of a call that came in.
+    pub(super) fn leave_unanswered(&mut self, now: Instant, key: CallKey) {
+        let status = StatusCode::TEMPORARILY_UNAVAILABLE;
+        self.refuse_serving(now, key, LegId::FIRST, status);
+        let why = Ended {
+            cause: EndCause::NoAnswer,
+            status: Some(status),
+            reason: "nobody answered".into(),
+        };
+        self.end(now, key, why, Cause::LocalRequest);
+    }
+
     /// The leg of a call that comes in and is not answered.
     fn alerting(&mut self, key: CallKey) -> Option<&mut Leg> {
         let call = self.calls.get_mut(&key)?;
-        if matches!(call.phase, Phase::Alerting) {
+        if matches!(call.phase, Phase::Alerting { .. }) {
             call.legs.first_mut()
         } else {
             None

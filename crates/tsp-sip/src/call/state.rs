@@ -49,7 +49,10 @@ pub(super) enum Phase {
     /// We call, and the INVITE is on its way.
     Inviting(Inviting),
     /// We are called, and the INVITE is not answered finally.
-    Alerting,
+    Alerting {
+        /// When we give up waiting for the application; `None` once it takes the call.
+        patience: Option<Instant>,
+    },
     /// A 2xx was given.
     Up,
     /// The application was told that the call is over. What is left repeats an ACK or waits for one.
@@ -218,7 +221,7 @@ impl Call {
             Phase::Over {
                 invite: Some(_), ..
             } => None,
-            Phase::Alerting => self.remind,
+            Phase::Alerting { patience } => patience.iter().copied().chain(self.remind).min(),
             Phase::Dialing(_) | Phase::Up => None,
         };
         let acks = self.legs.iter().filter_map(|l| l.unacknowledged.as_ref());

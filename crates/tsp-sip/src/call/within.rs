@@ -57,7 +57,7 @@ impl UserAgent {
             return;
         };
         let over = call.is_over();
-        let is_call = matches!(call.phase, Phase::Alerting)
+        let is_call = matches!(call.phase, Phase::Alerting { .. })
             || call.confirmed().is_some_and(|l| l.id == leg_id);
         if let Some(leg) = call.leg(leg_id) {
             leg.unacknowledged = None;
@@ -170,7 +170,7 @@ impl UserAgent {
                 self.take_back(now, key);
                 self.end(now, key, cancelled, Cause::LocalRequest);
             }
-            Phase::Alerting => self.reject(now, key, StatusCode::DECLINE),
+            Phase::Alerting { .. } => self.reject(now, key, StatusCode::DECLINE),
             Phase::Up => {
                 let leg = call.confirmed().map(|l| (l.id, l.unacknowledged.is_some()));
                 if let Some((leg, waits)) = leg {
