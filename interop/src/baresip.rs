@@ -17,7 +17,7 @@ use crate::process::Process;
 
 /// How to start it.
 pub(crate) struct Setup<'a> {
-    /// The file it speaks, at 8 kHz.
+    /// The file it speaks, at 8 kHz; it hangs up at its end.
     pub(crate) voice: &'a Path,
     pub(crate) auto_answer: bool,
     /// Its names of the codecs it offers, best first.

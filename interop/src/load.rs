@@ -1,7 +1,6 @@
 //! Many calls at once from SIPp, to us and to baresip in one run: what each takes of processor and memory.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -47,7 +46,7 @@ pub(crate) fn run() -> Result<(), Error> {
         micros(theirs) / micros(ours)
     );
     println!(
-        "measured: resident memory for each of {CALLS} calls | tipring {} KiB | baresip {} KiB | {:.1}",
+        "measured: resident memory for each of {CALLS} calls, files apart | tipring {} KiB | baresip {} KiB | {:.1}",
         ours.memory / 1024,
         theirs.memory / 1024,
         theirs.memory as f64 / ours.memory.max(1) as f64
@@ -55,54 +54,50 @@ pub(crate) fn run() -> Result<(), Error> {
     Ok(())
 }
 
+/// Ours sends back what it hears: no file is in the way, nor in the memory.
 fn ours(lab: &Lab) -> Result<Cost, Error> {
-    let voice = long_voice(lab)?;
     let port = ports::block()?;
     let bind = format!("127.0.0.1:{port}");
-    let calls = CALLS.to_string();
-    let args = [
-        "answer",
-        "--auto-answer",
-        "--max-calls",
-        &calls,
-        "--bind",
-        &bind,
-        "--play",
-    ];
-    let mut tipring = Tipring::start(lab, args.iter().map(Path::new).chain([voice.as_path()]))?;
+    let mut tipring = Tipring::start(
+        lab,
+        ["echo", "--max-calls", &CALLS.to_string(), "--bind", &bind],
+    )?;
     tipring.wait_for("listening", SOON)?;
     measure(lab, tipring.process.id(), port)
 }
 
+/// baresip sends no sound back: it speaks a file, which it keeps in memory once a call. That memory is not counted.
 fn theirs(lab: &Lab) -> Result<Cost, Error> {
-    let voice = long_voice(lab)?;
+    let voice = lab.path("long.wav");
+    // It hangs up at the end of its file.
+    let mut sox = Command::new("sox");
+    sox.arg("-D")
+        .arg(lab.voice("bob", Codec::Pcma)?)
+        .arg(&voice)
+        .args(["repeat", "2"]);
+    output(&mut sox)?;
+    let file = fs::metadata(&voice)
+        .map_err(|error| Error::io(voice.display(), &error))?
+        .len();
     let setup = Setup {
         voice: &voice,
         auto_answer: true,
         codecs: "PCMA/8000/1",
     };
     let baresip = Baresip::start_for(lab, &setup, CALLS)?;
-    measure(lab, baresip.id(), baresip.port())
-}
-
-/// A voice that does not end before the calls do: baresip hangs up at the end of its file.
-fn long_voice(lab: &Lab) -> Result<PathBuf, Error> {
-    let voice = lab.voice("bob", Codec::Pcma)?;
-    let long = lab.path("long.wav");
-    output(
-        Command::new("sox")
-            .arg("-D")
-            .arg(&voice)
-            .arg(&long)
-            .args(["repeat", "4"]),
-    )?;
-    sound::encode(&voice, &lab.path("speech.al"))?;
-    Ok(long)
+    let cost = measure(lab, baresip.id(), baresip.port())?;
+    Ok(Cost {
+        memory: cost.memory.saturating_sub(file),
+        ..cost
+    })
 }
 
 fn measure(lab: &Lab, process: u32, port: u16) -> Result<Cost, Error> {
+    sound::encode(&lab.voice("bob", Codec::Pcma)?, &lab.path("speech.al"))?;
     let idle = resident(process)?;
     let mut load = Sipp::caller(Scenario::Ours("uac-load"), ports::block()?, port);
+    // One of the two answers to nothing but its own name.
+    load.user = "baresip";
     load.hold = CALL;
     load.calls = CALLS;
     load.rate = RATE;

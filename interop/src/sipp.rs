@@ -32,6 +32,8 @@ pub(crate) struct Sipp {
     pub(crate) calls: u16,
     /// How many it begins in a second.
     pub(crate) rate: u16,
+    /// Whom it calls, by name.
+    pub(crate) user: &'static str,
     /// The port for media that it tells, where a scenario of ours does not tell its own.
     pub(crate) told: u16,
 }
@@ -48,6 +50,7 @@ impl Sipp {
             hold: Duration::ZERO,
             calls: 1,
             rate: 10,
+            user: "anyone",
             told: port + 2,
         }
     }
@@ -73,13 +76,13 @@ impl Sipp {
         command
             .args([
                 "-m",
-                "1",
-                "-nostdin",
-                "-i",
-                self.host,
-                "-p",
-                &self.port.to_string(),
+                &self.calls.to_string(),
+                "-l",
+                &self.calls.to_string(),
+                "-r",
+                &self.rate.to_string(),
             ])
+            .args(["-nostdin", "-i", self.host, "-p", &self.port.to_string()])
             .args(["-mi", self.host, "-mp", &self.media.to_string()])
             .args(["-d", &self.hold.as_millis().to_string()])
             .args([
@@ -98,7 +101,16 @@ impl Sipp {
                 "sipp.errors",
             ]);
         // It takes the blanks away that a folded line of a scenario begins with; those of a keyword stay.
-        command.args(["-key", "told", &self.told.to_string(), "-key", "fold", " "]);
+        command.args([
+            "-s",
+            self.user,
+            "-key",
+            "told",
+            &self.told.to_string(),
+            "-key",
+            "fold",
+            " ",
+        ]);
         if self.echo {
             command.arg("-rtp_echo");
         }
