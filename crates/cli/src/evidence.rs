@@ -8,10 +8,14 @@ use std::sync::Arc;
 use tipring::msp_core::id::CallKey;
 use tipring::msp_core::time::Instant;
 use tipring::msp_core::trace::{Trace, TraceEntry, TraceLog};
-use tipring_report::{Pcap, Report, WallClock};
+use tipring::msp_engine::{Clock, SystemClock};
+use tipring_report::{Pcap, Phone, Report, ReportBuilder, WallClock};
 
 use crate::args::EvidenceArgs;
 use crate::exit::{Fail, Failure};
+
+/// What our phone is called in reports and captures of one phone.
+const NAME: &str = "tipring";
 
 /// Our name in what we write.
 pub(crate) const SOFTWARE: &str = concat!("tipring ", env!("CARGO_PKG_VERSION"));
@@ -43,6 +47,42 @@ impl Evidence {
         let mut entries = log.entries();
         entries.retain(|e| key.is_none() || e.call.is_none() || e.call == key);
         entries
+    }
+}
+
+impl Evidence {
+    /// Writes what `args` asks for of the call `key`.
+    pub(crate) fn write(&self, args: &EvidenceArgs, key: CallKey) -> Result<(), Fail> {
+        if !args.wanted() {
+            return Ok(());
+        }
+        self.warn_of_gaps();
+        let entries = self.entries(Some(key));
+        let clock = wall_clock(SystemClock.now());
+        if let Some(path) = &args.pcap {
+            write_pcap(path, clock, &[(NAME, &entries)])?;
+        }
+        if let Some(path) = &args.report {
+            let seen = Phone::new(NAME, entries);
+            write_report(
+                path,
+                &ReportBuilder::new(SOFTWARE)
+                    .clock(clock)
+                    .phone(seen)
+                    .build(),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// A trace that was full is no whole evidence, and says so.
+    pub(crate) fn warn_of_gaps(&self) {
+        let dropped = self.log.as_ref().map_or(0, |log| log.dropped());
+        if dropped > 0 {
+            eprintln!(
+                "tipring: the trace was full: {dropped} entries are missing in what is written"
+            );
+        }
     }
 }
 

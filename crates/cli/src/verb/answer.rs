@@ -6,16 +6,18 @@ use std::rc::Rc;
 use serde_json::json;
 use tipring::msp_engine::{Clock, SystemClock};
 use tipring::{Call, Phone};
-use tipring_report::{Phone as Seen, ReportBuilder};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::args::AnswerArgs;
-use crate::evidence::{Evidence, SOFTWARE, numbered, wall_clock, write_pcap, write_report};
+use crate::evidence::{Evidence, numbered};
 use crate::exit::{Fail, Failure};
 use crate::line::close;
 use crate::output::Output;
 use crate::talk::{Files, Plan, talk};
+
+/// What a caller hears whom nobody wants to talk to now: 486 (RFC 3261 section 21.4.24).
+pub(crate) const BUSY: u16 = 486;
 
 /// Where calls are waited for if the user says nothing (RFC 3261 section 19.1.2).
 pub(crate) const SIP_PORT: u16 = 5060;
@@ -57,8 +59,8 @@ struct Session {
     args: AnswerArgs,
     evidence: Evidence,
     out: Output,
-    /// The last line that was typed, counted so that the same line twice is two.
-    keys: Option<watch::Receiver<(u64, String)>>,
+    /// The lines that are typed, for one ringing call after another.
+    keys: Option<Mutex<mpsc::UnboundedReceiver<String>>>,
 }
 
 /// Takes calls until there were enough, or Ctrl-C. Ends with the first failure of a call if only one was wanted.
@@ -72,8 +74,12 @@ async fn serve(phone: &Phone, session: Rc<Session>) -> Result<(), Fail> {
             return Ok(());
         }
         tokio::select! {
-            call = phone.next_call(), if more => {
+            call = phone.next_call() => {
                 let Some(call) = call else { return Ok(()) };
+                if !more {
+                    call.reject(BUSY)?;
+                    continue;
+                }
                 taken += 1;
                 calls.spawn_local(session.clone().one(call, taken));
             }
@@ -128,68 +134,61 @@ impl Session {
         };
         let key = call.key();
         let talked = talk(&call, events, &plan, &files, out).await?;
-        let evidence = args.evidence.for_call(n);
-        let entries = self.evidence.entries(Some(key));
-        let clock = wall_clock(SystemClock.now());
-        if let Some(path) = &evidence.pcap {
-            write_pcap(path, clock, &[("tipring", &entries)])?;
-        }
-        if let Some(path) = &evidence.report {
-            let report = ReportBuilder::new(SOFTWARE)
-                .clock(clock)
-                .phone(Seen::new("tipring", entries))
-                .build();
-            write_report(path, &report)?;
-        }
+        self.evidence.write(&args.evidence.for_call(n), key)?;
         talked.result()
     }
 
-    fn react(&self, call: &Call) -> Result<(), Fail> {
+    fn react(self: &Rc<Self>, call: &Call) -> Result<(), Fail> {
         match self.args.auto_answer {
             Some(..200) => call.ring()?,
             Some(200..300) => call.start_answer()?,
             Some(status) => call.reject(status)?,
             None => {
                 call.ring()?;
-                if let Some(keys) = self.keys.clone() {
-                    tokio::task::spawn_local(ask(call.clone(), keys));
-                }
+                tokio::task::spawn_local(self.clone().ask(call.clone()));
             }
         }
         Ok(())
     }
-}
 
-/// Answers or refuses a call as the user types.
-async fn ask(call: Call, mut keys: watch::Receiver<(u64, String)>) {
-    keys.mark_unchanged();
-    eprintln!("Enter answers, 'b' refuses");
-    while keys.changed().await.is_ok() {
-        let line = keys.borrow_and_update().1.trim().to_ascii_lowercase();
-        let done = match line.as_str() {
-            "" | "a" => call.start_answer(),
-            "b" => call.reject(486),
-            _ => continue,
-        };
-        // A phone that is closed has told so itself.
-        let _closed = done;
-        return;
+    /// Answers or refuses a call as the user types. Calls that ring at once take turns.
+    async fn ask(self: Rc<Self>, call: Call) {
+        let Some(keys) = &self.keys else { return };
+        let mut keys = keys.lock().await;
+        // What was typed before it rang was not meant for it.
+        while keys.try_recv().is_ok() {}
+        eprintln!("{} rings: Enter answers, 'b' refuses", call.peer());
+        loop {
+            let line = tokio::select! {
+                line = keys.recv() => line,
+                _ = call.ended() => None,
+            };
+            let Some(line) = line else { return };
+            let done = match line.trim().to_ascii_lowercase().as_str() {
+                "" | "a" => call.start_answer(),
+                "b" => call.reject(BUSY),
+                _ => continue,
+            };
+            // A phone that is closed has told so itself.
+            let _closed = done;
+            return;
+        }
     }
 }
 
 /// The lines that are typed. The thread ends with the input or the program.
-fn keyboard() -> Result<watch::Receiver<(u64, String)>, Fail> {
-    let (lines, typed) = watch::channel((0, String::new()));
+fn keyboard() -> Result<Mutex<mpsc::UnboundedReceiver<String>>, Fail> {
+    let (lines, typed) = mpsc::unbounded_channel();
     std::thread::Builder::new()
         .name("keyboard".into())
         .spawn(move || {
-            for (n, line) in (1..).zip(std::io::stdin().lock().lines()) {
+            for line in std::io::stdin().lock().lines() {
                 let Ok(line) = line else { return };
-                if lines.send((n, line)).is_err() {
+                if lines.send(line).is_err() {
                     return;
                 }
             }
         })
         .map_err(|e| Fail::new(Failure::Usage, format!("keyboard: {e}")))?;
-    Ok(typed)
+    Ok(Mutex::new(typed))
 }

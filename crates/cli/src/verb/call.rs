@@ -1,10 +1,9 @@
 //! `tipring call`: places a call.
 
 use serde_json::json;
-use tipring_report::{Phone as Seen, ReportBuilder};
 
 use crate::args::CallArgs;
-use crate::evidence::{Evidence, SOFTWARE, wall_clock, write_pcap, write_report};
+use crate::evidence::Evidence;
 use crate::exit::Fail;
 use crate::line::close;
 use crate::output::Output;
@@ -40,17 +39,6 @@ pub(crate) async fn run(args: &CallArgs) -> Result<(), Fail> {
     let key = call.key();
     let talked = talk(&call, events, &plan, &files, &out).await?;
     close(phone).await;
-    let entries = evidence.entries(Some(key));
-    let clock = wall_clock(SystemClock.now());
-    if let Some(path) = &args.evidence.pcap {
-        write_pcap(path, clock, &[("tipring", &entries)])?;
-    }
-    if let Some(path) = &args.evidence.report {
-        let report = ReportBuilder::new(SOFTWARE)
-            .clock(clock)
-            .phone(Seen::new("tipring", entries))
-            .build();
-        write_report(path, &report)?;
-    }
+    evidence.write(&args.evidence, key)?;
     talked.result()
 }

@@ -8,7 +8,7 @@ use tipring::msp_engine::{Clock, SystemClock};
 use tipring::terminals::Echo;
 use tokio::task::JoinSet;
 
-use super::answer::SIP_PORT;
+use super::answer::{BUSY, SIP_PORT};
 use crate::args::EchoArgs;
 use crate::exit::{Fail, Failure};
 use crate::line::close;
@@ -38,8 +38,12 @@ pub(crate) async fn run(args: &EchoArgs) -> Result<(), Fail> {
             break Ok(());
         }
         tokio::select! {
-            call = phone.next_call(), if more => {
+            call = phone.next_call() => {
                 let Some(call) = call else { break Ok(()) };
+                if !more {
+                    call.reject(BUSY)?;
+                    continue;
+                }
                 taken += 1;
                 calls.spawn(one(call, out));
             }

@@ -81,6 +81,8 @@ pub(crate) async fn run(args: &LoopArgs) -> Result<(), Fail> {
     let (forth, back) = networks(args, &report);
     let verdict = Verdict::judge(&a, &b, &forth, &back, &Limits::default());
 
+    alice.evidence.warn_of_gaps();
+    bob.evidence.warn_of_gaps();
     let clock = wall_clock(SystemClock.now());
     if let Some(path) = &args.evidence.pcap {
         let (a, b) = (alice.evidence.entries(None), bob.evidence.entries(None));
