@@ -267,6 +267,59 @@ fn a_call_that_the_application_leaves_alone_is_refused() {
 }
 
 #[test]
+fn a_media_half_that_says_nothing_ends_a_call_of_ours() {
+    // It does not get ready.
+    let mut w = world(Manner::Answer);
+    w.phones[0].mute_media = true;
+    let a = w.dial(0, 1, TO_B);
+    w.run(seconds(9));
+    assert!(w.phones[0].ended(a).is_none() && w.sent.is_empty());
+    w.run(seconds(2));
+    assert_eq!(w.phones[0].ended(a).unwrap().cause, EndCause::Media);
+    let told = &w.phones[0].media.last().unwrap().body;
+    assert!(matches!(told, ToMsp::Disconnected { .. }));
+    assert_eq!(kept(&w, 0), (0, 0, 0));
+    w.release_media(0);
+    assert!(w.sent.is_empty(), "its word comes too late");
+    // It does not apply the answer.
+    let mut w = world(Manner::Ring);
+    let a = w.dial(0, 1, TO_B);
+    w.run(seconds(1));
+    let b = w.phones[1].incoming()[0];
+    w.phones[0].mute_media = true;
+    w.command(1, Command::Answer(b));
+    w.run(seconds(9));
+    assert!(w.phones[0].ended(a).is_none());
+    w.run(seconds(2));
+    assert_eq!(w.phones[0].ended(a).unwrap().cause, EndCause::Media);
+    assert_eq!(w.phones[1].ended(b).unwrap().cause, EndCause::RemoteHangUp);
+    w.run(seconds(100));
+    assert_eq!((kept(&w, 0), kept(&w, 1)), ((0, 0, 0), (0, 0, 0)));
+}
+
+#[test]
+fn a_media_half_that_says_nothing_ends_a_call_that_comes_in() {
+    for ready in [false, true] {
+        let mut w = world(Manner::Ring);
+        w.phones[1].mute_media = !ready;
+        let a = w.dial(0, 1, TO_B);
+        w.run(Duration::from_millis(10));
+        let b = w.phones[1].incoming()[0];
+        w.phones[1].mute_media = true;
+        w.command(1, Command::Answer(b));
+        w.run(seconds(9));
+        assert!(w.phones[0].ended(a).is_none() && w.phones[1].ended(b).is_none());
+        w.run(seconds(2));
+        let status = Some(StatusCode::SERVER_INTERNAL_ERROR);
+        let ended = |phone: usize, key| w.phones[phone].ended(key).map(|e| (e.cause, e.status));
+        assert_eq!(ended(0, a), Some((EndCause::Refused, status)), "{ready}");
+        assert_eq!(ended(1, b), Some((EndCause::Media, status)), "{ready}");
+        w.run(seconds(100));
+        assert_eq!((kept(&w, 0), kept(&w, 1)), ((0, 0, 0), (0, 0, 0)));
+    }
+}
+
+#[test]
 fn a_call_that_is_taken_late_is_not_refused() {
     let mut w = world(Manner::Ring);
     let a = w.dial(0, 1, TO_B);

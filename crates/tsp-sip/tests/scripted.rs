@@ -625,6 +625,40 @@ fn a_second_change_has_to_wait_for_the_first() {
     );
 }
 
+#[test]
+fn a_change_that_the_media_half_does_not_make_is_refused_and_the_call_goes_on() {
+    for acknowledged in [true, false] {
+        let mut w = alone(Manner::Answer);
+        let invite = plain("INVITE sip:user@192.0.2.2", "x", "1 INVITE", "");
+        let heard = ask(&mut w, &with_sdp(&invite, SDP));
+        let our_tag = tag(heard.last().unwrap(), "To");
+        let ack = within("ACK", "x", 1, &our_tag, "");
+        if acknowledged {
+            ask(&mut w, &ack);
+        }
+        w.phones[0].mute_media = true;
+        let change = SDP.replace("o=- 1 1", "o=- 1 2").replace("5000", "5002");
+        let change = with_sdp(&within("INVITE", "x", 2, &our_tag, ""), &change);
+        assert!(ask(&mut w, &change).is_empty());
+        // The ACK of the first 2xx comes only now, and what is due next must not be lost with it.
+        if !acknowledged {
+            ask(&mut w, &ack);
+        }
+        w.run(seconds(9));
+        let heard = w.heard();
+        assert!(
+            heard.iter().all(|m| m.starts_with("SIP/2.0 100")),
+            "{heard:?}"
+        );
+        w.run(seconds(2));
+        assert!(w.heard()[0].starts_with("SIP/2.0 500"), "{acknowledged}");
+        let told = w.phones[0].media.last().unwrap();
+        assert!(matches!(told.body, ToMsp::Rollback));
+        let key = w.phones[0].incoming()[0];
+        assert!(w.phones[0].ended(key).is_none());
+    }
+}
+
 // Calls of ours, with a scripted peer at the other end.
 
 struct Invite {

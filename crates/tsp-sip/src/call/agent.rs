@@ -465,6 +465,7 @@ impl UserAgent {
 
     fn call_timeout(&mut self, now: Instant, key: CallKey) {
         self.repeat_successes(now, key);
+        self.media_overdue(now, key);
         let Some(call) = self.calls.get(&key) else {
             return;
         };

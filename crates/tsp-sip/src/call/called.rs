@@ -118,7 +118,7 @@ impl UserAgent {
             call.remind = Some(now + REMINDER);
         }
         self.arm(key);
-        self.prepare(key, LegId::FIRST);
+        self.prepare(now, key, LegId::FIRST);
     }
 
     pub(super) fn answer(&mut self, now: Instant, key: CallKey) {
@@ -129,7 +129,7 @@ impl UserAgent {
         if let Some(call) = self.calls.get_mut(&key) {
             call.phase = Phase::Alerting { patience: None };
         }
-        self.prepare(key, LegId::FIRST);
+        self.prepare(now, key, LegId::FIRST);
         self.proceed(now, key, LegId::FIRST);
     }
 
@@ -171,7 +171,7 @@ impl UserAgent {
     }
 
     /// Asks the media half to get ready, unless it was asked.
-    pub(super) fn prepare(&mut self, key: CallKey, leg: LegId) {
+    pub(super) fn prepare(&mut self, now: Instant, key: CallKey, leg: LegId) {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
@@ -196,7 +196,9 @@ impl UserAgent {
             policy: Default::default(),
             toward: serving.toward,
         };
+        leg.wait_for_media(now);
         self.services.msp(key, id, generation, body);
+        self.arm(key);
     }
 
     /// The media half is ready to answer the peer's INVITE.
@@ -415,6 +417,8 @@ impl UserAgent {
         };
         leg.flow = flow;
         let leg_id = leg.id;
+        // What is due next was hidden by the next copy of the 2xx.
+        self.arm(key);
         if self.calls.get(&key).is_some_and(Call::is_over) {
             // We hung up before the ACK came, and had to wait for it (RFC 3261 section 15).
             self.say_goodbye(now, key, leg_id);

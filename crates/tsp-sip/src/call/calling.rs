@@ -14,7 +14,7 @@ use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::{SLOTS, agreed};
 use super::refusal::description;
 use super::services::{ALLOW, Errand, Purpose, describe};
-use super::state::{Ack, Applying, Call, Dialing, Inviting, Leg, Phase};
+use super::state::{Ack, Applying, Call, Dialing, Inviting, Leg, Phase, media_due};
 use crate::Result;
 use crate::dialog::{Dialog, DialogId};
 use crate::transport::Flow;
@@ -54,7 +54,15 @@ impl UserAgent {
         self.services.call_ids.insert(call_id.as_str().into(), key);
         self.calls.insert(
             key,
-            Call::new(call_id, tag, Phase::Dialing(Dialing { to, flow: None })),
+            Call::new(
+                call_id,
+                tag,
+                Phase::Dialing(Dialing {
+                    to,
+                    flow: None,
+                    due: None,
+                }),
+            ),
         );
         self.alive += 1;
     }
@@ -78,7 +86,9 @@ impl UserAgent {
             return;
         };
         dialing.flow = Some(flow);
+        dialing.due = Some(media_due(now));
         call.prepared = true;
+        self.arm(key);
         self.services.msp(
             key,
             LegId::FIRST,
@@ -99,6 +109,7 @@ impl UserAgent {
                 Phase::Dialing(Dialing {
                     to,
                     flow: Some(flow),
+                    ..
                 }),
             ..
         }) = self.calls.get(&key)

@@ -16,7 +16,7 @@ use tsp_sdp::{Agreement, OfferAnswer, Unresolved};
 use super::UserAgent;
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::services::Errand;
-use super::state::{Applying, Phase};
+use super::state::{Applying, Leg, Phase};
 use crate::wire::{Host, StatusCode};
 
 /// What a call has unless the peer's offer says otherwise: one stream pair of sound.
@@ -134,6 +134,7 @@ impl UserAgent {
         };
         let Some(name) = agreed.unresolved.last() else {
             leg.applying.push_back(agreed.what);
+            leg.wait_for_media(now);
             let finality = if agreed.what == Applying::Early {
                 Finality::Provisional
             } else {
@@ -144,6 +145,7 @@ impl UserAgent {
                 params: agreed.params,
             };
             self.services.msp(key, agreed.leg, agreed.generation, body);
+            self.arm(key);
             return;
         };
         let (leg, what, place) = (agreed.leg, agreed.what, name.host.clone());
@@ -184,7 +186,9 @@ impl UserAgent {
         let Some(leg) = call.leg(leg_id) else {
             return false;
         };
-        match leg.applying.pop_front() {
+        let applied = leg.applying.pop_front();
+        leg.wait_for_media(now);
+        match applied {
             None => return false,
             Some(Applying::Served) => self.applied(now, key, leg_id),
             Some(Applying::Early) if early || connected => {}
@@ -198,6 +202,7 @@ impl UserAgent {
             }
             Some(Applying::Final) => self.connected(key),
         }
+        self.arm(key);
         true
     }
 
@@ -224,8 +229,37 @@ impl UserAgent {
             None if leg.serving.is_some() => Applying::Served,
             None => return false,
         };
+        leg.wait_for_media(now);
         self.cannot_apply(now, key, leg_id, what, error);
+        self.arm(key);
         true
+    }
+
+    /// Gives up what the media half was asked for and did not answer in time.
+    pub(super) fn media_overdue(&mut self, now: Instant, key: CallKey) {
+        let Some(call) = self.calls.get_mut(&key).filter(|c| !c.is_over()) else {
+            return;
+        };
+        let error = MediaError::new(MediaErrorKind::Timeout, "no answer of the media half");
+        if let Phase::Dialing(dialing) = &call.phase {
+            if dialing.due.is_some_and(|due| due <= now) {
+                self.fail(now, key, EndCause::Media, None, &error.to_string());
+            }
+            return;
+        }
+        let late = |l: &&mut Leg| l.due().is_some_and(|due| due <= now);
+        let mut lost = Vec::new();
+        for leg in call.legs.iter_mut().filter(late) {
+            let what = leg.applying.pop_front().unwrap_or(Applying::Served);
+            // What it had to serve may have been taken back meanwhile.
+            if what != Applying::Served || leg.serving.is_some() {
+                lost.push((leg.id, what));
+            }
+            leg.wait_for_media(now);
+        }
+        for (leg, what) in lost {
+            self.cannot_apply(now, key, leg, what, &error);
+        }
     }
 
     /// What was agreed cannot be done.

@@ -16,6 +16,9 @@ use crate::transaction::{ClientId, ServerId};
 use crate::transport::Flow;
 use crate::wire::{Request, Response, Text, Uri};
 
+/// How long the media half may take for an answer. It opens ports and changes streams, and waits for no peer.
+const MEDIA_PATIENCE: Duration = Duration::from_secs(10);
+
 /// A call.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -70,6 +73,8 @@ pub(super) struct Dialing {
     pub(super) to: Uri,
     /// The way, once it is known.
     pub(super) flow: Option<Flow>,
+    /// When we give up waiting for the media half, once it was asked.
+    pub(super) due: Option<Instant>,
 }
 
 /// A call of ours whose INVITE was sent.
@@ -97,6 +102,8 @@ pub(super) struct Leg {
     pub(super) generation: Generation,
     /// What the media half was told to apply and has not answered, in order.
     pub(super) applying: VecDeque<Applying>,
+    /// When we give up waiting for the media half, if it owes something.
+    due: Option<Instant>,
     /// The INVITE of the peer's that we have not answered finally.
     pub(super) serving: Option<Serving>,
     /// Our 2xx, until its ACK comes.
@@ -222,10 +229,14 @@ impl Call {
                 invite: Some(_), ..
             } => None,
             Phase::Alerting { patience } => patience.iter().copied().chain(self.remind).min(),
-            Phase::Dialing(_) | Phase::Up => None,
+            Phase::Dialing(dialing) => dialing.due,
+            Phase::Up => None,
         };
         let acks = self.legs.iter().filter_map(|l| l.unacknowledged.as_ref());
-        acks.map(|u| u.repeat.min(u.give_up)).chain(own).min()
+        let acks = acks.map(|u| u.repeat.min(u.give_up));
+        let over = self.is_over();
+        let media = self.legs.iter().filter(|_| !over).filter_map(Leg::due);
+        acks.chain(media).chain(own).min()
     }
 }
 
@@ -238,9 +249,33 @@ impl Leg {
             media,
             generation: Generation(0),
             applying: VecDeque::new(),
+            due: None,
             serving: None,
             unacknowledged: None,
             ack: Ack::None,
         }
     }
+    /// Begins to wait for the next thing that the media half owes, if it owes any.
+    pub(super) fn wait_for_media(&mut self, now: Instant) {
+        self.due = self.is_owed().then(|| media_due(now));
+    }
+
+    /// When we give up waiting for the media half, if it owes something.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due.filter(|_| self.is_owed())
+    }
+
+    /// The media half has to say something.
+    fn is_owed(&self) -> bool {
+        let served = self
+            .serving
+            .as_ref()
+            .is_some_and(|s| matches!(s.step, ServingStep::Preparing | ServingStep::Applying(_)));
+        served || !self.applying.is_empty()
+    }
+}
+
+/// When we give up waiting for what the media half is asked for at `now`.
+pub(super) fn media_due(now: Instant) -> Instant {
+    now + MEDIA_PATIENCE
 }

@@ -151,7 +151,7 @@ impl UserAgent {
             return;
         }
         leg.generation = leg.generation.next();
-        self.prepare(key, leg_id);
+        self.prepare(now, key, leg_id);
     }
 
     /// The application ends a call.
