@@ -196,15 +196,6 @@ impl Dialog {
         Ok(())
     }
 
-    /// Takes where the peer wants to be reached from its response to a request that may change that.
-    pub fn refresh(&mut self, response: &Response) {
-        if response.status.is_success()
-            && let Ok(Some(target)) = contact(&response.headers)
-        {
-            self.target = target;
-        }
-    }
-
     /// A new request within the dialog, without Via and Contact (RFC 3261 section 12.2.1.1).
     pub fn request(&mut self, method: Method) -> Request {
         self.local_number = self.local_number.saturating_add(1);

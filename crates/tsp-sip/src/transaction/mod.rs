@@ -315,18 +315,12 @@ impl TransactionLayer {
         self.deadlines.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// The INVITE that a CANCEL takes back, if it is there and not answered finally (RFC 3261 section 9.2).
+    /// The INVITE that a CANCEL is for, as long as its transaction is there. One that was answered finally is found too:
+    /// the CANCEL changes nothing then, but is answered 200 all the same (RFC 3261 section 9.2).
     pub fn cancelled(&self, cancel: &Request) -> Option<ServerId> {
         let via = cancel.headers.via().ok()?;
         let key = ServerKey::new(cancel, &via, Method::Invite).ok()?;
         self.by_server_key.get(&key).copied()
-    }
-
-    /// Whether `id` was answered finally, or is over.
-    pub fn is_answered(&self, id: ServerId) -> bool {
-        self.servers
-            .get(&id)
-            .is_none_or(|(server, _)| server.is_answered())
     }
 
     /// How many transactions there are.

@@ -74,7 +74,7 @@ impl Server {
     }
 
     /// Whether a final response was given.
-    pub(super) fn is_answered(&self) -> bool {
+    fn is_answered(&self) -> bool {
         !matches!(self.state, State::Trying | State::Proceeding)
     }
 

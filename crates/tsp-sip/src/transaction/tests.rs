@@ -459,6 +459,10 @@ fn a_cancel_finds_its_invite_by_branch() {
     );
     // The CANCEL is a transaction of its own.
     assert_ne!(rig.receive(request("CANCEL")), Some(id));
+    // A final answer does not hide the INVITE from it.
+    let refusal = response(&request("INVITE"), 486);
+    rig.layer.respond(rig.at(), id, &refusal).unwrap();
+    assert_eq!(rig.layer.cancelled(&request("CANCEL")), Some(id));
 }
 
 #[test]
