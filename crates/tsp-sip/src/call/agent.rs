@@ -475,7 +475,7 @@ impl UserAgent {
                 patience: Some(patience),
             } if *patience <= now => self.leave_unanswered(now, key),
             Phase::Alerting { .. } if call.remind.is_some_and(|at| at <= now) => {
-                self.ring(now, key)
+                self.ring(now, key);
             }
             Phase::Over {
                 until: Some(until),
