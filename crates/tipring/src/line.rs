@@ -3,6 +3,7 @@
 use std::future::{pending, poll_fn};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use msp_core::event::EventFilter;
 use msp_core::id::CallKey;
@@ -64,6 +65,7 @@ impl Line {
             user_agent: concat!("tipring/", env!("CARGO_PKG_VERSION")).into(),
             timers: self.builder.timers,
             max_calls: MAX_CALLS,
+            line: next_line(),
         };
         let media = self.shared.address.subscribe(EventFilter::default());
         let shared = self.shared.clone();
@@ -107,6 +109,13 @@ fn fill_random(bytes: &mut [u8]) {
         // Tags and branches that can be guessed are worse than no phone.
         std::process::abort();
     }
+}
+
+/// A number that no other phone of this process has.
+fn next_line() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // The highest bit of a key tells incoming calls apart.
+    NEXT.fetch_add(1, Ordering::Relaxed) & (u32::MAX >> 1)
 }
 
 /// Brings the signalling half's events to the application.

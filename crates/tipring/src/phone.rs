@@ -190,7 +190,6 @@ impl PhoneBuilder {
             commands: Mutex::new(Some(commands)),
             calls: DashMap::with_hasher(RandomState::new()),
             asked: DashMap::with_hasher(RandomState::new()),
-            next_key: AtomicU64::new(1),
             bus: EventBus::default(),
             incoming: Incoming::default(),
             over: AtomicBool::new(false),
@@ -233,7 +232,6 @@ pub(crate) struct Shared {
     commands: Mutex<Option<mpsc::UnboundedSender<Command>>>,
     calls: DashMap<CallKey, Arc<CallShared>, RandomState>,
     asked: DashMap<CallKey, oneshot::Sender<Result<PeerCapabilities>>, RandomState>,
-    next_key: AtomicU64,
     pub(crate) bus: EventBus,
     incoming: Incoming,
     /// The signalling thread has ended.
@@ -365,8 +363,10 @@ impl Shared {
         }
     }
 
-    fn take_key(&self) -> CallKey {
-        CallKey(self.next_key.fetch_add(1, Ordering::Relaxed))
+    /// A key that no other call of this process has: phones may share a provider.
+    fn take_key() -> CallKey {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        CallKey(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -419,7 +419,7 @@ impl Phone {
     /// Those of [`dial`](Self::dial).
     pub fn prepare(&self, target: &str) -> Result<Call> {
         let to = target_uri(target)?;
-        let key = self.shared.take_key();
+        let key = Shared::take_key();
         let shared = self
             .shared
             .create_call(key, to.as_str(), Some(to.clone()))?;
@@ -452,7 +452,7 @@ impl Phone {
     /// [`ErrorKind::Closed`].
     pub async fn options(&self, target: &str) -> Result<PeerCapabilities> {
         let to = target_uri(target)?;
-        let key = self.shared.take_key();
+        let key = Shared::take_key();
         let (answer, answered) = oneshot::channel();
         self.shared.asked.insert(key, answer);
         self.shared.command(Command::Options { key, to })?;
@@ -538,6 +538,12 @@ fn target_uri(target: &str) -> Result<Uri> {
         .any(|s| lower.starts_with(s))
     {
         trimmed.to_owned()
+    } else if trimmed
+        .split_once('@')
+        .is_some_and(|(user, _)| user.contains(':'))
+    {
+        // Another scheme, or a password, which has no place in a URI (RFC 3261 section 19.1.1).
+        return Err(Error::new(ErrorKind::InvalidUri, format!("'{target}'")));
     } else {
         // A bare IPv6 address needs its brackets.
         match trimmed.parse::<IpAddr>() {

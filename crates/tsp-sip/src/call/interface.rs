@@ -210,6 +210,8 @@ pub struct AgentConfig {
     pub timers: crate::transaction::Timers,
     /// How many calls there may be; more are answered 503.
     pub max_calls: usize,
+    /// Which line of the process this is: the keys of incoming calls carry it, so that no two lines give the same one.
+    pub line: u32,
 }
 
 /// What a user agent counted.

@@ -94,7 +94,7 @@ pub(super) struct Services {
     /// Our tag in refusals that keep no state: copies of a request get the same (RFC 3261 section 8.2.7).
     refusal_tag: String,
     next_lookup: u64,
-    next_incoming: u64,
+    next_incoming: u32,
 }
 
 impl Services {
@@ -133,10 +133,10 @@ impl Services {
         u64::from_le_bytes(bytes) % below.max(1)
     }
 
-    /// The key of a call that comes in: the upper half of all keys, which no outgoing call has.
-    pub(super) const fn incoming_key(&mut self) -> CallKey {
-        self.next_incoming += 1;
-        CallKey(1 << 63 | self.next_incoming)
+    /// The key of a call that comes in: the upper half of all keys, which no outgoing call has, then the line.
+    pub(super) fn incoming_key(&mut self) -> CallKey {
+        self.next_incoming = self.next_incoming.wrapping_add(1);
+        CallKey(1 << 63 | u64::from(self.config.line) << 32 | u64::from(self.next_incoming))
     }
 
     pub(super) fn tell(&mut self, key: CallKey, kind: CallEventKind) {

@@ -70,6 +70,7 @@ pub fn config(user: &str) -> AgentConfig {
         user_agent: "test".into(),
         timers: Timers::default(),
         max_calls: 1000,
+        line: 0,
     }
 }
 
