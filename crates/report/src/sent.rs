@@ -9,6 +9,9 @@ use msp_core::trace::Way;
 use crate::media::Media;
 use crate::phone::Sound;
 
+/// Frames that are looked for in the expected sound, at most: if none of them is there, it is another sound.
+const ANCHORS: usize = 20;
+
 /// The sound that a phone sent, decoded from its own packets, and how it lies in the sound it was to send.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
@@ -120,11 +123,11 @@ impl Sent {
                 .zip(index..)
                 .all(|(sample, i)| *sample == sound.at(i))
         };
-        let anchor = frames.iter().find_map(|(_, run, samples)| {
-            let frame = content(run, *samples)?;
-            if !is_telling(frame) {
-                return None;
-            }
+        let telling = frames
+            .iter()
+            .filter_map(|(_, run, samples)| Some((run, content(run, *samples)?)))
+            .filter(|(_, frame)| is_telling(frame));
+        let anchor = telling.take(ANCHORS).find_map(|(run, frame)| {
             let at = sound
                 .samples
                 .windows(frame.len())

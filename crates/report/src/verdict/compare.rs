@@ -1,5 +1,7 @@
 //! Sample by sample: is what was heard what the codec makes of what was sent?
 
+use std::time::Duration;
+
 use msp_codecs::{CodecFactory, Pcma, Pcmu, g711};
 use msp_core::time::ClockRate;
 use msp_core::trace::PlayoutAction;
@@ -40,6 +42,9 @@ pub(crate) struct Findings {
     pub(crate) stretches: Vec<Stretch>,
     pub(crate) reasons: Vec<Reason>,
 }
+
+/// A sound is known by this much of it.
+const ENOUGH: Duration = Duration::from_secs(30);
 
 /// What is compared.
 pub(crate) struct Comparison<'a> {
@@ -229,15 +234,20 @@ impl Comparison<'_> {
         let mut gain = align::gain_db(&expected, &heard);
         let mut shift = 0;
         if similarity < ALIKE {
-            let found = align::find(&expected, &heard, self.expected.rate);
+            let (expected, heard) = (self.beginning(&expected), self.beginning(&heard));
+            let found = align::find(expected, heard, self.expected.rate);
             if let Some(found) = found.filter(|f| f.similarity > similarity) {
                 (similarity, gain, shift) = (found.similarity, found.gain_db, found.delay);
             }
         }
         if similarity < ALIKE {
             let swapped = self.other.is_some_and(|other| {
-                align::find(&other.samples, &heard, other.rate)
-                    .is_some_and(|f| f.similarity >= ALIKE)
+                align::find(
+                    self.beginning(&other.samples),
+                    self.beginning(&heard),
+                    other.rate,
+                )
+                .is_some_and(|f| f.similarity >= ALIKE)
             });
             findings.reasons.push(Reason::WrongSound {
                 swapped,
@@ -265,6 +275,12 @@ impl Comparison<'_> {
             findings.note(first.unwrap_or(0), findings.normal - findings.equal);
             findings.blame_unexplained(self.position, self.expected.rate);
         }
+    }
+
+    /// As much of a sound as is enough to know it: a search over all delays takes time by the square of the length.
+    fn beginning<'s>(&self, pcm: &'s [i16]) -> &'s [i16] {
+        let enough = usize::try_from(self.expected.rate.ticks(ENOUGH)).unwrap_or(usize::MAX);
+        pcm.get(..enough).unwrap_or(pcm)
     }
 
     fn ms(&self, samples: i64) -> f64 {
