@@ -16,8 +16,8 @@ use crate::quality::{self, Impairment};
 use crate::verdict::clock::PlayClock;
 use crate::verdict::timeline::{Extent, Timeline};
 
-/// The stretch over which the worst quality is looked for.
-const WINDOW_S: f64 = 5.0;
+/// The stretch over which the worst quality is looked for, by what was sent in it.
+const WINDOW_MS: f64 = 5000.0;
 
 /// The sound from one end to another; one of the two may be a stranger.
 pub(super) struct Flow<'s, 'a> {
@@ -232,32 +232,18 @@ impl<'s, 'a> Flow<'s, 'a> {
             .or_else(|| self.reported_quality(scene))
     }
 
-    /// The worst of all windows; a rest too short to judge goes with the window before it.
+    /// The worst of all windows; a rest too short to judge is left out.
     pub(super) fn worst_quality(&self, scene: &Scene<'_>) -> Option<Quality> {
-        let mut windows: Vec<&[Due]> = self
-            .due
-            .chunk_by(|a, b| window(scene, a) == window(scene, b))
-            .collect();
-        let rest = windows.last().filter(|w| {
-            windows.len() > 1
-                && w.first().zip(w.last()).is_some_and(|(a, b)| {
-                    b.at.saturating_since(a.at).as_secs_f64() < WINDOW_S / 2.0
-                })
-        });
-        if rest.is_some() {
-            windows.pop();
-        }
-        windows
-            .into_iter()
-            .filter_map(|w| self.quality_of(scene, w))
+        let ptime_ms = self.ptime_ms.unwrap_or(20.0).max(1.0);
+        let len = ((WINDOW_MS / ptime_ms) as usize).max(1);
+        self.due
+            .chunks(len)
+            .enumerate()
+            .filter(|(n, window)| *n == 0 || window.len() * 2 >= len)
+            .filter_map(|(_, window)| self.quality_of(scene, window))
             .min_by(|a, b| a.mos.total_cmp(&b.mos))
             .or_else(|| self.reported_quality(scene))
     }
-}
-
-/// The window that a packet is in, counted from the start of the trace.
-fn window(scene: &Scene<'_>, due: &Due) -> i64 {
-    (scene.seconds(due.at) / WINDOW_S).floor() as i64
 }
 
 /// Whether a packet is of the stream, whatever became of it.

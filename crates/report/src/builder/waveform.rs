@@ -12,7 +12,7 @@ use crate::verdict::timeline::Piece;
 /// A waveform has at most this many columns.
 const COLUMNS: usize = 1200;
 /// Regions that a report lists; a call that differs everywhere is no longer read one by one.
-const REGIONS: usize = 2000;
+const REGIONS: usize = 10_000;
 /// Regions of the same kind with less than this between them are one.
 const MERGE_S: f64 = 0.005;
 

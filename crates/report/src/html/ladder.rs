@@ -35,7 +35,12 @@ pub(super) fn ladder(report: &Report) -> String {
     for step in report.ladder.iter().take(ROWS) {
         let at = time(step);
         if at - last >= PAUSE_S {
-            let pause = format!("+{}", length(at - last));
+            let pause = format!(
+                "+{}",
+                length(at - last)
+                    .replace("\u{202f}min", "m")
+                    .replace("\u{202f}s", "s")
+            );
             row(&mut out, "gap", &pause, &lanes.lifelines(), "");
         }
         last = at;

@@ -12,6 +12,8 @@ const LEFT: f64 = 52.0;
 const LANE: f64 = 86.0;
 const TOP: f64 = 18.0;
 const BETWEEN: f64 = 8.0;
+/// Parts of the picture of a call with more regions than are drawn.
+const PARTS: usize = 180;
 /// Regions that are drawn and listed; the JSON has more.
 const SHOWN: usize = 400;
 
@@ -35,6 +37,9 @@ pub(super) fn waves(report: &Report) -> String {
     out
 }
 
+/// The class of what nothing explains.
+const UNEXPLAINED: &str = "r-unexplained";
+
 /// The class of a region, by which it has its pattern.
 fn class(action: &str) -> &'static str {
     match action {
@@ -43,7 +48,7 @@ fn class(action: &str) -> &'static str {
         "stretched" | "compressed" => "r-warped",
         "comfort" => "r-comfort",
         "silence" | "skipped" => "r-silence",
-        "unexplained" => "r-unexplained",
+        "unexplained" => UNEXPLAINED,
         _ => "r-concealed",
     }
 }
@@ -67,11 +72,8 @@ fn picture(out: &mut String, way: &Direction, waveform: &Waveform) {
     let lanes = if has_heard { 2.0 } else { 1.0 };
     let bottom = TOP + LANE * lanes + BETWEEN * (lanes - 1.0);
     let height = bottom + 22.0;
-    let plot = WIDTH - LEFT;
     let per_column = waveform.step as f64 / f64::from(waveform.rate);
     let length = waveform.sent.len().max(1) as f64 * per_column;
-    let x = |at_s: f64| LEFT + plot * ((at_s - waveform.at_s) / length).clamp(0.0, 1.0);
-    let shown = waveform.regions.iter().take(SHOWN);
 
     let _ = write!(
         out,
@@ -94,36 +96,38 @@ fn picture(out: &mut String, way: &Direction, waveform: &Waveform) {
             "<text class=\"name\" x=\"0\" y=\"{:.1}\">{name}</text><path class=\"base\" d=\"M{LEFT} {middle}H{WIDTH}\"/>\
              <path class=\"{class}\" d=\"{}\"/>",
             middle + 4.0,
-            outline(columns, plot, middle, f64::from(loudest))
+            outline(columns, middle, f64::from(loudest))
         );
     };
     lane(TOP, "Sent", "sent", &waveform.sent);
     if has_heard {
         lane(TOP + LANE + BETWEEN, "Heard", "heard", &waveform.heard);
     }
-    for region in shown.clone() {
-        let (from, until) = (x(region.at_s), x(region.at_s + region.length_ms / 1000.0));
-        let class = class(region.action);
+    let place = Place {
+        at_s: waveform.at_s,
+        length,
+        bottom,
+    };
+    let (unexplained, named): (Vec<&Region>, Vec<&Region>) = waveform
+        .regions
+        .iter()
+        .partition(|r| class(r.action) == UNEXPLAINED);
+    if named.len() > SHOWN {
+        place.shares(out, &named);
+    } else {
+        named.iter().for_each(|r| place.region(out, r));
+    }
+    for region in unexplained.into_iter().take(SHOWN) {
+        place.region(out, region);
+        let middle = place.x(region.at_s + region.length_ms / 2000.0);
         let _ = write!(
             out,
-            "<rect class=\"{class}\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\"><title>{} for {}, at {:.3} s</title></rect>",
-            (until - from).max(2.0),
-            bottom - TOP,
-            meaning(region.action),
-            ms(region.length_ms),
-            region.at_s
+            "<text class=\"tag\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">\u{25bc}</text>",
+            TOP - 3.0
         );
-        if class == "r-unexplained" {
-            let _ = write!(
-                out,
-                "<text class=\"tag\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">\u{25bc}</text>",
-                f64::midpoint(from, until),
-                TOP - 3.0
-            );
-        }
     }
     for at in ticks(waveform.at_s, waveform.at_s + length, 14) {
-        let x = x(at);
+        let x = place.x(at);
         let _ = write!(
             out,
             "<path class=\"axis\" d=\"M{x:.1} {bottom}v4\"/><text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}{}</text>",
@@ -139,9 +143,63 @@ fn picture(out: &mut String, way: &Direction, waveform: &Waveform) {
     }
 }
 
+/// Where regions lie in the picture.
+struct Place {
+    at_s: f64,
+    length: f64,
+    bottom: f64,
+}
+
+impl Place {
+    fn x(&self, at_s: f64) -> f64 {
+        LEFT + (WIDTH - LEFT) * ((at_s - self.at_s) / self.length).clamp(0.0, 1.0)
+    }
+
+    /// A region as it is.
+    fn region(&self, out: &mut String, region: &Region) {
+        let from = self.x(region.at_s);
+        let until = self.x(region.at_s + region.length_ms / 1000.0);
+        let _ = write!(
+            out,
+            "<rect class=\"{}\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{:.1}\"><title>{} for {}, at {:.3} s</title></rect>",
+            class(region.action),
+            (until - from).max(2.0),
+            self.bottom - TOP,
+            meaning(region.action),
+            ms(region.length_ms),
+            region.at_s
+        );
+    }
+
+    /// More regions than can be told apart: for each part of the picture, how much of it they fill.
+    fn shares(&self, out: &mut String, regions: &[&Region]) {
+        let part_s = self.length / PARTS as f64;
+        let mut filled = [0.0; PARTS];
+        for region in regions.iter().filter(|r| r.action != "silence") {
+            let part = ((region.at_s - self.at_s) / part_s).max(0.0) as usize;
+            if let Some(filled) = filled.get_mut(part) {
+                *filled += region.length_ms / 1000.0;
+            }
+        }
+        let width = (WIDTH - LEFT) / PARTS as f64;
+        for (n, filled) in filled.into_iter().enumerate().filter(|(_, f)| *f > 0.0) {
+            let share = (filled / part_s).min(1.0);
+            let height = (self.bottom - TOP) * share;
+            let _ = write!(
+                out,
+                "<rect class=\"r-concealed\" x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{height:.1}\">\
+                 <title>{:.1} % not as sent</title></rect>",
+                LEFT + n as f64 * width,
+                self.bottom - height,
+                share * 100.0
+            );
+        }
+    }
+}
+
 /// The outline of all columns: along their highest samples and back along their lowest.
-fn outline(columns: &[(i16, i16)], plot: f64, middle: f64, loudest: f64) -> String {
-    let each = plot / columns.len().max(1) as f64;
+fn outline(columns: &[(i16, i16)], middle: f64, loudest: f64) -> String {
+    let each = (WIDTH - LEFT) / columns.len().max(1) as f64;
     let y = |sample: i16| middle - f64::from(sample) / loudest * (LANE / 2.0 - 2.0);
     let x = |n: usize| LEFT + (n as f64 + 0.5) * each;
     let mut path = String::with_capacity(columns.len() * 24);
@@ -164,7 +222,8 @@ fn summary(waveform: &Waveform) -> String {
         .regions
         .iter()
         .filter(|r| r.action != "silence")
-        .count();
+        .count()
+        + waveform.more_regions;
     match (waveform.heard.is_empty(), differing) {
         (true, _) => "no recording of what was heard".to_owned(),
         (false, 0) => "the same sample for sample".to_owned(),
@@ -183,6 +242,11 @@ fn key(out: &mut String, way: &Direction, waveform: &Waveform) {
         (true, _) => format!("from {}", waveform.sent_is),
     };
     let _ = write!(out, "<li>{aligned}; {}</li>", summary(waveform));
+    if waveform.regions.len() > SHOWN {
+        out.push_str(
+            "<li>too many places to draw: the higher a bar, the more of its part differs</li>",
+        );
+    }
     let mut totals: BTreeMap<&'static str, (usize, f64)> = BTreeMap::new();
     for region in &waveform.regions {
         let total = totals.entry(region.action).or_default();

@@ -458,10 +458,18 @@ fn a_browser_shows_it_without_complaint() {
         call.bob.heard.drain(24_000..24_160);
         call
     };
+    // So many regions that they are drawn as shares.
+    let long = call(&Conditions {
+        loss: 0.08,
+        jitter: Duration::from_millis(75),
+        seconds: 180,
+        ..Conditions::default()
+    });
     for (name, report) in [
         ("clean", report(&call(&Conditions::default()), "nothing")),
         ("bad", report(&bad_network(), "loss 5 %, jitter 75 ms")),
         ("cut", report(&cut, "nothing")),
+        ("long", report(&long, "loss 8 %, jitter 75 ms")),
     ] {
         let page = folder().join(format!("{name}.html"));
         std::fs::write(&page, html(&report)).unwrap();
