@@ -203,5 +203,11 @@ fn a_narrowband_session_takes_less_than_28_kib() {
         "{each} octets a session, {} in itself",
         size_of::<Session>()
     );
-    assert!(each < 28 * 1024, "{each}");
+    // Faults that tests switch on need room of their own, which is no part of the product.
+    let faults = if cfg!(feature = "faults") {
+        6 * 1024
+    } else {
+        0
+    };
+    assert!(each < 28 * 1024 + faults, "{each}");
 }
