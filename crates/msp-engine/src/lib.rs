@@ -21,6 +21,7 @@ mod config;
 mod control;
 mod driver;
 mod engine;
+pub mod farm;
 mod ports;
 mod random;
 mod shard;

@@ -10,6 +10,8 @@ use msp_core::time::ClockRate;
 use msp_core::{Error, ErrorKind};
 use msp_dsp::Resampler;
 
+use crate::sys::prefetch;
+
 /// Samples that a frame of 10 ms has at most: 96,000 Hz.
 pub(crate) const LONGEST_FRAME: usize = 960;
 
@@ -93,6 +95,14 @@ impl Edge {
         convert: Option<Box<Resampler>>,
     ) -> Option<Box<Resampler>> {
         std::mem::replace(&mut self.convert, convert)
+    }
+
+    /// Asks for the memory of the terminal's own.
+    pub(crate) fn warm(&self) {
+        match &self.side {
+            Side::Source(source) => prefetch(&**source),
+            Side::Sink(sink) => prefetch(&**sink),
+        }
     }
 
     /// Fills `frame` with the next 10 ms of a source. A sink gives nothing.

@@ -23,6 +23,7 @@ use msp_core::trace::{PacketKind, Trace, TraceBody, Way};
 
 use crate::config::EngineConfig;
 use crate::driver::{Datagram, SocketId};
+use crate::sys::prefetch;
 use crate::wheel::{PHASES, Slice, Wheel};
 
 pub use command::Load;
@@ -353,7 +354,28 @@ impl Shard {
         }
     }
 
+    /// Asks for the memory of the pairs that come next: with thousands of them each is cold when its turn comes.
+    fn warm(&self, slice: Slice, n: usize) {
+        let pair = |ahead: usize| {
+            let id = self.due_pair(slice, n + ahead)?;
+            self.transports.get(id.0 as usize)?.as_deref()
+        };
+        if let Some(pair) = pair(6) {
+            prefetch(pair);
+        }
+        if let Some(pair) = pair(4) {
+            pair.warm_terminals();
+        }
+        if let Some(pair) = pair(2) {
+            pair.warm_session();
+        }
+        if let Some(pair) = pair(1) {
+            pair.terminals.warm_own();
+        }
+    }
+
     fn frame(&mut self, slice: Slice, n: usize) {
+        self.warm(slice, n);
         let Some(id) = self.due_pair(slice, n) else {
             return;
         };

@@ -7,6 +7,7 @@ use msp_core::terminal::{FrameTime, Pulled};
 use super::Edge;
 use super::transport::guard;
 use crate::control::MAX_TERMINALS;
+use crate::sys::prefetch;
 
 /// See the module.
 #[derive(Debug)]
@@ -33,6 +34,29 @@ impl Terminals {
             terminals.add(edge);
         }
         terminals
+    }
+
+    /// Asks for the memory where the terminals are listed.
+    pub(super) fn warm(&self) {
+        for list in [&self.sources, &self.listeners] {
+            if let Some(first) = list.first() {
+                prefetch(first);
+            }
+        }
+    }
+
+    /// Asks for the memory of the terminals.
+    pub(super) fn warm_edges(&self) {
+        for edge in self.sources.iter().chain(&self.listeners) {
+            prefetch(&**edge);
+        }
+    }
+
+    /// Asks for the memory that is the terminals' own.
+    pub(super) fn warm_own(&self) {
+        for edge in self.sources.iter().chain(&self.listeners) {
+            edge.warm();
+        }
     }
 
     /// Adds a terminal. The control side sees to it that there is room.

@@ -24,6 +24,7 @@ use super::{
     Edge, Flow, Garbage, Keys, MediaReport, Name, Outbox, Packet, Published, Report, TransportId,
 };
 use crate::driver::Datagram;
+use crate::sys::prefetch;
 use crate::wheel::Phase;
 
 /// See the module. What a frame brings is in [`frame`](super::frame).
@@ -148,6 +149,19 @@ impl Transport {
     /// one has come the next is not due yet, and to ask for it costs as much as half a packet.
     pub(super) const fn wants_drain(&self) -> bool {
         !self.pace.rests
+    }
+
+    /// Asks for the memory that leads to the terminals.
+    pub(super) fn warm_terminals(&self) {
+        self.terminals.warm();
+    }
+
+    /// Asks for the memory of the session that is heard.
+    pub(super) fn warm_session(&self) {
+        if let Some(session) = self.legs.heard().and_then(|l| self.legs.session(l)) {
+            prefetch(session);
+        }
+        self.terminals.warm_edges();
     }
 
     pub(super) fn count(&mut self, reason: DropReason, n: u64) {

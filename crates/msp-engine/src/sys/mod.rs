@@ -4,11 +4,13 @@
     reason = "system calls that no safe wrapper of the workspace offers"
 )]
 
+mod cache;
 mod cpu;
 mod poll;
 mod priority;
 mod receive;
 
+pub(crate) use cache::prefetch;
 pub(crate) use cpu::raise_file_limit;
 pub use cpu::{process_cpu_time, thread_cpu_time};
 pub(crate) use poll::{Bell, Poll};
