@@ -7,7 +7,7 @@
 mod call;
 mod early;
 mod legs;
-pub(crate) mod offer;
+mod offer;
 mod pair;
 mod resources;
 
