@@ -83,10 +83,10 @@ impl<D: Driver> ControlRunner<D> {
         self.shared.core.deadline()
     }
 
-    /// Has every shard give back everything and end.
+    /// Has every shard give back everything and end. They are told nothing any more.
     pub(crate) fn stop_shards(&self) {
-        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        for shard in &work.shards {
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        for shard in work.shards.drain(..) {
             shard.tell(ToShard::Stop);
         }
     }
