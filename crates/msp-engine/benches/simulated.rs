@@ -149,7 +149,7 @@ struct Field {
 
 impl Field {
     fn new(speech: &Arc<Speech>, numbers: &[usize], way: &str, before: usize) -> Self {
-        let config = EngineConfig::default();
+        let config = EngineConfig::default().low_delay(false);
         let now = Instant::from_millis(10_000);
         let mut farm = Farm::new(&config, now);
         let mut peers = Vec::new();

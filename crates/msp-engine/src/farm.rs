@@ -14,6 +14,7 @@ use msp_core::{Error, ErrorKind, Result};
 use msp_rtp::rtcp::WallClock;
 
 use crate::config::EngineConfig;
+use crate::control::offer;
 use crate::driver::{Datagram, SocketId};
 use crate::random::SeededRandom;
 use crate::shard::{
@@ -112,7 +113,8 @@ impl Farm {
         self.planted += 1;
         self.tell(ShardCommand::Add(id, transport));
         let Some(plant) = plant else { return Ok(()) };
-        let change = LegChange::new(LegId::FIRST, config, &plant.agreed, None)?;
+        let info = offer::check(&config.codecs, &plant.agreed)?;
+        let change = LegChange::new(LegId::FIRST, config, &plant.agreed, info, None)?;
         let rates = change.rates();
         self.tell(ShardCommand::SetLeg(id, change));
         self.tell(ShardCommand::SelectLeg(id, LegId::FIRST));

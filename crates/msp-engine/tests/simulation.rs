@@ -20,13 +20,20 @@ fn codec(name: &str) -> std::sync::Arc<dyn CodecFactory> {
 }
 
 /// Over a clean network not one sample differs from the codec's offline round trip, and the delay is exactly what it is
-/// said to be: a packet's length, the way, and playout's target rounded up to whole frames.
-fn heard_to_the_sample(name: &str, ptime_ms: u64, way_ms: u64) {
+/// said to be: from the first frame of a packet to its last, the way, and playout's target, rounded up to whole frames.
+fn heard_to_the_sample(name: &str, packet_ms: u64, way_ms: u64) {
+    for low_delay in [true, false] {
+        heard_by_frames_or_packets(name, packet_ms, way_ms, low_delay);
+    }
+}
+
+fn heard_by_frames_or_packets(name: &str, packet_ms: u64, way_ms: u64, low_delay: bool) {
     let codec = codec(name);
     let rate = codec.info().sample_rate.hz();
     let mut world = World::with(11, |c| {
         c.codecs(CodecRegistry::builtin().select([name]).unwrap())
-            .ptime(Duration::from_millis(ptime_ms))
+            .ptime(Duration::from_millis(packet_ms))
+            .low_delay(low_delay)
             .playout_target(Duration::from_millis(60))
     });
     let way: Impairment = format!("delay={way_ms}ms").parse().unwrap();
@@ -44,16 +51,20 @@ fn heard_to_the_sample(name: &str, ptime_ms: u64, way_ms: u64) {
     // From the first packet on; nobody spoke before.
     world.run_ms(200);
     a.capture().select(mouth_a.clone()).unwrap();
-    b.capture().select(mouth_b).unwrap();
+    b.capture().select(mouth_b.clone()).unwrap();
     world.run_ms(4000);
     assert_eq!(*mouth_a.rate.lock().unwrap(), rate);
-    for (ear, said) in [(&ear_b, &said[0]), (&ear_a, &said[1])] {
+    for (mouth, ear, said) in [(&mouth_a, &ear_b, &said[0]), (&mouth_b, &ear_a, &said[1])] {
         let expected = round_trip(&*codec, said).unwrap();
-        let heard = ear.samples();
-        assert!(
-            find(&heard, &expected).is_some(),
-            "{name}: not heard to the sample"
-        );
+        let heard = ear.heard.lock().unwrap();
+        let at = find(&heard.samples, &expected).expect("heard to the sample");
+        let frame = rate as usize / 100;
+        let first = heard.times[at / frame].at
+            + Duration::from_secs_f64((at % frame) as f64 / f64::from(rate));
+        let delay = first.saturating_since(mouth.began.lock().unwrap().unwrap().at);
+        let exact = packet_ms - 10 + way_ms + 60;
+        let stated = Duration::from_millis(exact.next_multiple_of(10));
+        assert_eq!(delay, stated, "{name}, {packet_ms} ms, {way_ms} ms");
     }
     for end in [&a, &b] {
         let stats = end.render().stats();
@@ -74,6 +85,7 @@ fn g711_is_heard_to_the_sample() {
 #[test]
 fn l16_is_heard_to_the_sample() {
     heard_to_the_sample("L16/16000", 20, 10);
-    heard_to_the_sample("L16/48000", 20, 10);
+    // More would not fit a packet.
+    heard_to_the_sample("L16/48000", 10, 10);
     heard_to_the_sample("L16/44100", 10, 7);
 }

@@ -311,12 +311,12 @@ impl CallCore {
                 let what = format!("slot {} has no ports", agreed.slot);
                 return Err(Error::new(ErrorKind::WrongState, what));
             }
-            offer::check(&cx.config.codecs, agreed)?;
+            let info = offer::check(&cx.config.codecs, agreed)?;
             let fresh = is_new.then(|| {
                 let random = &mut *cx.resources.random;
                 shard::session(cx.config, cx.wall, random)
             });
-            changes.push(LegChange::new(leg, cx.config, agreed, fresh)?);
+            changes.push(LegChange::new(leg, cx.config, agreed, info, fresh)?);
         }
         self.agreed_once = true;
         let rates: Vec<_> = changes.iter().map(|c| c.rates()).collect();
@@ -436,6 +436,9 @@ impl CallCore {
         }
         for pair in &mut self.pairs {
             pair.close(cx.resources);
+        }
+        if let Some(shard) = self.shard.take() {
+            cx.resources.leave_shard(shard);
         }
         self.legs = Legs::default();
         self.publish(cx);

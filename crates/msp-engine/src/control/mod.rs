@@ -7,7 +7,7 @@
 mod call;
 mod early;
 mod legs;
-mod offer;
+pub(crate) mod offer;
 mod pair;
 mod resources;
 

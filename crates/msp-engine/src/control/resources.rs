@@ -81,6 +81,8 @@ pub(crate) struct Owner {
 struct Places {
     owners: Vec<Option<Owner>>,
     free: Vec<u32>,
+    /// Calls that chose it, whether their ports are open yet or not.
+    calls: usize,
     load: Arc<Load>,
 }
 
@@ -124,6 +126,7 @@ impl Resources {
                 .map(|load| Places {
                     owners: Vec::new(),
                     free: Vec::new(),
+                    calls: 0,
                     load,
                 })
                 .collect(),
@@ -196,20 +199,32 @@ impl Resources {
         self.ports.take(now).ok_or_else(no_ports)
     }
 
-    /// The shard that a new call goes to: the one with the fewest streams.
+    /// The shard that a new call goes to: the one with the fewest calls. Say [`leave_shard`](Self::leave_shard) when it
+    /// is over.
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] when even that one has as much work as it can do in time.
-    pub(crate) fn choose_shard(&self) -> Result<usize> {
+    pub(crate) fn choose_shard(&mut self) -> Result<usize> {
         // A shard without streams stands still, and its load is that of the last one that it had.
         let fits = |s: &Places| s.taken() == 0 || s.load.permille() < FULL_PERMILLE;
-        self.shards
-            .iter()
+        let chosen = self
+            .shards
+            .iter_mut()
             .enumerate()
             .filter(|(_, s)| fits(s))
-            .min_by_key(|(_, s)| s.taken())
-            .map(|(n, _)| n)
-            .ok_or_else(|| Error::new(ErrorKind::Busy, "every media thread"))
+            .min_by_key(|(_, s)| s.calls);
+        let Some((number, shard)) = chosen else {
+            return Err(Error::new(ErrorKind::Busy, "every media thread"));
+        };
+        shard.calls += 1;
+        Ok(number)
+    }
+
+    /// A call that had chosen `shard` is over.
+    pub(crate) fn leave_shard(&mut self, shard: usize) {
+        if let Some(shard) = self.shards.get_mut(shard) {
+            shard.calls = shard.calls.saturating_sub(1);
+        }
     }
 
     /// A place on `shard`.
@@ -267,4 +282,39 @@ impl Resources {
 
 fn no_ports() -> Error {
     Error::new(ErrorKind::ResourceUnavailable, "no port is free")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::SeededRandom;
+
+    #[test]
+    fn a_call_goes_to_the_emptiest_shard_that_is_not_full() {
+        let loads: Vec<Arc<Load>> = (0..2).map(|_| Arc::default()).collect();
+        let config = EngineConfig::default();
+        let random = Box::new(SeededRandom::new(1));
+        let mut resources = Resources::new(&config, random, loads.clone());
+        let choose = |r: &mut Resources| r.choose_shard().map_err(|e| e.kind());
+        assert_eq!(
+            [choose(&mut resources), choose(&mut resources)],
+            [Ok(0), Ok(1)]
+        );
+        resources.leave_shard(1);
+        for shard in 0..2 {
+            let place = resources.place(shard, CallKey(1), MediaSlot(0), 4000);
+            assert_eq!(place, Some(TransportId(0)));
+        }
+        loads[1].set(FULL_PERMILLE, 1, 0, 0);
+        assert_eq!(choose(&mut resources), Ok(0));
+        loads[0].set(1000, 1, 0, 0);
+        assert_eq!(choose(&mut resources), Err(ErrorKind::Busy));
+        loads[1].set(FULL_PERMILLE - 1, 1, 0, 0);
+        assert_eq!(choose(&mut resources), Ok(1));
+        // What a shard without streams did before counts no more.
+        resources.cleared(Instant::ZERO, 0, TransportId(0));
+        resources.leave_shard(0);
+        resources.leave_shard(0);
+        assert_eq!(choose(&mut resources), Ok(0));
+    }
 }

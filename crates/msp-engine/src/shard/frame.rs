@@ -34,37 +34,54 @@ impl Scratch {
 }
 
 impl Transport {
-    /// Works off the frame of `slice`.
-    pub(super) fn frame(&mut self, slice: Slice, scratch: &mut Scratch, out: &mut Outbox) {
+    /// Works off the frames that are due in `slice`: one, or the two of a packet.
+    pub(super) fn frames(&mut self, slice: Slice, scratch: &mut Scratch, out: &mut Outbox) {
+        let at_once = self.pace.at_once();
         let born = match self.pace.born {
             Some(born) => born,
             // Packets of 20 ms begin in the slice of the phase, so that those of many streams spread.
             None if slice.index % PHASES as u64 != self.phase.index() as u64 => return,
-            None => slice.index,
+            None => slice.index.saturating_sub(2 * (at_once - 1)),
         };
         self.pace.born = Some(born);
-        let frame = (slice.index - born) / 2;
-        let missed = frame.saturating_sub(self.pace.frames);
-        self.pace.frames = frame + 1;
-        self.pace.rests = out.settings.unhurried && !self.pace.rests && self.pace.came == 1;
+        let last = (slice.index - born) / 2;
+        let due = (last + 1).saturating_sub(self.pace.frames);
+        self.pace.frames = last + 1;
+        let rests = !self.pace.rests && self.pace.came == 1;
+        self.pace.rests = out.settings.unhurried && at_once == 1 && rests;
         self.pace.came = 0;
-        if !self.receive_failed
-            && guard(|| self.render(slice.at, frame, missed, scratch, out)).is_err()
+        let worked = due.min(at_once);
+        let mut missed = due - worked;
+        for number in last + 1 - worked..=last {
+            let at = slice.at - FRAME * (last - number) as u32;
+            self.frame(at, number, std::mem::take(&mut missed), scratch, out);
+        }
+    }
+
+    fn frame(
+        &mut self,
+        at: Instant,
+        number: u64,
+        missed: u64,
+        scratch: &mut Scratch,
+        out: &mut Outbox,
+    ) {
+        if !self.receive_failed && guard(|| self.render(at, number, missed, scratch, out)).is_err()
         {
             self.receive_panicked(out);
         }
-        if !self.send_failed && guard(|| self.capture(slice.at, frame, scratch, out)).is_err() {
+        if !self.send_failed && guard(|| self.capture(at, number, scratch, out)).is_err() {
             self.send_failed = true;
             self.tell(MediaReport::StreamPanicked(Direction::Capture), out);
         }
-        self.tell_events(slice.at, out);
-        if self.flow.expect && !self.gone && !self.heard_lately(slice.at, out) {
+        self.tell_events(at, out);
+        if self.flow.expect && !self.gone && !self.heard_lately(at, out) {
             self.gone = true;
             self.tell(MediaReport::Arrives(false), out);
         }
-        if frame.is_multiple_of(PUBLISH_FRAMES) {
-            self.trace_playout(slice.at, false, out);
-            self.publish(slice.at, out);
+        if number.is_multiple_of(PUBLISH_FRAMES) {
+            self.trace_playout(at, false, out);
+            self.publish(at, out);
         }
     }
 
@@ -121,7 +138,7 @@ impl Transport {
 
     fn capture(&mut self, at: Instant, number: u64, scratch: &mut Scratch, out: &mut Outbox) {
         let heard = self.legs.heard();
-        let begins = self.pace.sending || number.is_multiple_of(self.pace.packet_frames);
+        let begins = self.pace.sending || self.pace.may_begin(number, self.phase);
         let mut rate = None;
         if self.flow.send && begins {
             rate = self.legs.heard_mut().and_then(|s| s.capture_rate());

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use msp_codecs::CodecInfo;
 use msp_core::id::{LegId, SequenceNumber, Ssrc};
 use msp_core::params::MediaParams;
 use msp_core::terminal::FRAME;
 use msp_core::{Error, ErrorKind, Result};
 use msp_rtp::digits::DigitTiming;
+use msp_rtp::packet::MAX_PAYLOAD;
 use msp_rtp::rtcp::WallClock;
 use msp_rtp::session::PlayoutDelay;
 use msp_rtp::{Session, SessionConfig, SessionParams};
@@ -51,7 +53,7 @@ pub(crate) struct LegChange {
 }
 
 impl LegChange {
-    /// Makes everything that `agreed` needs. A leg that the shard does not know yet needs a `fresh` session.
+    /// Makes everything that `agreed` needs, of which sound is sent as `info`. A leg that the shard does not know yet needs a `fresh` session.
     ///
     /// # Errors
     /// [`ErrorKind::NoFormat`] for what cannot be played, with the slot it is about.
@@ -59,6 +61,7 @@ impl LegChange {
         leg: LegId,
         config: &EngineConfig,
         agreed: &MediaParams,
+        info: CodecInfo,
         fresh: Option<Box<Session>>,
     ) -> Result<Box<Self>> {
         let delay = PlayoutDelay {
@@ -75,7 +78,7 @@ impl LegChange {
             leg,
             fresh,
             params: Some(params),
-            packet_frames: (ptime.as_nanos() / FRAME.as_nanos()).max(1) as u64,
+            packet_frames: packet_frames(&info, ptime),
         }))
     }
 
@@ -87,6 +90,14 @@ impl LegChange {
             params.and_then(SessionParams::render_rate),
         ]
     }
+}
+
+/// Frames that a packet of `ptime` holds, or as many as fit one.
+fn packet_frames(info: &CodecInfo, ptime: Duration) -> u64 {
+    let fits = |frames: &u32| info.max_payload_bytes(FRAME * *frames) <= MAX_PAYLOAD;
+    let wanted = (ptime.as_nanos() / FRAME.as_nanos()).clamp(1, 6) as u32;
+    let frames = (1..=wanted).rev().find(fits);
+    frames.unwrap_or(1).into()
 }
 
 impl fmt::Debug for LegChange {

@@ -52,6 +52,8 @@ pub(crate) struct ShardSettings {
     pub(crate) media_timeout: Option<Duration>,
     /// Playout waits so long that a packet may be taken a frame later.
     pub(crate) unhurried: bool,
+    /// Frames are worked off one by one.
+    pub(crate) low_delay: bool,
     pub(crate) trace: Trace,
 }
 
@@ -60,6 +62,7 @@ impl ShardSettings {
         Self {
             media_timeout: config.media_timeout,
             unhurried: config.playout_target >= UNHURRIED,
+            low_delay: config.low_delay,
             trace: config.trace.clone(),
         }
     }
@@ -154,11 +157,36 @@ pub(crate) struct Packet<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
+/// The pairs of one phase.
+#[derive(Debug)]
+struct Members {
+    /// Have work each 10 ms.
+    by_frame: Vec<TransportId>,
+    /// Have work each 20 ms.
+    by_packet: Vec<TransportId>,
+}
+
+impl Members {
+    fn add(&mut self, id: TransportId, frames_at_once: u64) {
+        if frames_at_once == 1 {
+            self.by_frame.push(id);
+        } else {
+            self.by_packet.push(id);
+        }
+    }
+
+    fn remove(&mut self, id: TransportId) {
+        self.by_frame.retain(|t| *t != id);
+        self.by_packet.retain(|t| *t != id);
+    }
+}
+
 /// See the module.
 pub(crate) struct Shard {
     wheel: Wheel,
     transports: Vec<Option<Box<Transport>>>,
-    phases: [Vec<TransportId>; PHASES],
+    /// Who is worked off in the slices of a phase.
+    phases: [Members; PHASES],
     streams: usize,
     scratch: Box<Scratch>,
     out: Outbox,
@@ -171,7 +199,10 @@ impl Shard {
         Self {
             wheel: Wheel::default(),
             transports: Vec::with_capacity(PAIRS),
-            phases: std::array::from_fn(|_| Vec::with_capacity(PAIRS / PHASES)),
+            phases: std::array::from_fn(|_| Members {
+                by_frame: Vec::with_capacity(PAIRS / PHASES),
+                by_packet: Vec::with_capacity(PAIRS / PHASES),
+            }),
             streams: 0,
             scratch: Scratch::new(),
             out: Outbox {
@@ -254,10 +285,16 @@ impl Shard {
     }
 
     fn due_pair(&self, slice: Slice, n: usize) -> Option<TransportId> {
-        let first = (slice.index % 2) as usize;
-        let (first, second) = (&self.phases[first], &self.phases[first + 2]);
-        let id = first.get(n).or_else(|| second.get(n - first.len()));
-        id.copied()
+        let phase = (slice.index % PHASES as u64) as usize;
+        let (own, other) = (&self.phases[phase], &self.phases[(phase + 2) % PHASES]);
+        let mut n = n;
+        for list in [&own.by_packet, &own.by_frame, &other.by_frame] {
+            match list.get(n) {
+                Some(id) => return Some(*id),
+                None => n -= list.len(),
+            }
+        }
+        None
     }
 
     fn transport(&mut self, id: TransportId) -> Option<&mut Transport> {
@@ -286,6 +323,7 @@ impl Shard {
             self.refuse(command);
             return;
         };
+        let before = transport.pace.at_once();
         match command {
             ShardCommand::SetLeg(_, leg) => transport.set_leg(now, leg, &mut self.out),
             ShardCommand::Direct(_, leg, direction) => transport.direct(leg, direction),
@@ -301,6 +339,12 @@ impl Shard {
             ShardCommand::Flow(_, flow) => transport.set_flow(now, flow),
             ShardCommand::Digits(_, digits) => transport.send_digits(digits, &mut self.out),
             ShardCommand::Add(..) | ShardCommand::Remove(_) => {}
+        }
+        let at_once = transport.pace.at_once();
+        if at_once != before {
+            let members = &mut self.phases[transport.phase.index()];
+            members.remove(id);
+            members.add(id, at_once);
         }
     }
 
@@ -322,8 +366,8 @@ impl Shard {
             self.transports.resize_with(index + 1, || None);
         }
         let phase = self.wheel.join(now);
-        transport.begin(id, phase, now);
-        self.phases[phase.index()].push(id);
+        transport.begin(id, phase, now, self.out.settings.low_delay);
+        self.phases[phase.index()].add(id, transport.pace.at_once());
         self.streams += 1;
         self.out.sends.reserve(self.streams);
         if let Some(place) = self.transports.get_mut(index) {
@@ -337,7 +381,7 @@ impl Shard {
             return;
         };
         let phase = transport.phase;
-        self.phases[phase.index()].retain(|t| *t != id);
+        self.phases[phase.index()].remove(id);
         self.wheel.leave(phase);
         self.streams -= 1;
         transport.say_goodbye(now, &mut self.out);
@@ -380,7 +424,7 @@ impl Shard {
             return;
         };
         if let Some(Some(transport)) = self.transports.get_mut(id.0 as usize) {
-            transport.frame(slice, &mut self.scratch, &mut self.out);
+            transport.frames(slice, &mut self.scratch, &mut self.out);
         }
     }
 }

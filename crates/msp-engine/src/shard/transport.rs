@@ -16,7 +16,7 @@ use msp_rtp::Session;
 use msp_rtp::packet::{DatagramClass, SEND_BUFFER};
 use msp_rtp::protect::Component;
 use msp_rtp::session::{Arrival, Outgoing, Received, SessionEvent};
-use msp_rtp::transport::{Path, Transport as Legs};
+use msp_rtp::transport::{MAX_LEGS, Path, Transport as Legs};
 
 use super::leg::LegChange;
 use super::terminals::Terminals;
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::driver::Datagram;
 use crate::sys::prefetch;
-use crate::wheel::Phase;
+use crate::wheel::{PHASES, Phase};
 
 /// See the module. What a frame brings is in [`frame`](super::frame).
 pub(crate) struct Transport {
@@ -42,6 +42,8 @@ pub(crate) struct Transport {
     pub(super) legs: Legs,
     /// The leg that was prepared, until something is agreed on: what comes early is held there.
     holder: Option<LegId>,
+    /// How many frames a packet of each leg holds.
+    packet_frames: Vec<(LegId, u64)>,
     pub(super) terminals: Terminals,
     pub(super) flow: Flow,
     pub(super) pace: Pace,
@@ -70,12 +72,34 @@ pub(super) struct Pace {
     pub(super) frames: u64,
     /// Frames that a packet holds.
     pub(super) packet_frames: u64,
+    /// Each frame is worked off when it is due, not together with another of its packet.
+    pub(super) low_delay: bool,
     /// The last frame was sent.
     pub(super) sending: bool,
     /// Datagrams since the last frame.
     pub(super) came: u32,
     /// The socket may rest for a frame.
     pub(super) rests: bool,
+}
+
+impl Pace {
+    /// Frames that are worked off together: two where packets hold an even number. What the first of them gives is
+    /// heard 10 ms later than it could be; in return everything of the pair is fetched half as often.
+    pub(super) const fn at_once(&self) -> u64 {
+        if self.low_delay || !self.packet_frames.is_multiple_of(2) {
+            1
+        } else {
+            2
+        }
+    }
+
+    /// Whether a packet may begin with frame `number`: so that it is full in the slice of the phase, where all its
+    /// frames are worked off.
+    pub(super) fn may_begin(&self, number: u64, phase: Phase) -> bool {
+        let slice = self.born.unwrap_or(0) + 2 * number;
+        let first = phase.index() as u64 + 2 * (self.at_once() - 1);
+        !self.packet_frames.is_multiple_of(2) || slice % PHASES as u64 == first % PHASES as u64
+    }
 }
 
 /// What a pair begins with.
@@ -120,6 +144,7 @@ impl Transport {
             answers: birth.answers,
             legs,
             holder: Some(birth.leg),
+            packet_frames: Vec::with_capacity(MAX_LEGS),
             terminals: Terminals::new(birth.edges),
             flow: Flow::default(),
             pace: Pace {
@@ -139,10 +164,11 @@ impl Transport {
     }
 
     /// It lives on a shard from now on.
-    pub(super) fn begin(&mut self, id: TransportId, phase: Phase, now: Instant) {
+    pub(super) fn begin(&mut self, id: TransportId, phase: Phase, now: Instant, low_delay: bool) {
         self.id = id;
         self.phase = phase;
         self.heard = now;
+        self.pace.low_delay = low_delay;
     }
 
     /// Whether its socket is to be drained for the next frame. Packets come every second frame in most calls: after
@@ -170,6 +196,7 @@ impl Transport {
 
     // What the control side says.
 
+    /// Runs a leg on what was agreed on.
     pub(super) fn set_leg(&mut self, now: Instant, mut change: Box<LegChange>, out: &mut Outbox) {
         let leg = change.leg;
         if self.legs.session(leg).is_none() {
@@ -181,9 +208,11 @@ impl Transport {
             }
         }
         self.holder = None;
-        if self.legs.heard() == Some(leg) {
-            self.pace.packet_frames = change.packet_frames;
+        self.packet_frames.retain(|(l, _)| *l != leg);
+        if self.packet_frames.len() < self.packet_frames.capacity() {
+            self.packet_frames.push((leg, change.packet_frames));
         }
+        self.set_pace();
         if let (Some(session), Some(params)) = (self.legs.session_mut(leg), change.params.take()) {
             change.params = Some(session.apply(now, params));
         }
@@ -196,11 +225,22 @@ impl Transport {
             self.drops.merge(&session.stats().drops);
             out.drop(Garbage::of(session));
         }
+        self.packet_frames.retain(|(l, _)| *l != leg);
+        self.set_pace();
     }
 
     pub(super) fn select_leg(&mut self, leg: LegId) {
         // A leg that is not there any more cannot be heard; the control side will learn of it too.
         let _still_there = self.legs.hear(leg);
+        self.set_pace();
+    }
+
+    fn set_pace(&mut self) {
+        let heard = self.legs.heard();
+        let of_heard = self.packet_frames.iter().find(|(l, _)| heard == Some(*l));
+        if let Some((_, frames)) = of_heard {
+            self.pace.packet_frames = *frames;
+        }
     }
 
     pub(super) fn direct(&mut self, leg: LegId, direction: MediaDirection) {

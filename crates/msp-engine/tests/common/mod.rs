@@ -67,6 +67,8 @@ pub(crate) struct Mouth {
     pub(crate) rate: Arc<Mutex<u32>>,
     /// Panics at the next frame.
     pub(crate) explode: Arc<AtomicBool>,
+    /// When the first frame was said.
+    pub(crate) began: Arc<Mutex<Option<FrameTime>>>,
 }
 
 impl Mouth {
@@ -77,18 +79,21 @@ impl Mouth {
             said: Arc::default(),
             rate: Arc::default(),
             explode: Arc::default(),
+            began: Arc::default(),
         })
     }
 }
 
 struct Saying {
+    began: Arc<Mutex<Option<FrameTime>>>,
     sound: Arc<Vec<i16>>,
     said: Arc<AtomicU64>,
     explode: Arc<AtomicBool>,
 }
 
 impl FrameSource for Saying {
-    fn pull(&mut self, _: FrameTime, frame: &mut [i16]) -> Pulled {
+    fn pull(&mut self, time: FrameTime, frame: &mut [i16]) -> Pulled {
+        self.began.lock().unwrap().get_or_insert(time);
         assert!(!self.explode.load(Ordering::Relaxed), "told to explode");
         let at = self.said.load(Ordering::Relaxed) as usize;
         let rest = self.sound.get(at..).unwrap_or_default();
@@ -122,6 +127,7 @@ impl Terminal for Mouth {
         Ok(Connection::Source(Box::new(Saying {
             sound: self.sound.clone(),
             said: self.said.clone(),
+            began: self.began.clone(),
             explode: self.explode.clone(),
         })))
     }
