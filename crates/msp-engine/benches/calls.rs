@@ -33,18 +33,19 @@ fn main() {
         .filter(|a| !a.starts_with('-'))
         .collect();
     let wanted = |name: &str| named.is_empty() || named.iter().any(|n| n == name);
-    if wanted("cpu") {
-        cpu(&sound);
-    }
-    if wanted("live") {
-        live(&sound);
-    }
+    // First, for it counts what the process grows by: later calls find the memory of earlier ones.
     if wanted("memory") {
         let memory = memory(&sound, 1000);
         println!(
             "measured: memory of a call over 1,000 calls | {memory:.1} KiB | 48 KiB (the most allowed) | {:.2}",
             memory / 48.0
         );
+    }
+    if wanted("cpu") {
+        cpu(&sound);
+    }
+    if wanted("live") {
+        live(&sound);
     }
 }
 

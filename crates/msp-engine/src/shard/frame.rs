@@ -56,6 +56,16 @@ impl Transport {
             let at = slice.at - FRAME * (last - number) as u32;
             self.frame(at, number, std::mem::take(&mut missed), scratch, out);
         }
+        self.tell_events(slice.at, out);
+        if self.flow.expect && !self.gone && !self.heard_lately(slice.at, out) {
+            self.gone = true;
+            self.tell(MediaReport::Arrives(false), out);
+        }
+        if self.pace.frames >= self.pace.publish_at {
+            self.pace.publish_at = self.pace.frames + PUBLISH_FRAMES;
+            self.trace_playout(slice.at, false, out);
+            self.publish(slice.at, out);
+        }
     }
 
     fn frame(
@@ -73,15 +83,6 @@ impl Transport {
         if !self.send_failed && guard(|| self.capture(at, number, scratch, out)).is_err() {
             self.send_failed = true;
             self.tell(MediaReport::StreamPanicked(Direction::Capture), out);
-        }
-        self.tell_events(at, out);
-        if self.flow.expect && !self.gone && !self.heard_lately(at, out) {
-            self.gone = true;
-            self.tell(MediaReport::Arrives(false), out);
-        }
-        if number.is_multiple_of(PUBLISH_FRAMES) {
-            self.trace_playout(at, false, out);
-            self.publish(at, out);
         }
     }
 

@@ -217,7 +217,7 @@ impl Shard {
     pub(crate) fn handle(&mut self, now: Instant, input: ShardInput<'_>) {
         match input {
             ShardInput::Command(command) => self.command(now, command),
-            ShardInput::Datagram(socket, datagram) => self.datagram(now, socket, datagram),
+            ShardInput::Datagram(socket, datagram) => self.datagram(socket, datagram),
             ShardInput::Frame(slice, n) => self.frame(slice, n),
             ShardInput::Stop => {
                 for id in 0..self.transports.len() as u32 {
@@ -388,12 +388,12 @@ impl Shard {
         self.out.report(Report::Removed(id, transport));
     }
 
-    fn datagram(&mut self, now: Instant, socket: SocketId, datagram: Datagram<'_>) {
+    fn datagram(&mut self, socket: SocketId, datagram: Datagram<'_>) {
         let (id, reports) = TransportId::of(socket);
         let place = self.transports.get_mut(id.0 as usize);
         let Some(Some(transport)) = place else { return };
         let out = &mut self.out;
-        if guard(|| transport.receive(now, reports, datagram, out)).is_err() {
+        if guard(|| transport.receive(reports, datagram, out)).is_err() {
             transport.receive_panicked(out);
         }
     }

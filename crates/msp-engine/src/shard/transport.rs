@@ -70,6 +70,8 @@ pub(super) struct Pace {
     pub(super) rendered_at: Instant,
     /// Frames since then, the next one not included.
     pub(super) frames: u64,
+    /// With so many of them the numbers are published again.
+    pub(super) publish_at: u64,
     /// Frames that a packet holds.
     pub(super) packet_frames: u64,
     /// Each frame is worked off when it is due, not together with another of its packet.
@@ -310,13 +312,7 @@ impl Transport {
     // What comes in.
 
     /// Takes a datagram of the socket for media, or of the one for reports.
-    pub(super) fn receive(
-        &mut self,
-        now: Instant,
-        reports: bool,
-        datagram: Datagram<'_>,
-        out: &mut Outbox,
-    ) {
+    pub(super) fn receive(&mut self, reports: bool, datagram: Datagram<'_>, out: &Outbox) {
         let Datagram {
             from,
             arrival,
@@ -350,7 +346,6 @@ impl Transport {
             };
             out.trace_packet(Way::In, &packet, dropped);
         }
-        self.tell_events(now, out);
     }
 
     /// Gives a datagram to its leg. Says why it went no further, if so.

@@ -12,6 +12,9 @@ use super::cpu::{duration, wall_time};
 /// Datagrams that one call takes at most. A stream gets one or two a tick; after a pause, more calls are made.
 const BATCH: usize = 8;
 
+/// Datagrams that the first call takes: one that is expected, and one more to know that there are more.
+const FIRST: usize = 2;
+
 /// Free bytes before a datagram, for those who put something in front of it in place.
 const HEADROOM: usize = 64;
 
@@ -72,7 +75,7 @@ impl Batch {
         }
     }
 
-    /// Takes everything that waits at `socket`, which must not block, up to `limit` datagrams.
+    /// Takes everything that waits at `socket`, which must not block, up to about `limit` datagrams.
     ///
     /// # Errors
     /// Whatever the system says, but not that nothing waits.
@@ -82,27 +85,29 @@ impl Batch {
         limit: usize,
         take: &mut dyn FnMut(Received<'_>),
     ) -> io::Result<()> {
+        // Mostly one waits: so much is got ready for the first call, and more only for a socket that has more.
         let mut left = limit;
-        while left > 0 {
-            let n = self.receive(socket, left.min(BATCH), take)?;
-            if n < BATCH {
-                break;
-            }
+        let n = self.receive::<FIRST>(socket, take)?;
+        let mut more = n == FIRST;
+        left = left.saturating_sub(n);
+        while more && left > 0 {
+            let n = self.receive::<BATCH>(socket, take)?;
+            more = n == BATCH;
             left = left.saturating_sub(n);
         }
         Ok(())
     }
 
-    fn receive(
+    /// Takes up to `N` datagrams by one call; says how many.
+    fn receive<const N: usize>(
         &mut self,
         socket: BorrowedFd<'_>,
-        want: usize,
         take: &mut dyn FnMut(Received<'_>),
     ) -> io::Result<usize> {
         // SAFETY: iovec and mmsghdr are plain C structs for which all zeroes are a value.
-        let mut vectors: [libc::iovec; BATCH] = unsafe { zeroed() };
+        let mut vectors: [libc::iovec; N] = unsafe { zeroed() };
         // SAFETY: as above.
-        let mut headers: [libc::mmsghdr; BATCH] = unsafe { zeroed() };
+        let mut headers: [libc::mmsghdr; N] = unsafe { zeroed() };
         for ((slot, vector), header) in self.slots.iter_mut().zip(&mut vectors).zip(&mut headers) {
             let bytes = &mut slot.bytes[HEADROOM..HEADROOM + LONGEST];
             vector.iov_base = bytes.as_mut_ptr().cast();
@@ -116,12 +121,12 @@ impl Batch {
             header.msg_controllen = CONTROL as _;
         }
         // SAFETY: each header points to buffers of the lengths that it tells, all of which live over the call, and
-        // `want` is not more than there are headers. No timeout is given.
+        // there are `N` of them. No timeout is given.
         let n = check(unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 headers.as_mut_ptr(),
-                want as libc::c_uint,
+                N as libc::c_uint,
                 libc::MSG_DONTWAIT as _,
                 std::ptr::null_mut(),
             )
