@@ -26,7 +26,6 @@ mod ports;
 mod random;
 mod shard;
 pub mod sim;
-#[cfg(target_os = "linux")]
 mod sys;
 #[cfg(target_os = "linux")]
 pub mod udp;

@@ -331,3 +331,63 @@ fn random_bytes_are_counted_and_harm_nothing() {
     assert!(drops.get(DropReason::NotMedia) > 0 && drops.get(DropReason::WrongSource) > 0);
     assert!(find(&ear.samples(), &round_trip(&Pcmu, &said).unwrap()).is_some());
 }
+
+#[test]
+fn damaged_packets_of_the_peer_are_counted_and_the_call_goes_on() {
+    let mut world = World::new(29);
+    let (a, b) = world.ends();
+    let (c, d) = world.ends();
+    let said = speech(3, 16_000, 8000);
+    let (ear, other) = (Ear::new(), Ear::new());
+    a.capture().select(Mouth::new(said.clone())).unwrap();
+    b.render().select(ear.clone()).unwrap();
+    c.capture().select(Mouth::new(said.clone())).unwrap();
+    d.render().select(other.clone()).unwrap();
+    let (of_a, of_b) = world.agree(&a, &b);
+    world.agree(&c, &d);
+    let ssrc = {
+        world.run_ms(200);
+        b.render().substreams()[0].ssrc
+    };
+    let mut state = 7u32;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state
+    };
+    // From the very address that is latched: valid but for one to three bytes, with and without extension and padding.
+    for n in 0..3000u32 {
+        let mut packet = vec![0u8; 172 + next() as usize % 8];
+        packet[0] = [0x80, 0x90, 0xa0, 0x81][next() as usize % 4];
+        packet[1] = [0, 0, 101, 8, 200, 201][next() as usize % 6];
+        packet[2..4].copy_from_slice(&((n / 4) as u16).to_be_bytes());
+        packet[4..8].copy_from_slice(&(n * 40).to_be_bytes());
+        packet[8..12].copy_from_slice(&ssrc.0.to_be_bytes());
+        for _ in 0..1 + next() % 3 {
+            let at = next() as usize % 24;
+            packet[at] = next() as u8;
+        }
+        packet.truncate(1 + next() as usize % (2 * packet.len()));
+        let (from, to) = (rtp_of(&of_a), rtp_of(&of_b));
+        let now = world.sim.now();
+        world
+            .sim
+            .with_network(|network| network.send(now, from, to, packet));
+        if n % 4 == 0 {
+            world.run_ms(5);
+        }
+    }
+    world.run_ms(1000);
+    let stats = b.render().stats();
+    let reasons = stats.drops.iter().count();
+    assert!(
+        reasons >= 4 && stats.drops.total() > 300,
+        "{:?}",
+        stats.drops
+    );
+    assert!(b.render().flow().flows(), "no code panicked");
+    // The neighbour on the same thread has heard everything.
+    assert!(find(&other.samples(), &round_trip(&Pcmu, &said).unwrap()).is_some());
+    assert!(ear.samples().len() > 30_000);
+}

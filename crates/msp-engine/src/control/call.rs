@@ -1,34 +1,30 @@
-//! The media half of one call, as the control side knows it: its streams, its legs, what was agreed.
+//! The media half of one call, as the control side knows it: its streams, its terminals, its digits.
+
+mod signal;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use msp_codecs::CodecRegistry;
 use msp_core::event::{Cause, EventKind, MspEvent};
 use msp_core::flow::Desired;
 use msp_core::id::{AddressId, CallKey, Generation, LegId, Ssrc, StreamId, TerminalId};
-use msp_core::link::{Digit, Envelope, Finality, OfferRole, PrepareSlot, ToMsp, ToTsp};
-use msp_core::media::{Direction, MediaDirection, MediaKind, MediaKinds};
+use msp_core::link::{Digit, Envelope, PrepareSlot, ToTsp};
+use msp_core::media::{Direction, MediaKinds};
 use msp_core::model::CallModel;
-use msp_core::params::{
-    CodecSpec, LocalAddress, MediaParams, MediaSlot, PayloadMapping, SecurityPolicy,
-};
+use msp_core::params::{CodecSpec, MediaParams, MediaSlot, PayloadMapping};
 use msp_core::provider::{MediaCallState, SubStream};
 use msp_core::terminal::Terminal;
 use msp_core::time::{ClockRate, Instant};
-use msp_core::trace::TraceBody;
 use msp_core::{Error, ErrorKind, Result};
 use msp_rtp::rtcp::WallClock;
 
-use super::legs::{Agreement, Legs};
-use super::offer::{self, Ports};
-use super::pair::{Pair, Place};
-use super::resources::{ControlOutput, Opening, Resources};
+use super::legs::Legs;
+use super::offer;
+use super::pair::Pair;
+use super::resources::{ControlOutput, Resources};
 use crate::config::EngineConfig;
-use crate::shard::{
-    self, Birth, Edge, Flow, Garbage, Keys, LegChange, MediaReport, ShardCommand, Transport,
-};
+use crate::shard::{self, Edge, Flow, Garbage, Keys, MediaReport, ShardCommand};
 
 /// Terminals that a stream takes at most.
 pub(crate) const MAX_TERMINALS: usize = 16;
@@ -105,343 +101,6 @@ impl CallCore {
             answers: false,
             agreed_once: false,
         })
-    }
-
-    /// Takes a message of the signalling half.
-    pub(crate) fn message(&mut self, cx: &mut Context<'_>, message: Envelope<ToMsp>) {
-        let Envelope {
-            leg,
-            generation,
-            body,
-            ..
-        } = message;
-        let over = self.model.state() == MediaCallState::Disconnected;
-        let result = match body {
-            ToMsp::Disconnected { cause } => {
-                self.disconnect(cx, cause);
-                Ok(())
-            }
-            _ if over => Err(Error::new(ErrorKind::Closed, format!("call {}", self.key))),
-            ToMsp::Prepare {
-                role,
-                slots,
-                policy,
-                toward,
-            } => {
-                if self.model.state() == MediaCallState::Idle {
-                    self.answers = role == OfferRole::Answerer;
-                }
-                self.prepare(cx, leg, generation, slots, policy, toward)
-            }
-            ToMsp::Apply { finality, params } => self
-                .apply(cx, leg, generation, finality, params)
-                .map(|()| self.reply(cx, leg, generation, ToTsp::Applied)),
-            ToMsp::Commit => self.legs.commit(leg, generation),
-            ToMsp::Rollback => self.roll_back(cx, leg, generation),
-            ToMsp::DropLeg => {
-                self.drop_leg(cx, leg);
-                Ok(())
-            }
-            ToMsp::Direction {
-                slot,
-                direction,
-                cause,
-            } => self.direct(cx, leg, slot, direction, cause),
-            _ => Err(Error::new(ErrorKind::Unsupported, "message")),
-        };
-        if let Err(error) = result {
-            self.reply(cx, leg, generation, ToTsp::Refused(error));
-        }
-        self.publish(cx);
-    }
-
-    fn prepare(
-        &mut self,
-        cx: &mut Context<'_>,
-        leg: LegId,
-        generation: Generation,
-        slots: Vec<PrepareSlot>,
-        policy: SecurityPolicy,
-        toward: Option<IpAddr>,
-    ) -> Result<()> {
-        if policy == SecurityPolicy::Required {
-            let what = "media cannot be encrypted";
-            return Err(Error::new(ErrorKind::Unsupported, what));
-        }
-        self.legs.prepare(leg, generation)?;
-        let shard = match self.shard {
-            Some(shard) => shard,
-            None => cx.resources.choose_shard()?,
-        };
-        self.shard = Some(shard);
-        let mut opening = Vec::new();
-        for pair in &mut self.pairs {
-            if !slots.iter().any(|s| carried(s, pair)) {
-                continue;
-            }
-            match pair.place {
-                Place::None => {
-                    let request = cx
-                        .resources
-                        .open(cx.now, cx.config, self.key, pair.slot, toward)?;
-                    opening.push((pair.slot, request));
-                    pair.place = Place::Opening(request);
-                }
-                Place::Open { ports, .. } => {
-                    let bound = ports.rtp.bound.ip();
-                    if toward.is_some_and(|t| t.is_ipv4() != bound.is_ipv4()) {
-                        let what = format!("media from {bound} cannot move to another family");
-                        return Err(Error::new(ErrorKind::Unsupported, what));
-                    }
-                }
-                Place::Opening(_) | Place::Closed => {}
-            }
-        }
-        self.waiting.push(Waiting {
-            leg,
-            generation,
-            slots,
-        });
-        self.answer_waiting(cx);
-        Ok(())
-    }
-
-    /// A driver opened ports for a pair, or could not.
-    pub(crate) fn opened(
-        &mut self,
-        cx: &mut Context<'_>,
-        opening: &Opening,
-        result: Result<(LocalAddress, Option<LocalAddress>)>,
-    ) {
-        let id = opening.request.id;
-        let key = self.key;
-        let pair = self
-            .pairs
-            .iter_mut()
-            .find(|p| p.slot == opening.slot && p.place == Place::Opening(id));
-        let (Some(pair), Some(shard)) = (pair, self.shard) else {
-            // The call ended meanwhile.
-            if result.is_ok() {
-                cx.output(ControlOutput::Discard(id));
-            }
-            cx.resources.give_back(cx.now, opening.request.port);
-            return;
-        };
-        let (rtp, rtcp) = match result {
-            Ok(ports) => ports,
-            Err(error) => {
-                pair.place = Place::None;
-                cx.resources.give_back(cx.now, opening.request.port);
-                self.refuse_waiting(cx, &error);
-                return;
-            }
-        };
-        let port = opening.request.port;
-        let Some(transport) = cx.resources.place(shard, key, pair.slot, port) else {
-            return;
-        };
-        pair.place = Place::Open {
-            shard,
-            transport,
-            ports: Ports { rtp, rtcp },
-        };
-        let leg = self.waiting.first().map_or(LegId::FIRST, |w| w.leg);
-        let boxed = Transport::new(Birth {
-            call: key,
-            stream: pair.render,
-            rtp,
-            rtcp,
-            answers: self.answers,
-            leg,
-            session: shard::session(cx.config, cx.wall, &mut *cx.resources.random),
-            published: Arc::clone(&pair.published),
-            edges: pair.take_parked(),
-        });
-        cx.output(ControlOutput::Attach {
-            request: id,
-            shard,
-            id: transport,
-            transport: boxed,
-        });
-        self.model.prepared(cx.now);
-        self.answer_waiting(cx);
-        self.publish(cx);
-    }
-
-    fn refuse_waiting(&mut self, cx: &mut Context<'_>, error: &Error) {
-        for waiting in std::mem::take(&mut self.waiting) {
-            let body = ToTsp::Refused(error.clone());
-            self.reply(cx, waiting.leg, waiting.generation, body);
-        }
-    }
-
-    fn answer_waiting(&mut self, cx: &mut Context<'_>) {
-        let opening = |p: &Pair| matches!(p.place, Place::Opening(_));
-        if self.pairs.iter().any(opening) {
-            return;
-        }
-        for waiting in std::mem::take(&mut self.waiting) {
-            let local = waiting.slots.iter().map(|slot| {
-                let pair = self.pairs.iter().find(|p| carried(slot, p));
-                match pair.map(|p| p.place) {
-                    Some(Place::Open { ports, .. }) => offer::local(cx.config, slot, ports),
-                    _ => offer::refused(slot),
-                }
-            });
-            let body = ToTsp::Local(local.collect());
-            self.reply(cx, waiting.leg, waiting.generation, body);
-        }
-    }
-
-    fn apply(
-        &mut self,
-        cx: &mut Context<'_>,
-        leg: LegId,
-        generation: Generation,
-        finality: Finality,
-        params: Vec<MediaParams>,
-    ) -> Result<()> {
-        self.legs.check_apply(leg, generation)?;
-        // The first that is agreed on takes the session that was there from the preparation on.
-        let is_new = self.agreed_once && self.legs.running(leg).is_none();
-        let mut changes = Vec::new();
-        for agreed in params.iter().filter(|p| !p.refused) {
-            let pair = self.pair(agreed.slot)?;
-            if !matches!(pair.place, Place::Open { .. }) {
-                let what = format!("slot {} has no ports", agreed.slot);
-                return Err(Error::new(ErrorKind::WrongState, what));
-            }
-            let info = offer::check(&cx.config.codecs, agreed)?;
-            let fresh = is_new.then(|| {
-                let random = &mut *cx.resources.random;
-                shard::session(cx.config, cx.wall, random)
-            });
-            changes.push(LegChange::new(leg, cx.config, agreed, info, fresh)?);
-        }
-        self.agreed_once = true;
-        let rates: Vec<_> = changes.iter().map(|c| c.rates()).collect();
-        for (agreed, change) in params.iter().filter(|p| !p.refused).zip(changes) {
-            let pair = self.pair(agreed.slot)?;
-            pair.tell(cx.resources, |t| ShardCommand::SetLeg(t, change));
-        }
-        cx.config
-            .trace
-            .record(cx.now, Some(self.key), || TraceBody::Agreed {
-                leg,
-                generation,
-                params: params.clone(),
-            });
-        let agreement = Agreement {
-            generation,
-            params,
-            rates,
-        };
-        let dropped = self.legs.agree(leg, agreement, finality);
-        for other in dropped {
-            self.tell_all(cx, |t| ShardCommand::DropLeg(t, other));
-        }
-        if self.legs.selected() == Some(leg) {
-            self.select_leg(cx, leg)?;
-        }
-        Ok(())
-    }
-
-    /// The media of `leg` reach the terminals from now on, and what it agreed on holds.
-    fn select_leg(&mut self, cx: &mut Context<'_>, leg: LegId) -> Result<()> {
-        let Some(agreement) = self.legs.running(leg) else {
-            return Ok(());
-        };
-        let carried = agreement.params.iter().filter(|p| !p.refused);
-        for (agreed, rates) in carried.zip(&agreement.rates) {
-            if let Some(pair) = self.pairs.iter_mut().find(|p| p.slot == agreed.slot) {
-                pair.set_rates(cx.resources, *rates)?;
-            }
-        }
-        let params = agreement.params.clone();
-        self.tell_all(cx, |t| ShardCommand::SelectLeg(t, leg));
-        self.model.agreed(cx.now, Cause::RemoteRequest, &params);
-        Ok(())
-    }
-
-    fn roll_back(
-        &mut self,
-        cx: &mut Context<'_>,
-        leg: LegId,
-        generation: Generation,
-    ) -> Result<()> {
-        let Some(before) = self.legs.roll_back(leg, generation)? else {
-            return Ok(());
-        };
-        let Some(agreement) = before else {
-            // Nothing was agreed before: the leg is as it was after its first preparation.
-            self.tell_all(cx, |t| ShardCommand::DropLeg(t, leg));
-            self.quiet(cx, Cause::RemoteRequest);
-            return Ok(());
-        };
-        let Agreement {
-            generation, params, ..
-        } = agreement;
-        self.apply(cx, leg, generation, Finality::Provisional, params)
-    }
-
-    fn drop_leg(&mut self, cx: &mut Context<'_>, leg: LegId) {
-        let was_selected = self.legs.selected() == Some(leg);
-        self.legs.remove(leg);
-        self.tell_all(cx, |t| ShardCommand::DropLeg(t, leg));
-        if !was_selected {
-            return;
-        }
-        match self.legs.select_newest() {
-            // It was agreed on before, so it can be selected.
-            Some(next) if self.select_leg(cx, next).is_ok() => {}
-            _ => self.quiet(cx, Cause::RemoteRequest),
-        }
-    }
-
-    /// No leg is there to carry media.
-    fn quiet(&mut self, cx: &Context<'_>, cause: Cause) {
-        for pair in &self.pairs {
-            self.model
-                .direct(cx.now, pair.slot, MediaDirection::Inactive, cause);
-        }
-    }
-
-    fn direct(
-        &mut self,
-        cx: &mut Context<'_>,
-        leg: LegId,
-        slot: MediaSlot,
-        direction: MediaDirection,
-        cause: Cause,
-    ) -> Result<()> {
-        self.pair(slot)?;
-        self.legs.direct(leg, slot, direction)?;
-        self.pair(slot)?
-            .tell(cx.resources, |t| ShardCommand::Direct(t, leg, direction));
-        if self.legs.selected() == Some(leg) {
-            self.model.direct(cx.now, slot, direction, cause);
-        }
-        Ok(())
-    }
-
-    /// The call is over. It can be asked, but holds nothing any more (C06).
-    pub(crate) fn disconnect(&mut self, cx: &mut Context<'_>, cause: Cause) {
-        if self.model.state() == MediaCallState::Disconnected {
-            return;
-        }
-        let error = Error::new(ErrorKind::Closed, format!("call {}", self.key));
-        self.refuse_waiting(cx, &error);
-        for freed in self.model.disconnect(cx.now, cause) {
-            cx.output(ControlOutput::Drop(Garbage::of(Box::new(freed))));
-        }
-        for pair in &mut self.pairs {
-            pair.close(cx.resources);
-        }
-        if let Some(shard) = self.shard.take() {
-            cx.resources.leave_shard(shard);
-        }
-        self.legs = Legs::default();
-        self.publish(cx);
     }
 
     /// A shard tells something about a pair.
@@ -535,6 +194,10 @@ impl CallCore {
         terminal: TerminalId,
         error: Error,
     ) {
+        if let Some(taken) = self.terminal(stream, terminal) {
+            // Whoever holds it last may close a file with it: not under the locks.
+            cx.output(ControlOutput::Drop(Garbage::of(Box::new(taken))));
+        }
         self.model.terminal_failed(cx.now, stream, terminal, error);
         if let Some((pair, direction)) = pair_of(&mut self.pairs, stream) {
             pair.disconnect(cx.resources, direction, terminal);
@@ -578,19 +241,26 @@ impl CallCore {
         Ok(())
     }
 
+    /// Takes a terminal off a stream. It is given back to be dropped outside of the locks.
     pub(crate) fn unselect(
         &mut self,
         cx: &mut Context<'_>,
         stream: StreamId,
         terminal: TerminalId,
-    ) -> Result<()> {
+    ) -> Result<Option<Arc<dyn Terminal>>> {
+        let taken = self.terminal(stream, terminal);
         self.model.unselect(cx.now, stream, terminal)?;
         // First the flow: what the last terminal gave must not be waited for.
         self.publish(cx);
         if let Some((pair, direction)) = pair_of(&mut self.pairs, stream) {
             pair.disconnect(cx.resources, direction, terminal);
         }
-        Ok(())
+        Ok(taken)
+    }
+
+    fn terminal(&self, stream: StreamId, id: TerminalId) -> Option<Arc<dyn Terminal>> {
+        let terminals = self.model.stream(stream)?.terminals();
+        terminals.iter().find(|t| t.id() == id).cloned()
     }
 
     pub(crate) fn desire(
@@ -733,10 +403,6 @@ impl CallCore {
 
 fn takes_digits(params: &MediaParams) -> bool {
     params.send.iter().any(|m| m.codec.is_telephone_event())
-}
-
-fn carried(slot: &PrepareSlot, pair: &Pair) -> bool {
-    slot.slot == pair.slot && slot.kind == MediaKind::Audio
 }
 
 fn pair_of(pairs: &mut [Pair], stream: StreamId) -> Option<(&mut Pair, Direction)> {

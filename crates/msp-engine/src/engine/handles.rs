@@ -205,6 +205,7 @@ impl Stream for StreamHandle {
 
     fn unselect(&self, terminal: TerminalId) -> Result<()> {
         self.with(|call, cx| call.unselect(cx, self.id, terminal))
+            .map(drop)
     }
 
     fn terminals(&self) -> Vec<TerminalId> {

@@ -113,11 +113,12 @@ impl Shared {
     /// Tells the signalling half of an address.
     pub(crate) fn reply(&self, now: Instant, address: AddressId, message: Envelope<ToTsp>) {
         let call = message.call;
-        let heard = match lock(&self.links).ends.get(&address) {
-            Some(end) => end.sender.send(message),
-            None => Ok(()),
-        };
-        if let Err(error) = heard {
+        // Sending wakes the other half: not under our lock.
+        let sender = lock(&self.links)
+            .ends
+            .get(&address)
+            .map(|e| e.sender.clone());
+        if let Some(Err(error)) = sender.map(|s| s.send(message)) {
             // A half that does not read what it is told is its own loss: it is counted, and calls go on.
             self.unheard.fetch_add(1, Ordering::Relaxed);
             self.trace().record(now, Some(call), || {
