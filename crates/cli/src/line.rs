@@ -4,10 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use tipring::msp_core::trace::Trace;
+use tipring::msp_engine::{Clock, SystemClock};
 use tipring::{Phone, PhoneBuilder};
 
 use crate::args::{Bind, LineArgs};
 use crate::exit::{Fail, Failure};
+use crate::output::{Output, phone_json};
 
 /// A call whose peer has sent nothing for so long has lost its sound.
 const MEDIA_TIMEOUT: Duration = Duration::from_secs(8);
@@ -47,8 +49,9 @@ fn bind_for(target: Option<&str>) -> Bind {
     }
 }
 
-/// Closes `phone`, but does not wait longer than [`GOODBYES`] for peers that confirm nothing.
-pub(crate) async fn close(phone: Phone) {
+/// Closes `phone` after saying what it counted, but does not wait longer than [`GOODBYES`] for peers that confirm nothing.
+pub(crate) async fn close(phone: Phone, out: &Output) {
+    out.numbers(SystemClock.now(), "signalling", phone_json(&phone.stats()));
     let _silent_peer = tokio::time::timeout(GOODBYES, phone.close()).await;
 }
 

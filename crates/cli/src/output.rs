@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tipring::PhoneStats;
 use tipring::msp_core::stats::StreamStats;
 use tipring::msp_core::time::Instant;
 
@@ -62,6 +63,13 @@ impl Output {
         }
     }
 
+    /// Gives numbers to programs; people are spared them.
+    pub(crate) fn numbers(&self, at: Instant, name: &str, fields: Value) {
+        if self.mode == Mode::Json {
+            self.event(at, name, "", fields);
+        }
+    }
+
     /// Shows how the call goes, on the line that is written over.
     pub(crate) fn progress(&self, lasted: Duration, codec: &str, stats: &StreamStats) {
         if !self.live {
@@ -112,5 +120,24 @@ pub(crate) fn stats_json(stats: &StreamStats) -> Value {
         "played_samples": stats.playout.normal,
         "concealed_samples": stats.playout.concealed,
         "drops": drops,
+    })
+}
+
+/// The numbers of a phone for programs: what happened, without what did not.
+pub(crate) fn phone_json(stats: &PhoneStats) -> Value {
+    fn counted(counters: impl Iterator<Item = (&'static str, u64)>) -> Map<String, Value> {
+        counters
+            .filter(|(_, n)| *n > 0)
+            .map(|(name, n)| (name.to_owned(), n.into()))
+            .collect()
+    }
+    let signalling = &stats.signalling;
+    json!({
+        "sockets": counted(signalling.sockets.iter()),
+        "transactions": counted(signalling.transactions.iter()),
+        "agent": counted(signalling.agent.iter()),
+        "last_error": signalling.last_error.map(|e| e.to_string()),
+        "without_media": stats.without_media,
+        "unclaimed": stats.unclaimed,
     })
 }

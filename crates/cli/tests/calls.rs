@@ -71,8 +71,14 @@ fn an_echo_is_heard_recorded_and_reported() {
     let names: Vec<Value> = run.events().iter().map(|e| e["event"].clone()).collect();
     assert_eq!(names[0], "calling");
     assert!(names.contains(&"connected".into()), "{names:?}");
-    assert_eq!(names.last().unwrap(), "ended");
+    assert_eq!(names[names.len() - 2..], ["ended", "signalling"]);
     assert_eq!(run.event("ended")["cause"], "LocalHangUp");
+    let counted = run.event("signalling");
+    assert!(
+        counted["agent"]["received"].as_u64() >= Some(1)
+            && counted["agent"]["unreadable"].is_null(),
+        "{counted}"
+    );
     let (samples, loudest) = recorded(&wav);
     assert!((14_000..18_000).contains(&samples), "{samples}");
     assert!(loudest.iter().all(|l| *l > 3000), "{loudest:?}");
@@ -252,7 +258,16 @@ fn nonsense_at_every_port_disturbs_no_call() {
     let ended = answer.wait_for("ended");
     let run = answer.end();
     assert_eq!((run.code, &*run.err), (Some(0), ""), "seed {seed}: {run:?}");
-    let called: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    let called = said
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .find(|event| event["event"] == "ended")
+        .unwrap();
+    let counted = run.event("signalling");
+    let told = counted["agent"].as_object().unwrap();
+    let nonsense = ["unreadable", "refused", "keep_alives"].map(|name| told[name].as_u64());
+    let nonsense: u64 = nonsense.iter().flatten().sum();
+    assert!(nonsense > 500, "seed {seed}: {counted}");
     for ended in [&called, &ended] {
         let drops = ended["stats"]["drops"].as_object().unwrap();
         let dropped: u64 = drops.values().map(|n| n.as_u64().unwrap()).sum();

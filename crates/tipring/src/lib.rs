@@ -21,6 +21,7 @@ mod error;
 mod event;
 mod line;
 mod phone;
+mod stats;
 
 pub use call::{Call, CallState};
 pub use error::{Error, ErrorKind, Result};
@@ -30,5 +31,7 @@ pub use msp_core::link::Digit;
 pub use msp_engine;
 pub use msp_terminals as terminals;
 pub use phone::{PeerCapabilities, Phone, PhoneBuilder};
-pub use tsp_sip::call::{EndCause, Ended};
-pub use tsp_sip::transaction::Timers;
+pub use stats::PhoneStats;
+pub use tsp_sip::call::{AgentStats, EndCause, Ended};
+pub use tsp_sip::net::{SignallingStats, SocketStats};
+pub use tsp_sip::transaction::{Timers, TransactionStats};

@@ -11,7 +11,7 @@ use msp_core::link::TspEnd;
 use msp_core::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tsp_sip::call::{AgentConfig, CallEvent, CallEventKind, Command, EndCause, Ended, UserAgent};
-use tsp_sip::net::{Connections, Endpoint};
+use tsp_sip::net::{Connections, Endpoint, StatsReader};
 
 use crate::call::{CallShared, CallState};
 use crate::error::{Error, ErrorKind, Result};
@@ -29,8 +29,8 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Runs until the phone is closed. `ready` hears where SIP is received, or why it is not.
-    pub(crate) fn run(self, ready: oneshot::Sender<Result<SocketAddr>>) {
+    /// Runs until the phone is closed. `ready` hears where SIP is received and its counters are read, or why not.
+    pub(crate) fn run(self, ready: oneshot::Sender<Result<(SocketAddr, StatsReader)>>) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -45,7 +45,7 @@ impl Line {
         }
     }
 
-    async fn serve(self, ready: oneshot::Sender<Result<SocketAddr>>) {
+    async fn serve(self, ready: oneshot::Sender<Result<(SocketAddr, StatsReader)>>) {
         let bind = self.builder.bind;
         let endpoint = match Endpoint::bind(&[bind]) {
             Ok(endpoint) => endpoint,
@@ -56,7 +56,7 @@ impl Line {
             }
         };
         let local = endpoint.local_addresses().first().copied().unwrap_or(bind);
-        if ready.send(Ok(local)).is_err() {
+        if ready.send(Ok((local, endpoint.stats()))).is_err() {
             return;
         }
         let config = AgentConfig {
@@ -139,6 +139,7 @@ impl Signals {
                 }
                 // Without a media half there is no call: the caller is told so.
                 Err(_) => {
+                    self.shared.counters.count_without_media();
                     let status = tsp_sip::wire::StatusCode::SERVICE_UNAVAILABLE;
                     let _closing = self.shared.command(Command::Reject(key, status));
                 }

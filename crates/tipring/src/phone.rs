@@ -20,6 +20,7 @@ use msp_core::trace::Trace;
 use msp_engine::{Clock, Engine, EngineConfig, SystemClock};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tsp_sip::call::{Command, EndCause, Ended};
+use tsp_sip::net::StatsReader;
 use tsp_sip::transaction::Timers;
 use tsp_sip::wire::{HostPort, Uri};
 
@@ -27,6 +28,7 @@ use crate::call::{Call, CallShared, CallState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventBus, EventKind, Events};
 use crate::line::Line;
+use crate::stats::{Counters, PhoneStats};
 
 /// What a peer answered when it was asked what it can do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -192,6 +194,7 @@ impl PhoneBuilder {
             asked: DashMap::with_hasher(RandomState::new()),
             bus: EventBus::default(),
             incoming: Incoming::default(),
+            counters: Counters::default(),
             over: AtomicBool::new(false),
         });
         let (ready, started) = oneshot::channel();
@@ -205,12 +208,13 @@ impl PhoneBuilder {
             .name("tipring-sip".into())
             .spawn(move || line.run(ready))
             .map_err(|e| Error::new(ErrorKind::Media, "signalling thread").caused_by(e))?;
-        let local = started
+        let (local, stats) = started
             .await
             .map_err(|_| Error::new(ErrorKind::Closed, "signalling thread"))??;
         Ok(Phone {
             shared,
             local,
+            stats,
             engine,
             thread: Mutex::new(Some(thread)),
         })
@@ -234,6 +238,7 @@ pub(crate) struct Shared {
     asked: DashMap<CallKey, oneshot::Sender<Result<PeerCapabilities>>, RandomState>,
     pub(crate) bus: EventBus,
     incoming: Incoming,
+    pub(crate) counters: Counters,
     /// The signalling thread has ended.
     over: AtomicBool,
 }
@@ -249,14 +254,17 @@ struct Incoming {
 impl Incoming {
     const CAPACITY: usize = 256;
 
-    fn push(&self, key: CallKey) {
+    /// Whether the oldest had to go.
+    fn push(&self, key: CallKey) -> bool {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.len() >= Self::CAPACITY {
+        let full = keys.len() >= Self::CAPACITY;
+        if full {
             keys.pop_front();
         }
         keys.push_back(key);
         drop(keys);
         self.arrived.notify_one();
+        full
     }
 
     fn pop(&self) -> Option<CallKey> {
@@ -314,7 +322,9 @@ impl Shared {
     }
 
     pub(crate) fn offer_incoming(&self, key: CallKey) {
-        self.incoming.push(key);
+        if self.incoming.push(key) {
+            self.counters.count_unclaimed();
+        }
     }
 
     /// Ends a call that the signalling half does not know, or knows no more.
@@ -374,6 +384,7 @@ impl Shared {
 pub struct Phone {
     shared: Arc<Shared>,
     local: SocketAddr,
+    stats: StatsReader,
     engine: Option<Arc<Engine>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -478,6 +489,11 @@ impl Phone {
     /// How many calls live.
     pub fn calls(&self) -> usize {
         self.shared.calls.len()
+    }
+
+    /// What was taken, refused and dropped so far, each with its reason.
+    pub fn stats(&self) -> PhoneStats {
+        self.shared.counters.with(self.stats.read())
     }
 
     /// Ends all calls, says goodbye to their peers, and releases everything. After it returns no event arrives any more.

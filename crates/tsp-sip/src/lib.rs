@@ -14,6 +14,7 @@
 #![warn(clippy::indexing_slicing, clippy::expect_used, clippy::panic)]
 
 pub mod call;
+mod counters;
 pub mod dialog;
 mod error;
 pub mod net;

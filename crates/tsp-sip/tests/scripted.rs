@@ -1137,3 +1137,46 @@ fn an_invite_waits_for_its_own_ports() {
     w.run(ms(1));
     assert!(w.heard()[0].starts_with("INVITE"));
 }
+
+#[test]
+fn what_leads_to_nothing_is_counted_with_its_reason() {
+    let mut w = alone(Manner::Silent);
+    let (key, invite) = dial(&mut w, 1);
+    ask(&mut w, &invite.response("183 Progress", "", CONTACT));
+    let nonsense = with_sdp(&invite.response("183 Progress", "0", CONTACT), "v=0\nm=x\n");
+    ask(&mut w, &nonsense);
+    for branch in 0..20 {
+        let branch = branch.to_string();
+        ask(&mut w, &invite.response("180 Ringing", &branch, CONTACT));
+    }
+    w.command(0, Command::HangUp(key));
+    ask(&mut w, &invite.response("180 Ringing", "0", CONTACT));
+    let stats = w.phones[0].agent.stats();
+    assert_eq!(
+        (stats.idle_responses, stats.unread_answers),
+        (2, 1),
+        "without a tag, and after we gave up"
+    );
+    assert_eq!(stats.excess_branches, 4);
+    w.phones[0].manner = Manner::Answer;
+    let our_tag = call_up(&mut w, "x");
+    ask(&mut w, &within("ACK", "x", 1, &our_tag, ""));
+    assert_eq!(w.phones[0].agent.stats().repeated_acks, 1);
+    w.command(0, Command::Close);
+    w.run(ms(1));
+    w.heard();
+    let late = plain("INVITE sip:user@192.0.2.2", "y", "1 INVITE", "");
+    assert!(ask_once(&mut w, &with_sdp(&late, SDP)).starts_with("SIP/2.0 503"));
+    // Nobody answers the BYE and the CANCEL, nor says ACK to the 503.
+    w.run(seconds(40));
+    let (stats, transactions) = (
+        w.phones[0].agent.stats(),
+        w.phones[0].agent.transaction_stats(),
+    );
+    assert_eq!((stats.turned_away, stats.unsent), (1, 0));
+    assert_eq!(
+        (transactions.unanswered, transactions.unacknowledged),
+        (3, 1),
+        "INVITE, CANCEL and BYE"
+    );
+}

@@ -51,7 +51,7 @@ pub(crate) async fn run(args: &AnswerArgs) -> Result<(), Fail> {
         keys,
     });
     let result = LocalSet::new().run_until(serve(&phone, session)).await;
-    close(phone).await;
+    close(phone, &out).await;
     result
 }
 

@@ -38,7 +38,7 @@ pub(crate) async fn run(args: &CallArgs) -> Result<(), Fail> {
     };
     let key = call.key();
     let talked = talk(&call, events, &plan, &files, &out).await?;
-    close(phone).await;
+    close(phone, &out).await;
     evidence.write(&args.evidence, key)?;
     talked.result()
 }

@@ -58,7 +58,7 @@ pub(crate) async fn run(args: &EchoArgs) -> Result<(), Fail> {
             }
         }
     };
-    close(phone).await;
+    close(phone, &out).await;
     result
 }
 

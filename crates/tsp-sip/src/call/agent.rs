@@ -18,7 +18,7 @@ use super::refusal::{explain, status_of};
 use super::services::{ALLOW, Errand, Purpose, Services};
 use super::state::{Call, Phase};
 use crate::dialog::DialogId;
-use crate::transaction::{self, ClientId, ServerId};
+use crate::transaction::{self, ClientId, ServerId, TransactionStats};
 use crate::transport::{Flow, Transport};
 use crate::wire::{
     HeaderName, Headers, Limits, Message, Method, NameAddr, Refused, Request, Response, StatusCode,
@@ -113,6 +113,16 @@ impl UserAgent {
         self.services.stats
     }
 
+    /// What its transactions counted.
+    pub const fn transaction_stats(&self) -> TransactionStats {
+        self.services.transactions.stats()
+    }
+
+    /// The error of the last message that could not be read.
+    pub const fn last_error(&self) -> Option<crate::Error> {
+        self.services.last_error
+    }
+
     /// How much is kept, what is over and waits for stragglers included.
     pub fn kept(&self) -> Kept {
         Kept {
@@ -158,7 +168,7 @@ impl UserAgent {
 
     /// What cannot be read is answered if that is possible.
     fn unreadable(&mut self, flow: Flow, bytes: &Bytes, error: crate::Error, limits: &Limits) {
-        self.services.stats.last_error = Some(error);
+        self.services.last_error = Some(error);
         match Refused::salvage(bytes, limits) {
             Some(refused) if refused.method != Method::Ack => {
                 let mut response = self.services.refusal(&refused.headers, status_of(error));
@@ -178,17 +188,14 @@ impl UserAgent {
             Some(crate::Error::new(crate::ErrorKind::Version, ""))
         };
         let Some(error) = fault else {
-            if self
-                .services
-                .transactions
-                .receive_request(now, flow, request)
-                .is_err()
-            {
+            let transactions = &mut self.services.transactions;
+            if let Err(error) = transactions.receive_request(now, flow, request) {
                 self.services.stats.unreadable += 1;
+                self.services.last_error = Some(error);
             }
             return;
         };
-        self.services.stats.last_error = Some(error);
+        self.services.last_error = Some(error);
         if request.method == Method::Ack {
             self.services.stats.unreadable += 1;
             return;
@@ -208,7 +215,7 @@ impl UserAgent {
                 .receive_response(now, flow, response)
         }) {
             self.services.stats.unreadable += 1;
-            self.services.stats.last_error = Some(error);
+            self.services.last_error = Some(error);
         }
     }
 
@@ -398,6 +405,9 @@ impl UserAgent {
     fn answered(&mut self, now: Instant, id: ClientId, flow: Flow, response: &Response) {
         let Some(sent) = self.services.sent.get_mut(&id) else {
             // What answers a CANCEL says nothing: the INVITE is answered by itself.
+            if !matches!(response.headers.cseq(), Ok(c) if c.method == Method::Cancel) {
+                self.services.stats.idle_responses += 1;
+            }
             return;
         };
         sent.heard = true;

@@ -30,6 +30,7 @@ impl UserAgent {
     /// An INVITE outside of a dialog.
     pub(super) fn called(&mut self, now: Instant, id: ServerId, flow: Flow, request: &Request) {
         if self.closing || self.alive >= self.services.config.max_calls {
+            self.services.stats.turned_away += 1;
             let mut response = self
                 .services
                 .refusal(&request.headers, StatusCode::SERVICE_UNAVAILABLE);
@@ -413,6 +414,7 @@ impl UserAgent {
         };
         let Some(waiting) = leg.unacknowledged.take_if(|u| u.number == number) else {
             // A copy of one that came before.
+            self.services.stats.repeated_acks += 1;
             return;
         };
         leg.flow = flow;

@@ -202,25 +202,27 @@ impl UserAgent {
             return;
         };
         let Phase::Inviting(inviting) = &call.phase else {
+            self.services.stats.idle_responses += 1;
             return;
         };
         if response.status == StatusCode::RINGING && !call.rang {
             call.rang = true;
             self.services.tell(key, CallEventKind::Ringing);
         }
-        let Ok(id) = DialogId::of_response(&response.headers) else {
+        let id = DialogId::of_response(&response.headers);
+        let Some(id) = id.ok().filter(|id| !id.remote_tag.is_empty()) else {
+            self.services.stats.idle_responses += 1;
             return;
         };
-        if id.remote_tag.is_empty() {
-            return;
-        }
         let at = match call.legs.iter().position(|l| *l.dialog.id() == id) {
             Some(at) => at,
             None => {
                 if call.legs.len() >= MAX_EARLY {
+                    self.services.stats.excess_branches += 1;
                     return;
                 }
                 let Ok(dialog) = Dialog::calling(&inviting.request, response) else {
+                    self.services.stats.idle_responses += 1;
                     return;
                 };
                 let leg = Leg::new(
@@ -244,6 +246,7 @@ impl UserAgent {
             return;
         };
         let Ok(agreement) = leg.media.receive_answer(body) else {
+            self.services.stats.unread_answers += 1;
             return;
         };
         if agreement.has_media() && !agreement.unchanged {
@@ -259,6 +262,7 @@ impl UserAgent {
             DialogId::of_response(&response.headers),
             response.headers.cseq(),
         ) else {
+            self.services.stats.idle_responses += 1;
             return;
         };
         let Some(call) = self.calls.get_mut(&key) else {
@@ -282,13 +286,18 @@ impl UserAgent {
                 } => (&i.request, Some(&i.offer)),
                 _ => match &call.original {
                     Some(request) => (request, None),
-                    None => return,
+                    None => {
+                        self.services.stats.idle_responses += 1;
+                        return;
+                    }
                 },
             };
             if call.legs.len() >= MAX_LEGS {
+                self.services.stats.excess_branches += 1;
                 return;
             }
             let Ok(dialog) = Dialog::calling(request, response) else {
+                self.services.stats.idle_responses += 1;
                 return;
             };
             let media = offer

@@ -8,7 +8,7 @@ use msp_core::id::CallKey;
 use msp_core::link::{Envelope, ToMsp, ToTsp};
 use msp_core::trace::Way;
 
-use crate::Error;
+use crate::counters::counters;
 use crate::transport::Flow;
 use crate::wire::{Host, StatusCode, Uri};
 
@@ -214,25 +214,38 @@ pub struct AgentConfig {
     pub line: u32,
 }
 
-/// What a user agent counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct AgentStats {
-    /// Messages that could be read.
-    pub received: u64,
-    /// Datagrams that were no message and could not be answered.
-    pub unreadable: u64,
-    /// Keep-alives (RFC 5626 section 4.4.1) and empty datagrams.
-    pub keep_alives: u64,
-    /// Requests that were refused for what they are: bad, unknown, too big.
-    pub refused: u64,
-    /// Responses that belong to nothing.
-    pub stray_responses: u64,
-    /// ACKs that belong to nothing.
-    pub stray_acks: u64,
-    /// Messages of the media half for a call that is not known.
-    pub stray_media: u64,
-    /// The error of the last datagram that could not be read.
-    pub last_error: Option<Error>,
+counters! {
+    /// What a user agent took, refused and dropped.
+    AgentStats {
+        /// Messages that could be read.
+        received,
+        /// Datagrams that were no message and could not be answered, and responses with a fault.
+        unreadable,
+        /// Keep-alives (RFC 5626 section 4.4.1) and empty datagrams.
+        keep_alives,
+        /// Requests that were refused for what they are or for what they belong to: bad, unknown, too big, out of turn, of
+        /// no call.
+        refused,
+        /// Calls that were refused because there are as many as there may be, or because the agent closes.
+        turned_away,
+        /// Responses that belong to nothing.
+        stray_responses,
+        /// Responses to an INVITE of ours that lead to no dialog: without a tag, with a field that cannot be read, or for a
+        /// call that is past them.
+        idle_responses,
+        /// Responses from more branches of one call than are followed.
+        excess_branches,
+        /// Descriptions in provisional responses that were passed over because they cannot be read; the 2xx says it again.
+        unread_answers,
+        /// ACKs that belong to nothing.
+        stray_acks,
+        /// ACKs that had come before, or whose 2xx nobody waits about any more.
+        repeated_acks,
+        /// ACKs and BYEs of ours that were not sent because there are too many transactions or they cannot be written.
+        unsent,
+        /// Messages of the media half that nothing waits for, or for a call that is not known.
+        stray_media,
+    }
 }
 
 /// How much a user agent keeps.

@@ -77,6 +77,8 @@ pub(super) struct Services {
     pub(super) transactions: TransactionLayer,
     pub(super) out: VecDeque<Output>,
     pub(super) stats: AgentStats,
+    /// The error of the last message that could not be read.
+    pub(super) last_error: Option<Error>,
     pub(super) sent: HashMap<ClientId, Sent>,
     /// INVITEs of peers that are not answered finally, by their transaction.
     pub(super) invites: HashMap<ServerId, (CallKey, LegId)>,
@@ -106,6 +108,7 @@ impl Services {
             random,
             out: VecDeque::new(),
             stats: AgentStats::default(),
+            last_error: None,
             sent: HashMap::new(),
             invites: HashMap::new(),
             dialogs: HashMap::new(),
@@ -258,6 +261,7 @@ impl Services {
         if response.status.is_final() {
             self.invites.remove(&id);
         }
+        // The transactions count those.
         let _too_late = self.transactions.respond(now, id, response);
     }
 

@@ -101,6 +101,7 @@ impl UserAgent {
             let response = self
                 .services
                 .refusal(&request.headers, StatusCode::SERVER_INTERNAL_ERROR);
+            self.services.stats.refused += 1;
             self.services.respond(now, id, &later(response, seconds));
             return;
         }
@@ -244,14 +245,24 @@ impl UserAgent {
         flow: Flow,
     ) {
         if request.method == Method::Ack {
-            if let Ok(bytes) = self.services.send_ack(flow, request)
-                && let Some(leg) = self.calls.get_mut(&key).and_then(|c: &mut Call| c.leg(leg))
-            {
-                leg.ack = Ack::Sent(flow, bytes);
+            match self.services.send_ack(flow, request) {
+                Ok(bytes) => {
+                    if let Some(leg) = self.calls.get_mut(&key).and_then(|c: &mut Call| c.leg(leg))
+                    {
+                        leg.ack = Ack::Sent(flow, bytes);
+                    }
+                }
+                Err(_) => self.services.stats.unsent += 1,
             }
             return;
         }
         // A BYE that finds no room is lost like a datagram: the peer's own timers end the call.
-        let _unsent = self.services.send(now, flow, request, Purpose::Bye);
+        if self
+            .services
+            .send(now, flow, request, Purpose::Bye)
+            .is_err()
+        {
+            self.services.stats.unsent += 1;
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod route;
 mod socket;
+mod stats;
 
 use std::future::{pending, poll_fn};
 use std::io;
@@ -23,10 +24,13 @@ use crate::transport::{Flow, Transport};
 use route::Routes;
 use socket::Socket;
 
+pub use stats::{SignallingStats, SocketStats, StatsReader};
+
 /// Sockets that are open, at most one for each address family.
 #[derive(Debug)]
 pub struct Endpoint {
     sockets: Vec<Socket>,
+    stats: StatsReader,
 }
 
 /// What connects a running endpoint with the rest of its provider.
@@ -59,12 +63,20 @@ impl Endpoint {
             .iter()
             .map(|a| Socket::bind(*a))
             .collect::<io::Result<_>>()?;
-        Ok(Self { sockets })
+        Ok(Self {
+            sockets,
+            stats: StatsReader::default(),
+        })
     }
 
     /// The addresses that the sockets are bound to, in the order in which they were asked for.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
         self.sockets.iter().map(Socket::local).collect()
+    }
+
+    /// Where to read what is counted while the endpoint runs.
+    pub fn stats(&self) -> StatsReader {
+        self.stats.clone()
     }
 
     /// Runs `agent` until its application has dropped its end of the commands, or the media half its end of the link, and
@@ -83,6 +95,8 @@ impl Endpoint {
             agent,
             routes: Routes::new(self.local_addresses()),
             sockets: self.sockets,
+            counted: SocketStats::default(),
+            stats: self.stats,
             connections,
             lookups,
             buffer: vec![0; MAX_DATAGRAM],
@@ -102,6 +116,8 @@ struct Driver {
     agent: UserAgent,
     routes: Routes,
     sockets: Vec<Socket>,
+    counted: SocketStats,
+    stats: StatsReader,
     connections: Connections,
     lookups: mpsc::UnboundedSender<(LookupId, Vec<Route>)>,
     buffer: Vec<u8>,
@@ -123,6 +139,7 @@ impl Driver {
         woken: &Notify,
     ) {
         loop {
+            self.publish();
             if self.closing && self.agent.is_idle() {
                 return;
             }
@@ -171,16 +188,23 @@ impl Driver {
 
     fn receive(&mut self, socket: usize) {
         for _ in 0..BATCH {
-            let Some((bytes, remote)) = self
-                .sockets
-                .get(socket)
-                .and_then(|s| s.try_receive(&mut self.buffer))
-            else {
+            let Some(socket) = self.sockets.get(socket) else {
                 return;
             };
+            let (bytes, remote) = match socket.try_receive(&mut self.buffer) {
+                Ok(received) => received,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                // A pending error is cleared by having been reported.
+                Err(_) => {
+                    self.counted.receive_errors += 1;
+                    continue;
+                }
+            };
+            self.counted.received += 1;
             let bytes = Bytes::copy_from_slice(bytes);
             // A source that no way leads back to cannot be answered.
             let Some(local) = self.routes.local_for(remote.ip()) else {
+                self.counted.unroutable += 1;
                 continue;
             };
             let flow = Flow {
@@ -212,7 +236,19 @@ impl Driver {
         self.drain(now);
     }
 
+    /// Lets others read what was counted.
+    fn publish(&self) {
+        self.stats.publish(SignallingStats {
+            sockets: self.counted,
+            transactions: self.agent.transaction_stats(),
+            agent: self.agent.stats(),
+            last_error: self.agent.last_error(),
+        });
+    }
+
     fn drain(&mut self, now: Instant) {
+        // Whoever has seen what a message led to finds it counted.
+        self.publish();
         while let Some(output) = self.agent.poll() {
             match output {
                 Output::Transmit { flow, bytes } => self.transmit(now, flow, &bytes),
@@ -249,16 +285,20 @@ impl Driver {
             None => Err(io::ErrorKind::AddrNotAvailable.into()),
         };
         match sent {
-            Ok(()) => {}
+            Ok(()) => self.counted.sent += 1,
             // Full buffers lose a datagram like the network does: retransmission is there for it.
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => self.agent.handle(now, Input::Unreachable { flow }),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.counted.buffer_full += 1,
+            Err(_) => {
+                self.counted.unsendable += 1;
+                self.agent.handle(now, Input::Unreachable { flow });
+            }
         }
     }
 
     fn tell_media(&mut self, now: Instant, message: Envelope<msp_core::link::ToMsp>) {
         let (call, leg, generation) = (message.call, message.leg, message.generation);
         if let Err(error) = self.connections.media.sender.send(message) {
+            self.counted.untold_media += 1;
             let body = ToTsp::Refused(error);
             self.agent.handle(
                 now,

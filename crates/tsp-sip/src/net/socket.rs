@@ -41,16 +41,16 @@ impl Socket {
         self.socket.poll_recv_ready(cx).map(|_| ())
     }
 
-    /// The next datagram, if one waits. What the network says of datagrams that were sent before is no datagram.
-    pub(super) fn try_receive<'a>(&self, buffer: &'a mut [u8]) -> Option<(&'a [u8], SocketAddr)> {
-        loop {
-            match self.socket.try_recv_from(buffer) {
-                Ok((length, remote)) => return Some((buffer.get(..length)?, remote)),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return None,
-                // A pending error is cleared by having been reported.
-                Err(_) => {}
-            }
-        }
+    /// The next datagram.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if none waits; else what the network says of datagrams that were sent before.
+    pub(super) fn try_receive<'a>(
+        &self,
+        buffer: &'a mut [u8],
+    ) -> io::Result<(&'a [u8], SocketAddr)> {
+        let (length, remote) = self.socket.try_recv_from(buffer)?;
+        Ok((buffer.get(..length).unwrap_or_default(), remote))
     }
 
     pub(super) fn send(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<()> {

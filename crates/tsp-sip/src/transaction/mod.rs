@@ -20,6 +20,7 @@ use msp_core::time::Instant;
 
 pub use timers::Timers;
 
+use crate::counters::counters;
 use crate::transport::{Flow, stamp};
 use crate::wire::{HeaderName, Method, Request, Response, StatusCode};
 use crate::{Error, ErrorKind, Limit, Result};
@@ -83,19 +84,28 @@ pub enum Output {
     Unacknowledged(ServerId),
 }
 
-/// What was thrown away, and why.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct TransactionStats {
-    /// Requests that came again and were absorbed or answered again.
-    pub retransmitted_requests: u64,
-    /// Responses that came again and were absorbed.
-    pub absorbed_responses: u64,
-    /// ACKs that no transaction waits for any more.
-    pub absorbed_acks: u64,
-    /// Requests that found no room, answered 503 without a transaction.
-    pub overloaded: u64,
-    /// Messages that we sent again.
-    pub retransmissions: u64,
+counters! {
+    /// What transactions absorbed, sent again and could not take.
+    TransactionStats {
+        /// Requests that came again and were absorbed or answered again.
+        retransmitted_requests,
+        /// Responses that came again and were absorbed.
+        absorbed_responses,
+        /// ACKs to refusals, which end here, and copies of them.
+        absorbed_acks,
+        /// Requests that found no room, answered 503 without a transaction.
+        overloaded,
+        /// Messages that we sent again.
+        retransmissions,
+        /// Responses of ours that were not sent because the transaction was over or answered already.
+        late_responses,
+        /// CANCELs that were not sent because there are too many transactions.
+        unsent_cancels,
+        /// Requests of ours that no final response came to in time, or that could not be sent.
+        unanswered,
+        /// Refusals of ours to an INVITE that no ACK came to.
+        unacknowledged,
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -194,10 +204,12 @@ impl TransactionLayer {
     /// [`ErrorKind::Unknown`] when the transaction is over, [`ErrorKind::WrongState`] when it was answered.
     pub fn respond(&mut self, now: Instant, id: ServerId, response: &Response) -> Result<()> {
         let Some((server, _)) = self.servers.get_mut(&id) else {
+            self.stats.late_responses += 1;
             return Err(Error::new(ErrorKind::Unknown, "server transaction"));
         };
         let flow = server.flow;
         let Some(bytes) = server.respond(now, response, &self.timers) else {
+            self.stats.late_responses += 1;
             return Err(Error::new(ErrorKind::WrongState, "server transaction"));
         };
         self.outputs.push_back(Output::Transmit { flow, bytes });
@@ -254,11 +266,10 @@ impl TransactionLayer {
     /// Those of reading its Via and CSeq.
     pub fn receive_response(&mut self, now: Instant, flow: Flow, response: Response) -> Result<()> {
         let key = ClientKey::of_response(&response)?;
-        let Some(id) = self.by_client_key.get(&key).copied() else {
+        let id = self.by_client_key.get(&key).copied();
+        let Some((id, (client, _))) = id.and_then(|id| Some((id, self.clients.get_mut(&id)?)))
+        else {
             self.outputs.push_back(Output::Stray { response, flow });
-            return Ok(());
-        };
-        let Some((client, _)) = self.clients.get_mut(&id) else {
             return Ok(());
         };
         let way = client.flow;
@@ -287,6 +298,7 @@ impl TransactionLayer {
         };
         self.by_client_key.remove(&key);
         if !client.is_terminated() {
+            self.stats.unanswered += 1;
             self.outputs.push_back(Output::TimedOut(id));
         }
     }
@@ -362,7 +374,9 @@ impl TransactionLayer {
     /// A CANCEL is a transaction of its own; that it cannot be made only means that nobody is asked to stop, and the
     /// INVITE ends by its own timer.
     fn send_cancel(&mut self, now: Instant, flow: Flow, cancel: Request) {
-        let _unsent = self.request(now, flow, cancel);
+        if self.request(now, flow, cancel).is_err() {
+            self.stats.unsent_cancels += 1;
+        }
     }
 
     fn client_timeout(&mut self, now: Instant, at: Instant, id: ClientId) {
@@ -379,6 +393,7 @@ impl TransactionLayer {
             self.outputs.push_back(Output::Transmit { flow, bytes });
         }
         if step.timed_out {
+            self.stats.unanswered += 1;
             self.outputs.push_back(Output::TimedOut(id));
         }
         self.settle_client(now, id);
@@ -398,6 +413,7 @@ impl TransactionLayer {
             self.outputs.push_back(Output::Transmit { flow, bytes });
         }
         if step.unacknowledged {
+            self.stats.unacknowledged += 1;
             self.outputs.push_back(Output::Unacknowledged(id));
         }
         self.settle_server(now, id);

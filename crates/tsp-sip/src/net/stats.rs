@@ -1,0 +1,57 @@
+//! What the driver counts, and how it is read from other threads.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Error;
+use crate::call::AgentStats;
+use crate::counters::counters;
+use crate::transaction::TransactionStats;
+
+counters! {
+    /// What sockets took and gave, and what was lost on this machine.
+    SocketStats {
+        /// Datagrams that came.
+        received,
+        /// Datagrams that the system took to be sent.
+        sent,
+        /// Errors that a socket reported instead of a datagram: what the network said of datagrams sent before.
+        receive_errors,
+        /// Datagrams dropped because no way leads back to their source, so nobody could be answered.
+        unroutable,
+        /// Datagrams that were not sent because the system's buffer was full; retransmission is there for it.
+        buffer_full,
+        /// Datagrams that were not sent because no socket is of their family, or because the system refused.
+        unsendable,
+        /// Messages that the link to the media half did not take, for it was full or its other end was gone.
+        untold_media,
+    }
+}
+
+/// What one endpoint counted, at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct SignallingStats {
+    /// At the sockets.
+    pub sockets: SocketStats,
+    /// In transactions.
+    pub transactions: TransactionStats,
+    /// In dialogs and calls.
+    pub agent: AgentStats,
+    /// The error of the last message that could not be read.
+    pub last_error: Option<Error>,
+}
+
+/// Reads what a running endpoint counts; cheap to clone, and still there when the endpoint has ended.
+#[derive(Clone, Debug, Default)]
+pub struct StatsReader(Arc<Mutex<SignallingStats>>);
+
+impl StatsReader {
+    /// The counts as of the last message that was handled.
+    pub fn read(&self) -> SignallingStats {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn publish(&self, stats: SignallingStats) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = stats;
+    }
+}
