@@ -5,6 +5,7 @@
 
 mod route;
 mod socket;
+mod source;
 mod stats;
 
 use std::future::{pending, poll_fn};
@@ -23,6 +24,7 @@ use crate::call::{CallEvent, Command, Input, LookupId, Output, Route, UserAgent}
 use crate::transport::{Flow, Transport};
 use route::Routes;
 use socket::Socket;
+use source::Sources;
 
 pub use stats::{SignallingStats, SocketStats, StatsReader};
 
@@ -94,6 +96,7 @@ impl Endpoint {
         let mut driver = Driver {
             agent,
             routes: Routes::new(self.local_addresses()),
+            sources: Sources::default(),
             sockets: self.sockets,
             counted: SocketStats::default(),
             stats: self.stats,
@@ -115,6 +118,7 @@ const BATCH: usize = 32;
 struct Driver {
     agent: UserAgent,
     routes: Routes,
+    sources: Sources,
     sockets: Vec<Socket>,
     counted: SocketStats,
     stats: StatsReader,
@@ -202,8 +206,10 @@ impl Driver {
             };
             self.counted.received += 1;
             let bytes = Bytes::copy_from_slice(bytes);
+            let now = self.now();
+            let source = |remote| self.sources.toward(now, remote);
             // A source that no way leads back to cannot be answered.
-            let Some(local) = self.routes.local_for(remote.ip()) else {
+            let Some(local) = self.routes.local_for(remote.ip(), source) else {
                 self.counted.unroutable += 1;
                 continue;
             };
@@ -212,7 +218,6 @@ impl Driver {
                 local,
                 remote,
             };
-            let now = self.now();
             self.handle(now, Input::Received { flow, bytes });
         }
     }

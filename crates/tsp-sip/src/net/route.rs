@@ -1,7 +1,8 @@
 //! Which addresses a host has, and which of ours the way to it begins with.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 
+use super::source::source_toward;
 use crate::call::Route;
 use crate::wire::Host;
 
@@ -16,8 +17,13 @@ impl Routes {
         Self { bound }
     }
 
-    /// Our end of the way to `remote`, if a socket of its family is there and the system knows a way.
-    pub(super) fn local_for(&self, remote: IpAddr) -> Option<SocketAddr> {
+    /// Our end of the way to `remote`, if a socket of its family is there and the system knows a way: `source` tells
+    /// the address that it begins with.
+    pub(super) fn local_for(
+        &self,
+        remote: IpAddr,
+        source: impl FnOnce(IpAddr) -> Option<IpAddr>,
+    ) -> Option<SocketAddr> {
         let bound = self
             .bound
             .iter()
@@ -25,7 +31,7 @@ impl Routes {
         if !bound.ip().is_unspecified() {
             return Some(*bound);
         }
-        Some(SocketAddr::new(source_toward(remote)?, bound.port()))
+        Some(SocketAddr::new(source(remote)?, bound.port()))
     }
 
     /// The ways to `host` in the order in which the resolver gives its addresses.
@@ -40,22 +46,11 @@ impl Routes {
         let route = |remote| {
             Some(Route {
                 remote,
-                local: self.local_for(remote)?,
+                local: self.local_for(remote, source_toward)?,
             })
         };
         addresses.into_iter().filter_map(route).collect()
     }
-}
-
-/// The address that the system would send from. Connecting a datagram socket sends nothing.
-fn source_toward(remote: IpAddr) -> Option<IpAddr> {
-    let any: IpAddr = match remote {
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((any, 0)).ok()?;
-    socket.connect((remote, 9)).ok()?;
-    Some(socket.local_addr().ok()?.ip())
 }
 
 #[cfg(test)]
@@ -65,12 +60,15 @@ mod tests {
     #[test]
     fn a_socket_bound_to_all_speaks_from_the_address_that_the_way_begins_with() {
         let routes = Routes::new(vec!["0.0.0.0:5060".parse().unwrap()]);
-        let local = routes.local_for("127.0.0.1".parse().unwrap());
+        let local = routes.local_for("127.0.0.1".parse().unwrap(), source_toward);
         assert_eq!(local, Some("127.0.0.1:5060".parse().unwrap()));
-        assert_eq!(routes.local_for("::1".parse().unwrap()), None);
+        assert_eq!(
+            routes.local_for("::1".parse().unwrap(), source_toward),
+            None
+        );
         let one = Routes::new(vec!["127.0.0.5:5070".parse().unwrap()]);
         assert_eq!(
-            one.local_for("127.0.0.1".parse().unwrap()),
+            one.local_for("127.0.0.1".parse().unwrap(), |_| panic!("bound to one")),
             Some("127.0.0.5:5070".parse().unwrap())
         );
     }
