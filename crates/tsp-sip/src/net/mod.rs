@@ -180,6 +180,7 @@ impl Driver {
                 }
                 Turn::Deadline => {
                     self.agent.timeout(now);
+                    self.publish();
                     self.drain(now);
                 }
             }
@@ -237,8 +238,14 @@ impl Driver {
     }
 
     fn handle(&mut self, now: Instant, input: Input) {
-        self.agent.handle(now, input);
+        self.give(now, input);
         self.drain(now);
+    }
+
+    /// Gives the agent an input. Whoever sees what it leads to finds it counted.
+    fn give(&mut self, now: Instant, input: Input) {
+        self.agent.handle(now, input);
+        self.publish();
     }
 
     /// Lets others read what was counted.
@@ -252,8 +259,6 @@ impl Driver {
     }
 
     fn drain(&mut self, now: Instant) {
-        // Whoever has seen what a message led to finds it counted.
-        self.publish();
         while let Some(output) = self.agent.poll() {
             match output {
                 Output::Transmit { flow, bytes } => self.transmit(now, flow, &bytes),
@@ -295,7 +300,7 @@ impl Driver {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.counted.buffer_full += 1,
             Err(_) => {
                 self.counted.unsendable += 1;
-                self.agent.handle(now, Input::Unreachable { flow });
+                self.give(now, Input::Unreachable { flow });
             }
         }
     }
@@ -305,7 +310,7 @@ impl Driver {
         if let Err(error) = self.connections.media.sender.send(message) {
             self.counted.untold_media += 1;
             let body = ToTsp::Refused(error);
-            self.agent.handle(
+            self.give(
                 now,
                 Input::Msp(Envelope {
                     call,

@@ -69,16 +69,16 @@ mod tests {
         let mut sources = Sources::default();
         let mut now = Instant::ZERO;
         assert_eq!(sources.toward_by(now, PEER, |_| Some(OURS)), Some(OURS));
-        now = now + (LIFETIME - Duration::from_nanos(1));
+        now += LIFETIME - Duration::from_nanos(1);
         let known = sources.toward_by(now, PEER, |_| panic!("it was told"));
         assert_eq!(known, Some(OURS));
         // Our address changed: that is found when the answer has aged, however often it was used.
-        now = now + Duration::from_nanos(1);
+        now += Duration::from_nanos(1);
         assert_eq!(sources.toward_by(now, PEER, |_| Some(NEXT)), Some(NEXT));
         // That there is no way is an answer too.
         assert_eq!(sources.toward_by(now, OURS, |_| None), None);
         assert_eq!(sources.toward_by(now, OURS, |_| Some(NEXT)), None);
-        now = now + LIFETIME;
+        now += LIFETIME;
         assert_eq!(sources.toward_by(now, OURS, |_| Some(NEXT)), Some(NEXT));
     }
 
