@@ -625,6 +625,72 @@ fn a_second_change_has_to_wait_for_the_first() {
     );
 }
 
+/// A peer's change of a call, in the round of offer and answer after the first.
+fn change(call: &str, number: u32, our_tag: &str) -> String {
+    let sdp = SDP.replace("o=- 1 1", "o=- 1 2").replace("5000", "5002");
+    with_sdp(&within("INVITE", call, number, our_tag, ""), &sdp)
+}
+
+#[test]
+fn a_change_has_to_wait_until_an_answer_to_our_offer_holds() {
+    // The media half has not applied it yet, or it names a host whose address is not known yet.
+    for slow in ["media", "names"] {
+        let mut w = alone(Manner::Answer);
+        w.names = vec![("media.example", "192.0.2.88")];
+        let heard = ask(
+            &mut w,
+            &plain("INVITE sip:user@192.0.2.2", "x", "1 INVITE", ""),
+        );
+        let our_tag = tag(heard.last().unwrap(), "To");
+        w.phones[0].mute_media = slow == "media";
+        w.slow_names = slow == "names";
+        let named = SDP.replace("c=IN IP4 192.0.2.9", "c=IN IP4 media.example");
+        let ack = with_sdp(&within("ACK", "x", 1, &our_tag, ""), &named);
+        assert!(ask(&mut w, &ack).is_empty());
+        let told = w.phones[0].media.len();
+        let pending = ask_once(&mut w, &change("x", 2, &our_tag));
+        assert!(pending.starts_with("SIP/2.0 491"), "{slow}: {pending}");
+        assert_eq!(w.phones[0].media.len(), told, "{slow}");
+        let key = w.phones[0].incoming()[0];
+        assert!(!w.phones[0].is_connected(key), "{slow}");
+        w.phones[0].mute_media = false;
+        w.slow_names = false;
+        w.release_media(0);
+        w.release_names();
+        assert!(w.phones[0].is_connected(key), "{slow}");
+        ask(&mut w, &within("ACK", "x", 2, &our_tag, ""));
+        let ok = ask_once(&mut w, &change("x", 3, &our_tag));
+        assert!(ok.starts_with("SIP/2.0 200"), "{slow}: {ok}");
+    }
+}
+
+#[test]
+fn a_change_has_to_wait_until_the_answer_to_our_invite_holds() {
+    let mut w = alone(Manner::Silent);
+    let (key, invite) = dial(&mut w, 1);
+    w.phones[0].mute_media = true;
+    ask_once(
+        &mut w,
+        &with_sdp(&invite.response("200 OK", "p1", CONTACT), SDP),
+    );
+    let our = |name| field(&invite.text, name).unwrap();
+    let change = |number| {
+        change("x", number, "")
+            .replace("Call-ID: c-x", &format!("Call-ID: {}", our("Call-ID")))
+            .replace(
+                "To: <sip:user@192.0.2.2>;tag=",
+                &format!("To: {}", our("From")),
+            )
+    };
+    let pending = ask_once(&mut w, &change(1));
+    assert!(pending.starts_with("SIP/2.0 491"), "{pending}");
+    w.phones[0].mute_media = false;
+    w.release_media(0);
+    assert!(w.phones[0].is_connected(key));
+    let ok = ask_once(&mut w, &change(2));
+    assert!(ok.starts_with("SIP/2.0 200"), "{ok}");
+}
+
 #[test]
 fn a_change_that_the_media_half_does_not_make_is_refused_and_the_call_goes_on() {
     for acknowledged in [true, false] {

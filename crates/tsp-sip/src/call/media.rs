@@ -51,7 +51,7 @@ pub(super) fn agreed(media: &mut OfferAnswer, answer: Option<&Bytes>) -> Result<
 /// What was agreed, while names in it are looked up.
 #[derive(Debug)]
 pub(super) struct Agreed {
-    leg: LegId,
+    pub(super) leg: LegId,
     generation: Generation,
     what: Applying,
     params: Vec<MediaParams>,

@@ -335,6 +335,12 @@ impl Services {
         Ok(())
     }
 
+    /// Whether what was agreed for a leg waits for the address of a name in it.
+    pub(super) fn looks_up_media(&self, key: CallKey, leg: LegId) -> bool {
+        let of_leg = |e: &Errand| matches!(e, Errand::Media(k, a) if *k == key && a.leg == leg);
+        self.errands.values().any(of_leg)
+    }
+
     /// The way to `hop` if it is the host that messages come from already; `None` if it has to be looked up.
     pub(super) fn known_way(hop: &Uri, flow: Flow) -> Option<Flow> {
         match hop.host()? {

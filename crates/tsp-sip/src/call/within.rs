@@ -87,6 +87,7 @@ impl UserAgent {
         leg_id: LegId,
     ) {
         let seconds = self.services.random_below(11);
+        let looking_up = self.services.looks_up_media(key, leg_id);
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
@@ -105,8 +106,9 @@ impl UserAgent {
             self.services.respond(now, id, &later(response, seconds));
             return;
         }
-        // Our own offer is open: in our INVITE, or in a 2xx whose ACK has not come.
-        if !up || leg.media.state() != tsp_sdp::State::Stable {
+        // Our own offer is open: in our INVITE, in a 2xx whose ACK has not come, or with an answer that does not hold yet.
+        let open = leg.media.state() != tsp_sdp::State::Stable;
+        if !up || open || looking_up || !leg.applying.is_empty() {
             self.services
                 .refuse(now, id, request, StatusCode::REQUEST_PENDING);
             return;

@@ -186,6 +186,9 @@ pub struct World {
     pub sent: Vec<(Instant, SocketAddr, Bytes)>,
     /// Hosts that have a name.
     pub names: Vec<(&'static str, &'static str)>,
+    /// Look-ups are kept back.
+    pub slow_names: bool,
+    pub looked_up: Vec<(usize, Input)>,
 }
 
 impl World {
@@ -200,6 +203,8 @@ impl World {
             traced: Vec::new(),
             sent: Vec::new(),
             names: Vec::new(),
+            slow_names: false,
+            looked_up: Vec::new(),
         }
     }
 
@@ -301,6 +306,15 @@ impl World {
         }
     }
 
+    /// Gives the look-ups that were kept back.
+    pub fn release_names(&mut self) {
+        for (phone, found) in std::mem::take(&mut self.looked_up) {
+            let now = self.now;
+            self.phones[phone].agent.handle(now, found);
+            self.drain(phone);
+        }
+    }
+
     pub fn drain(&mut self, i: usize) {
         let now = self.now;
         while let Some(output) = self.phones[i].agent.poll() {
@@ -323,9 +337,12 @@ impl World {
                         .map(|remote| Route { remote, local })
                         .into_iter()
                         .collect();
-                    self.phones[i]
-                        .agent
-                        .handle(now, Input::Resolved { lookup, routes });
+                    let found = Input::Resolved { lookup, routes };
+                    if self.slow_names {
+                        self.looked_up.push((i, found));
+                    } else {
+                        self.phones[i].agent.handle(now, found);
+                    }
                 }
                 Output::Msp(message) => {
                     let answer = self.phones[i].media_answer(&message);
