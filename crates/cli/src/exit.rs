@@ -64,6 +64,7 @@ impl Fail {
             EndCause::NoAnswer => "no answer",
             EndCause::Unresolvable => "host not found",
             EndCause::Unreachable => "unreachable",
+            EndCause::Media if was_connected => "the sound was lost",
             EndCause::Media => "no common media",
             _ => "ended",
         };

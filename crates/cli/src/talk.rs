@@ -251,7 +251,6 @@ impl Talk<'_> {
             self.out.event(event.at, "media-lost", text, json!({}));
             self.media_fail
                 .get_or_insert_with(|| Fail::new(Failure::Media, text));
-            self.hang_up_at = Some(Deadline::now());
         }
     }
 

@@ -112,8 +112,8 @@ impl PhoneBuilder {
         self
     }
 
-    /// After how long without any sound of the peer its stream counts as gone; never without this. Not for a provider
-    /// of your own.
+    /// After how long without any sound of the peer its stream counts as gone and the phone hangs up, with
+    /// [`EndCause::Media`]; never without this. Not for a provider of your own.
     #[must_use]
     pub const fn media_timeout(mut self, timeout: Duration) -> Self {
         self.media_timeout = Some(timeout);

@@ -1,11 +1,12 @@
 //! What becomes of calls and phones that do not go the usual way.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
 use msp_core::provider::Provider;
-use tipring::{CallState, EndCause, ErrorKind, EventKind, Phone, PhoneBuilder};
+use tipring::{Call, CallState, EndCause, ErrorKind, EventKind, Phone, PhoneBuilder};
 
 fn builder() -> PhoneBuilder {
     Phone::builder().bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
@@ -125,5 +126,84 @@ async fn what_cannot_be_called_is_named() {
         taken.to_string().contains(&phone.local_addr().to_string()),
         "{taken}"
     );
+    phone.close().await;
+}
+
+/// A call of ours to a peer that answers by literal bytes, sends `packets` of silence, and then nothing more.
+async fn call_to_one_who_falls_silent(phone: &Phone, packets: u16) -> (Call, UdpSocket) {
+    let peer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    let media = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (port, media_port) = (
+        peer.local_addr().unwrap().port(),
+        media.local_addr().unwrap().port(),
+    );
+    let call = phone
+        .dial(&format!("sip:p@127.0.0.1:{port}"))
+        .await
+        .unwrap();
+    let (invite, from) = hear(&peer);
+    let sdp = format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {media_port} RTP/AVP 0\r\n"
+    );
+    let ok = ok(
+        &invite,
+        &format!("Contact: <sip:p@127.0.0.1:{port}>\r\nContent-Type: application/sdp\r\n"),
+        &sdp,
+    );
+    peer.send_to(ok.as_bytes(), from).unwrap();
+    call.connected().await.unwrap();
+    let offered = line(&invite, "m=audio ");
+    let theirs: u16 = offered.split(' ').nth(1).unwrap().parse().unwrap();
+    for n in 0..packets {
+        let mut packet = vec![0x80, 0];
+        packet.extend(n.to_be_bytes());
+        packet.extend((u32::from(n) * 160).to_be_bytes());
+        packet.extend([0, 0, 0, 7]);
+        packet.extend([0xff; 160]);
+        media.send_to(&packet, ("127.0.0.1", theirs)).unwrap();
+    }
+    (call, peer)
+}
+
+fn hear(peer: &UdpSocket) -> (String, SocketAddr) {
+    let mut buffer = [0; 4096];
+    let (length, from) = peer.recv_from(&mut buffer).unwrap();
+    let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    (text, from)
+}
+
+fn line<'a>(message: &'a str, start: &str) -> &'a str {
+    message.lines().find(|l| l.starts_with(start)).unwrap()
+}
+
+/// What takes a request.
+fn ok(request: &str, fields: &str, body: &str) -> String {
+    let [via, from, to, call_id, cseq] =
+        ["Via", "From", "To", "Call-ID", "CSeq"].map(|name| line(request, name));
+    let length = body.len();
+    format!(
+        "SIP/2.0 200 OK\r\n{via}\r\n{from}\r\n{to};tag=p1\r\n{call_id}\r\n{cseq}\r\n\
+         {fields}Content-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+#[tokio::test]
+async fn a_call_whose_sound_is_lost_is_ended_by_the_phone_itself() {
+    let phone = builder()
+        .media_timeout(Duration::from_millis(300))
+        .start()
+        .await
+        .unwrap();
+    let (call, peer) = call_to_one_who_falls_silent(&phone, 20).await;
+    // Nobody hangs up here.
+    let ended = tokio::time::timeout(Duration::from_secs(10), call.ended());
+    let ended = ended.await.expect("the phone hangs up").unwrap();
+    assert_eq!((ended.cause, phone.calls()), (EndCause::Media, 0));
+    assert!(hear(&peer).0.starts_with("ACK"));
+    let (bye, from) = hear(&peer);
+    assert!(bye.starts_with("BYE"), "{bye}");
+    peer.send_to(ok(&bye, "", "").as_bytes(), from).unwrap();
     phone.close().await;
 }

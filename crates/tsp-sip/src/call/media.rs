@@ -293,7 +293,8 @@ impl UserAgent {
         }
     }
 
-    /// No media came for as long as the policy of the media half allows: the peer is gone.
+    /// No media came for as long as the policy of the media half allows: the peer is gone, and the call ends here. An
+    /// application only sees it.
     fn media_lost(&mut self, now: Instant, key: CallKey, leg: LegId) {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
