@@ -37,6 +37,13 @@ impl Report {
         self.direction("to")
     }
 
+    /// Everything that the verdict finds wrong with what our phone heard, by its codes.
+    pub(crate) fn wrong(&self) -> Vec<&str> {
+        let reasons = self.0["verdict"]["directions"][1]["reasons"].as_array();
+        let codes = reasons.into_iter().flatten();
+        codes.filter_map(|reason| reason["code"].as_str()).collect()
+    }
+
     fn direction(&self, end: &str) -> Result<Direction<'_>, Error> {
         let list = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
         let ours: Vec<Value> = list(&self.0["participants"])

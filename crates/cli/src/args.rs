@@ -50,6 +50,16 @@ pub(crate) struct EvidenceArgs {
     pub(crate) pcap: Option<PathBuf>,
 }
 
+/// What to leave behind of a call, and whether it has to be good.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ProofArgs {
+    #[command(flatten)]
+    pub(crate) files: EvidenceArgs,
+    /// End with status 1 if what this end can know of the call is not as it should be
+    #[arg(long)]
+    pub(crate) assert: bool,
+}
+
 /// Where to be on the network, and with which codecs.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LineArgs {
@@ -140,7 +150,7 @@ pub(crate) struct CallArgs {
     #[command(flatten)]
     pub(crate) media: MediaArgs,
     #[command(flatten)]
-    pub(crate) evidence: EvidenceArgs,
+    pub(crate) proof: ProofArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -160,7 +170,7 @@ pub(crate) struct AnswerArgs {
     #[command(flatten)]
     pub(crate) media: MediaArgs,
     #[command(flatten)]
-    pub(crate) evidence: EvidenceArgs,
+    pub(crate) proof: ProofArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

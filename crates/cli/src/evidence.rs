@@ -5,14 +5,19 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::json;
 use tipring::msp_core::id::CallKey;
 use tipring::msp_core::time::Instant;
 use tipring::msp_core::trace::{Trace, TraceEntry, TraceLog};
 use tipring::msp_engine::{Clock, SystemClock};
-use tipring_report::{Pcap, Phone, Report, ReportBuilder, WallClock};
+use tipring_report::{Limits, Pcap, Phone, Report, ReportBuilder, Verdict, WallClock};
 
-use crate::args::EvidenceArgs;
+use crate::args::ProofArgs;
 use crate::exit::{Fail, Failure};
+use crate::output::Output;
+use crate::talk::Files;
+use crate::tape::Tape;
+use crate::verdict;
 
 /// What our phone is called in reports and captures of one phone.
 const NAME: &str = "tipring";
@@ -51,33 +56,76 @@ impl Evidence {
 }
 
 impl Evidence {
-    /// Writes what `args` asks for of the call `key`.
-    pub(crate) fn write(&self, args: &EvidenceArgs, key: CallKey) -> Result<(), Fail> {
-        if !args.wanted() {
-            return Ok(());
+    /// Judges the call `key`, with what `files` recorded, if `args` asks for that, and writes what they ask for.
+    pub(crate) async fn conclude(
+        &self,
+        args: ProofArgs,
+        key: CallKey,
+        files: Files,
+        out: Output,
+    ) -> Result<Option<Verdict>, Fail> {
+        if !args.wants_trace() {
+            return Ok(None);
         }
+        let evidence = self.clone();
+        // A long call takes a while to read, and others are on the line.
+        let work = move || evidence.conclude_now(&args, key, &files, &out);
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(|e| Fail::new(Failure::Media, format!("report: {e}")))?
+    }
+
+    fn conclude_now(
+        &self,
+        args: &ProofArgs,
+        key: CallKey,
+        files: &Files,
+        out: &Output,
+    ) -> Result<Option<Verdict>, Fail> {
         self.warn_of_gaps();
         let entries = self.entries(Some(key));
         let clock = wall_clock(SystemClock.now());
-        if let Some(path) = &args.pcap {
+        if let Some(path) = &args.files.pcap {
             write_pcap(path, clock, &[(NAME, &entries)])?;
         }
-        if let Some(path) = &args.report {
-            let seen = Phone::new(NAME, entries);
-            write_report(
-                path,
-                &ReportBuilder::new(SOFTWARE)
-                    .clock(clock)
-                    .phone(seen)
-                    .build(),
-            )?;
+        if !args.judges() {
+            return Ok(None);
         }
-        Ok(())
+        let seen = self.seen(entries, files);
+        let verdict = Verdict::judge_alone(&seen, &Limits::default());
+        if let Some(path) = &args.files.report {
+            let report = ReportBuilder::new(SOFTWARE).clock(clock).phone(seen);
+            write_report(path, &report.verdict(verdict.clone()).build())?;
+        }
+        verdict::tell(out, &verdict, json!({}));
+        Ok(Some(verdict))
+    }
+
+    fn seen(&self, entries: Vec<TraceEntry>, files: &Files) -> Phone {
+        let tape = files.tape().unwrap_or_else(|fail| {
+            // The call is over and its report shall tell what is known of it.
+            eprintln!("tipring: {fail}");
+            Tape::default()
+        });
+        let mut seen = Phone::new(NAME, entries);
+        if tape.is_cut || self.dropped() > 0 {
+            seen = seen.cut();
+        }
+        if let Some(sent) = tape.sent {
+            seen = seen.captured(sent);
+        }
+        match tape.heard {
+            Some(heard) => seen.recorded(heard),
+            None => seen,
+        }
+    }
+
+    fn dropped(&self) -> u64 {
+        self.log.as_ref().map_or(0, |log| log.dropped())
     }
 
     /// A trace that was full is no whole evidence, and says so.
     pub(crate) fn warn_of_gaps(&self) {
-        let dropped = self.log.as_ref().map_or(0, |log| log.dropped());
+        let dropped = self.dropped();
         if dropped > 0 {
             eprintln!(
                 "tipring: the trace was full: {dropped} entries are missing in what is written"
@@ -86,19 +134,24 @@ impl Evidence {
     }
 }
 
-impl EvidenceArgs {
+impl ProofArgs {
+    /// Whether the call is to be judged.
+    pub(crate) const fn judges(&self) -> bool {
+        self.files.report.is_some() || self.assert
+    }
+
     /// Whether a trace has to be kept.
-    pub(crate) const fn wanted(&self) -> bool {
-        self.report.is_some() || self.pcap.is_some()
+    pub(crate) const fn wants_trace(&self) -> bool {
+        self.judges() || self.files.pcap.is_some()
     }
 
     /// The same for the `n`th call: the first has the names as they were given.
     pub(crate) fn for_call(&self, n: u32) -> Self {
         let numbered = |p: &PathBuf| numbered(p, n);
-        Self {
-            report: self.report.as_ref().map(numbered),
-            pcap: self.pcap.as_ref().map(numbered),
-        }
+        let mut args = self.clone();
+        args.files.report = self.files.report.as_ref().map(numbered);
+        args.files.pcap = self.files.pcap.as_ref().map(numbered);
+        args
     }
 }
 

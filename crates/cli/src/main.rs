@@ -9,8 +9,11 @@ mod faults;
 mod impaired;
 mod line;
 mod output;
+mod scratch;
 mod talk;
+mod tape;
 mod verb;
+mod verdict;
 
 use std::process::ExitCode;
 

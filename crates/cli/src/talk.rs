@@ -12,11 +12,14 @@ use tipring::msp_core::time::Instant;
 use tipring::msp_engine::{Clock, SystemClock};
 use tipring::terminals::{FilePlay, FileRecord, PlayOptions, RecordOptions};
 use tipring::{Call, CallState, EndCause, Ended, Event, EventKind, Events};
+use tipring_report::Verdict;
 use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until};
 
 use crate::args::MediaArgs;
 use crate::exit::{Fail, Failure};
 use crate::output::{Output, stats_json};
+use crate::scratch::Scratch;
+use crate::tape::Tape;
 
 /// A peer that does not answer our goodbye in this time, in which it was sent four times (RFC 3261 section 17.1.2.2), is
 /// gone: the user need not wait for what the transaction still hopes for.
@@ -35,32 +38,70 @@ pub(crate) struct Plan {
     pub(crate) until_played: bool,
 }
 
+/// How much of a call is judged: half an hour, of which each second is 100 packets and up to 96,000 samples in memory.
+const JUDGED: Duration = Duration::from_secs(30 * 60);
+
 /// The terminals of a call that the command line asked for.
 #[derive(Default)]
 pub(crate) struct Files {
     play: Option<Arc<FilePlay>>,
     record: Option<(Arc<FileRecord>, PathBuf)>,
+    /// Where the recording is if nobody wants to keep it.
+    scratch: Option<Scratch>,
 }
 
 impl Files {
-    /// Opens what `args` names before anything is dialled: a file that is none is an error at once.
-    pub(crate) fn open(args: &MediaArgs, record: Option<PathBuf>) -> Result<Self, Fail> {
+    /// Opens what `args` names before anything is dialled: a file that is none is an error at once. A call that is to be
+    /// judged is recorded, if need be to a file that goes with this.
+    pub(crate) fn open(
+        args: &MediaArgs,
+        record: Option<PathBuf>,
+        judged: bool,
+    ) -> Result<Self, Fail> {
         let play = args
             .play
             .as_ref()
-            .map(|p| FilePlay::open(p, PlayOptions::default()));
-        let record =
-            record.map(|p| FileRecord::create(&p, RecordOptions::default()).map(|r| (r, p)));
+            .map(|p| FilePlay::open(p, PlayOptions::default()))
+            .transpose()?;
+        let scratch = match &record {
+            None if judged => Some(Scratch::new()?),
+            _ => None,
+        };
+        let options = RecordOptions {
+            max_duration: scratch.as_ref().map(|_| JUDGED),
+            ..RecordOptions::default()
+        };
+        let path = record.or_else(|| Some(scratch.as_ref()?.folder().join("call.wav")));
+        let record = path
+            .map(|p| FileRecord::create(&p, options).map(|r| (r, p)))
+            .transpose()?;
         Ok(Self {
-            play: play.transpose()?,
-            record: record.transpose()?,
+            play,
+            record,
+            scratch,
         })
     }
 
+    /// Puts them on the streams of `call`.
     pub(crate) fn select(&self, call: &Call) -> Result<(), Fail> {
         if let Some(play) = &self.play {
             call.select(Direction::Capture, play.clone())?;
         }
+        match &self.scratch {
+            None => self.select_record(call),
+            // Only once it is connected: then its rate is the codec's, and each sample can be judged.
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn connected(&self, call: &Call) -> Result<(), Fail> {
+        match &self.scratch {
+            Some(_) => self.select_record(call),
+            None => Ok(()),
+        }
+    }
+
+    fn select_record(&self, call: &Call) -> Result<(), Fail> {
         if let Some((record, _)) = &self.record {
             call.select(Direction::Capture, record.clone())?;
             call.select(Direction::Render, record.clone())?;
@@ -73,6 +114,16 @@ impl Files {
             record.finish()?;
         }
         Ok(())
+    }
+
+    /// What was recorded of as much of the call as is judged.
+    pub(crate) fn tape(&self) -> Result<Tape, Fail> {
+        let Some((record, path)) = &self.record else {
+            return Ok(Tape::default());
+        };
+        let rate = record.recorded().length.rate;
+        let most = usize::try_from(rate.ticks(JUDGED)).unwrap_or(usize::MAX);
+        Tape::read(record, path, most)
     }
 }
 
@@ -87,12 +138,15 @@ pub(crate) struct Talked {
 }
 
 impl Talked {
-    /// What the program has to say about it at last.
-    pub(crate) fn result(self) -> Result<(), Fail> {
+    /// What the program has to say about it at last; `asserted` is a verdict that has to hold.
+    pub(crate) fn result(self, asserted: Option<&Verdict>) -> Result<(), Fail> {
         match (self.media_fail, Fail::of_end(&self.ended, self.connected)) {
             (Some(fail), _) => Err(fail),
             (None, Some(fail)) => Err(fail.about(&self.peer)),
-            (None, None) => Ok(()),
+            (None, None) if asserted.is_none_or(Verdict::holds) => Ok(()),
+            (None, None) => {
+                Err(Fail::new(Failure::Assertion, "the verdict does not hold").about(&self.peer))
+            }
         }
     }
 }
@@ -100,6 +154,7 @@ impl Talked {
 struct Talk<'a> {
     call: &'a Call,
     plan: &'a Plan,
+    files: &'a Files,
     out: &'a Output,
     connected_at: Option<Deadline>,
     hang_up_at: Option<Deadline>,
@@ -119,6 +174,7 @@ pub(crate) async fn talk(
     let mut talk = Talk {
         call,
         plan,
+        files,
         out,
         connected_at: None,
         hang_up_at: plan.ring_time.map(|d| Deadline::now() + d),
@@ -206,6 +262,9 @@ impl Talk<'_> {
         self.hang_up_at = self.plan.duration.map(|d| now + d);
         self.out
             .event(event.at, "connected", "connected", json!({}));
+        if let Err(fail) = self.files.connected(self.call) {
+            self.media_fail.get_or_insert(fail);
+        }
         if let Some(digits) = &self.plan.dtmf
             && let Err(error) = self.call.send_digits(digits)
         {

@@ -71,7 +71,8 @@ fn an_echo_is_heard_recorded_and_reported() {
     let names: Vec<Value> = run.events().iter().map(|e| e["event"].clone()).collect();
     assert_eq!(names[0], "calling");
     assert!(names.contains(&"connected".into()), "{names:?}");
-    assert_eq!(names[names.len() - 2..], ["ended", "signalling"]);
+    assert_eq!(names[names.len() - 3..], ["ended", "signalling", "verdict"]);
+    assert_eq!(run.event("verdict")["holds"], true);
     assert_eq!(run.event("ended")["cause"], "LocalHangUp");
     let counted = run.event("signalling");
     assert!(

@@ -6,6 +6,7 @@ mod ladder;
 mod negotiation;
 mod waveform;
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 
 use msp_core::time::Instant;
@@ -16,7 +17,7 @@ use crate::media::Media;
 use crate::model::{Note, Outcome, Participant, Report, Tiles};
 use crate::phone::Phone;
 use crate::sent::Sent;
-use crate::sip::Signal;
+use crate::sip::{self, Signal};
 use crate::verdict::Verdict;
 use flow::Flow;
 
@@ -79,9 +80,13 @@ impl ReportBuilder {
         let scene = Scene::of(&self.phones);
         let flows = scene.flows();
         let (ladder, negotiation) = ladder::build(&scene, &flows);
+        // Of one phone or of two: the directions of a verdict are those of the flows, in the same order.
+        let judged = self.verdict.iter().flat_map(|v| &v.directions).map(Some);
+        let judged = judged.chain(std::iter::repeat(None));
         let directions: Vec<_> = flows
             .iter()
-            .map(|f| f.direction(&scene, self.verdict.as_ref()))
+            .zip(judged)
+            .map(|(flow, judged)| flow.direction(&scene, judged))
             .collect();
         let tiles = scene.tiles(&flows, &directions);
         let outcome = match &self.verdict {
@@ -114,18 +119,7 @@ impl ReportBuilder {
 
 fn headline(outcome: Outcome, verdict: Option<&Verdict>, tiles: &Tiles) -> String {
     match (outcome, verdict) {
-        (Outcome::Holds, Some(verdict)) => {
-            let sum = |f: fn(&crate::DirectionVerdict) -> u64| -> u64 {
-                verdict.directions.iter().map(f).sum()
-            };
-            let recorded = sum(|d| d.recorded).max(1);
-            let equal = sum(|d| d.equal) as f64 * 100.0 / recorded as f64;
-            let named = sum(|d| d.named.values().sum()) as f64 * 100.0 / recorded as f64;
-            format!(
-                "Every sample is explained: {equal:.2} % are exactly what the codec makes of the sound sent, \
-                 {named:.2} % are named in playout\u{2019}s log."
-            )
-        }
+        (Outcome::Holds, Some(verdict)) => holds(verdict),
         (Outcome::Fails, Some(verdict)) => match verdict.all_reasons().count() {
             1 => "One thing is wrong.".to_owned(),
             n => format!("{n} things are wrong."),
@@ -137,6 +131,32 @@ fn headline(outcome: Outcome, verdict: Option<&Verdict>, tiles: &Tiles) -> Strin
         _ if !tiles.connected => "The call was not answered.".to_owned(),
         _ => "There was no sound in at least one direction.".to_owned(),
     }
+}
+
+/// What it means that nothing is wrong.
+fn holds(verdict: &Verdict) -> String {
+    let sum =
+        |f: fn(&crate::DirectionVerdict) -> u64| -> u64 { verdict.directions.iter().map(f).sum() };
+    let recorded = sum(|d| d.recorded).max(1);
+    let percent = |samples: u64| samples as f64 * 100.0 / recorded as f64;
+    let (equal, named) = (
+        percent(sum(|d| d.equal)),
+        percent(sum(|d| d.named.values().sum())),
+    );
+    let (what, of) = match &verdict.seen_by {
+        Some(_) => ("heard here is explained", "what the packets that came hold"),
+        None => ("is explained", "what the codec makes of the sound sent"),
+    };
+    let mut text = format!(
+        "Every sample {what}: {equal:.2} % are exactly {of}, {named:.2} % are named in playout\u{2019}s log."
+    );
+    if let Some(seconds) = verdict.judged_s {
+        let _ = write!(text, " Judged are the first {seconds:.0} s of the call.");
+    }
+    if let Some(end) = &verdict.seen_by {
+        let _ = write!(text, " What the other end heard {end} cannot know.");
+    }
+    text
 }
 
 /// A phone, read.
@@ -188,17 +208,15 @@ impl<'a> Scene<'a> {
                 .map(|s| s.at)
                 .min()
         };
-        let call_id = the_call(&ends);
+        let call_id = sip::the_call(ends.iter().flat_map(|e| &e.signals));
         let invited = first(&|s| s.is_request("INVITE") && s.call_id() == call_id);
-        let of_invite = |s: &Signal<'_>, range: std::ops::Range<u16>| {
-            s.status_of("INVITE")
-                .is_some_and(|code| range.contains(&code))
-                && s.call_id() == call_id
-        };
-        let answered = first(&|s| of_invite(s, 200..300));
-        let ringing = first(&|s| of_invite(s, 180..200));
+        let answered = first(&|s| s.is_answer() && s.call_id() == call_id);
+        let ringing = first(&|s| {
+            let status = s.status_of("INVITE");
+            status.is_some_and(|code| (180..200).contains(&code)) && s.call_id() == call_id
+        });
         let hung_up = first(&|s| s.is_request("BYE") && s.call_id() == call_id);
-        let participants = participants(&ends);
+        let participants = participants(&ends, call_id.as_deref());
         Self {
             hung_up,
             start: times().min().unwrap_or_default(),
@@ -318,28 +336,8 @@ pub(crate) fn masked_text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&crate::masked(bytes)).into_owned()
 }
 
-/// The Call-ID of the call that this is about: the first that was answered, else the first at all. Strangers may have
-/// tried their luck before.
-fn the_call(ends: &[End<'_>]) -> Option<String> {
-    let mut signals: Vec<_> = ends.iter().flat_map(|e| &e.signals).collect();
-    signals.sort_by_key(|s| s.at);
-    let mut invited = signals
-        .iter()
-        .filter(|s| s.is_request("INVITE"))
-        .filter_map(|s| s.call_id());
-    let is_answered = |id: &String| {
-        signals.iter().any(|s| {
-            s.status_of("INVITE")
-                .is_some_and(|code| (200..300).contains(&code))
-                && s.call_id().as_ref() == Some(id)
-        })
-    };
-    let first = invited.clone().next();
-    invited.find(is_answered).or(first)
-}
-
-/// The phones, and whoever else they exchanged messages with.
-fn participants(ends: &[End<'_>]) -> Vec<Participant> {
+/// The phones, and whoever else they exchanged messages with: first whom the call `call_id` was with.
+fn participants(ends: &[End<'_>], call_id: Option<&str>) -> Vec<Participant> {
     let mut all: Vec<Participant> = ends
         .iter()
         .map(|end| Participant {
@@ -362,7 +360,9 @@ fn participants(ends: &[End<'_>]) -> Vec<Participant> {
     }
     let both = ends.len() > 1;
     for (n, end) in ends.iter().enumerate() {
-        for signal in &end.signals {
+        let is_of_call = |s: &&Signal<'_>| s.call_id().as_deref() == call_id;
+        let strangers = end.signals.iter().filter(|s| !is_of_call(s));
+        for signal in end.signals.iter().filter(is_of_call).chain(strangers) {
             let address = signal.remote.to_string();
             if all.iter().any(|p| p.addresses.contains(&address)) {
                 continue;
@@ -376,7 +376,7 @@ fn participants(ends: &[End<'_>]) -> Vec<Participant> {
                 continue;
             }
             all.push(Participant {
-                name: signal.peer().unwrap_or_else(|| address.clone()),
+                name: signal.other_end(&end.phone.name),
                 addresses: vec![address],
                 product: (signal.way == Way::In).then(|| signal.product()).flatten(),
                 traced: false,

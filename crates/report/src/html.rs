@@ -37,7 +37,7 @@ impl Report {
     pub fn write_html(&self, mut out: impl Write) -> Result<(), Error> {
         let page = fill(TEMPLATE, |name| match name {
             "software" => esc(&self.software).to_string(),
-            "outcome" => self.outcome.title().to_owned(),
+            "outcome" => self.outcome_title().to_owned(),
             "title" => esc(&self.title).to_string(),
             "style" => STYLE.to_owned(),
             "patterns" => PATTERNS.to_owned(),
@@ -59,14 +59,16 @@ impl Report {
     }
 }
 
-impl Outcome {
-    /// What it is called in a report.
-    const fn title(self) -> &'static str {
-        match self {
-            Self::Holds => "The right sound arrived",
-            Self::Fails => "The verdict does not hold",
-            Self::SeenWell => "Connected, not judged",
-            Self::SeenBad => "Something is missing",
+impl Report {
+    /// What the outcome is called in a report.
+    fn outcome_title(&self) -> &'static str {
+        let alone = self.verdict.as_ref().is_some_and(|v| v.seen_by.is_some());
+        match self.outcome {
+            Outcome::Holds if alone => "Good, as far as this end can tell",
+            Outcome::Holds => "The right sound arrived",
+            Outcome::Fails => "The verdict does not hold",
+            Outcome::SeenWell => "Connected, not judged",
+            Outcome::SeenBad => "Something is missing",
         }
     }
 }

@@ -30,6 +30,7 @@
 
 mod builder;
 mod clock;
+mod due;
 mod error;
 mod html;
 mod junit;

@@ -133,6 +133,20 @@ impl<'a> Media<'a> {
             })
     }
 
+    /// The position to which playout's log goes.
+    pub(crate) fn played(&self) -> u64 {
+        let ends = self.playout.iter();
+        ends.map(|(_, s)| s.position.saturating_add(u64::from(s.samples)))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Whether any agreement let the peer send.
+    pub(crate) fn may_receive(&self) -> bool {
+        let mut agreed = self.maps.iter().filter(|p| !p.refused);
+        agreed.any(|p| p.direction.receives())
+    }
+
     pub(crate) const fn codecs(&self) -> &CodecRegistry {
         &self.codecs
     }

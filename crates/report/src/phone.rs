@@ -4,6 +4,7 @@ use msp_codecs::{CodecError, CodecFactory, round_trip};
 use msp_core::time::ClockRate;
 use msp_core::trace::TraceEntry;
 
+use crate::media::Media;
 use crate::verdict::timeline::Extent;
 
 /// What a listener hears of a sound over a perfect network.
@@ -51,16 +52,6 @@ pub struct Recording {
     pub position: u64,
 }
 
-impl Recording {
-    pub(crate) const fn extent(&self) -> Extent {
-        Extent {
-            position: self.position,
-            len: self.samples.len(),
-            rate: self.rate,
-        }
-    }
-}
-
 /// One end of a call.
 #[derive(Clone, Debug)]
 pub struct Phone {
@@ -68,6 +59,8 @@ pub struct Phone {
     pub(crate) entries: Vec<TraceEntry>,
     pub(crate) recording: Option<Recording>,
     pub(crate) plays: Option<Sound>,
+    pub(crate) captured: Option<Vec<i16>>,
+    pub(crate) is_cut: bool,
 }
 
 impl Phone {
@@ -79,6 +72,8 @@ impl Phone {
             entries,
             recording: None,
             plays: None,
+            captured: None,
+            is_cut: false,
         }
     }
 
@@ -98,5 +93,37 @@ impl Phone {
             plays: Some(sound),
             ..self
         }
+    }
+    /// With what it recorded of the sound that its terminals gave to be sent, on one channel.
+    #[must_use]
+    pub fn captured(self, samples: Vec<i16>) -> Self {
+        Self {
+            captured: Some(samples),
+            ..self
+        }
+    }
+
+    /// Its trace or its recording had no room for the whole call: only the part that is there is judged.
+    #[must_use]
+    pub fn cut(self) -> Self {
+        Self {
+            is_cut: true,
+            ..self
+        }
+    }
+    /// Which part of what it played was recorded and can be judged.
+    pub(crate) fn extent(&self, media: &Media<'_>) -> Option<Extent> {
+        let recording = self.recording.as_ref()?;
+        let mut len = recording.samples.len();
+        if self.is_cut {
+            // The rest of the recording has no log to be judged by.
+            let logged = media.played().saturating_sub(recording.position);
+            len = len.min(usize::try_from(logged).unwrap_or(usize::MAX));
+        }
+        Some(Extent {
+            position: recording.position,
+            len,
+            rate: recording.rate,
+        })
     }
 }

@@ -6,6 +6,7 @@ use msp_core::params::CodecSpec;
 use msp_core::time::{ClockRate, Instant};
 use msp_core::trace::Way;
 
+use crate::due::belongs;
 use crate::media::Media;
 use crate::phone::Sound;
 
@@ -37,6 +38,8 @@ struct Run {
     offset: usize,
     /// Samples for each tick: 2 with G.722, 1 with most.
     scale: u32,
+    /// Nothing was wrong with it: it left, or came in time.
+    is_good: bool,
 }
 
 /// What is known of a sent sample.
@@ -55,7 +58,7 @@ pub(crate) struct Origin {
 }
 
 impl Sent {
-    /// The sound of the packets that went `way`.
+    /// The sound of the packets that went `way`, but for those that are none of the stream.
     pub(crate) fn of(media: &Media<'_>, way: Way, sound: Option<&Sound>) -> Self {
         let mut sent = Self::default();
         let mut decoders = HashMap::new();
@@ -65,7 +68,7 @@ impl Sent {
             Way::In => &media.received,
             Way::Out => &media.sent,
         };
-        for packet in packets {
+        for packet in packets.iter().filter(|p| way == Way::Out || belongs(p)) {
             let Some(spec) = media.codec(way, packet.rtp.payload_type()) else {
                 continue;
             };
@@ -91,6 +94,7 @@ impl Sent {
                 index: 0,
                 offset: sent.pcm.len(),
                 scale: (info.sample_rate.hz() / info.clock.hz()).max(1),
+                is_good: packet.dropped.is_none(),
             };
             sent.rate = Some(info.sample_rate);
             sent.clock = Some(info.clock);
@@ -155,6 +159,15 @@ impl Sent {
     /// The clock of the timestamps.
     pub(crate) const fn clock(&self) -> Option<ClockRate> {
         self.clock
+    }
+
+    /// Samples of the packets from `from` to `until` with which nothing was wrong.
+    pub(crate) fn samples(&self, from: Instant, until: Instant) -> u64 {
+        self.runs
+            .values()
+            .filter(|run| run.is_good && (from..=until).contains(&run.at))
+            .map(|run| u64::from(run.ticks) * u64::from(run.scale))
+            .sum()
     }
 
     /// The origin of the sample that was sent under `timestamp`.

@@ -1,5 +1,6 @@
 //! A reader's view of the messages of the signalling.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -87,6 +88,12 @@ impl<'a> Signal<'a> {
         matches!(&self.message, Some(Message::Request(r)) if r.method.as_str() == method)
     }
 
+    /// Whether it takes a call.
+    pub(crate) fn is_answer(&self) -> bool {
+        self.status_of("INVITE")
+            .is_some_and(|status| (200..300).contains(&status))
+    }
+
     /// Its status if it answers a request of `method`.
     pub(crate) fn status_of(&self, method: &str) -> Option<u16> {
         match &self.message {
@@ -115,6 +122,16 @@ impl<'a> Signal<'a> {
             .or_else(|| uri.raw_host().map(ToOwned::to_owned))
     }
 
+    /// The same, by its address if the message does not name it, and never what `own` is called: two ends of one name could
+    /// not be told apart.
+    pub(crate) fn other_end(&self, own: &str) -> String {
+        let name = self.peer().unwrap_or_else(|| self.remote.to_string());
+        match name == own {
+            true => format!("{name} (peer)"),
+            false => name,
+        }
+    }
+
     /// The product that the sender says it is.
     pub(crate) fn product(&self) -> Option<String> {
         let headers = self.headers()?;
@@ -133,4 +150,29 @@ impl<'a> Signal<'a> {
         }
         SessionDescription::parse(message.body()).ok()
     }
+}
+
+/// The Call-ID of the call that messages are about: the first that was answered, else the first at all. Strangers may have
+/// tried their luck before.
+pub(crate) fn the_call<'s, 'a: 's>(
+    signals: impl Iterator<Item = &'s Signal<'a>>,
+) -> Option<String> {
+    let mut signals: Vec<_> = signals.collect();
+    signals.sort_by_key(|s| s.at);
+    let answered = signals.iter().filter(|s| s.is_answer());
+    let answered: HashSet<String> = answered.filter_map(|s| s.call_id()).collect();
+    let mut invited = signals
+        .iter()
+        .filter(|s| s.is_request("INVITE"))
+        .filter_map(|s| s.call_id());
+    let first = invited.clone().next();
+    invited.find(|id| answered.contains(id)).or(first)
+}
+
+/// Whom the call that `signals` are about was with, seen from `own`.
+pub(crate) fn peer(signals: &[Signal<'_>], own: &str) -> Option<String> {
+    let call_id = the_call(signals.iter());
+    let of_call = signals.iter().find(|s| s.call_id() == call_id);
+    let signal = of_call.or_else(|| signals.first())?;
+    Some(signal.other_end(own))
 }

@@ -4,6 +4,7 @@
 //! the place that playout names, or named in playout's log as made up; and if at least the part that the network let
 //! through was heard.
 
+mod alone;
 pub(crate) mod clock;
 pub(crate) mod compare;
 mod reason;
@@ -12,15 +13,16 @@ pub(crate) mod timeline;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use msp_core::time::Instant;
 use msp_core::trace::{PlayoutAction, Way};
 use serde::Serialize;
 
 pub use reason::Reason;
 
 use crate::media::Media;
-use crate::phone::Phone;
+use crate::phone::{Phone, Sound};
 use crate::sent::Sent;
-use crate::sip::Signal;
+use crate::sip::{self, Signal};
 use clock::PlayClock;
 use compare::{Comparison, Findings, Stretch};
 use timeline::{Extent, Timeline, comes_from_a_packet};
@@ -43,6 +45,11 @@ pub struct Limits {
     pub edge: Duration,
     /// Decibels by which a sound that is not equal may be softer or louder.
     pub gain_db: f32,
+    /// The share of packets, 0 to 1, that may not be there in time where nobody says how many the network was asked to lose:
+    /// [`Verdict::judge_alone`].
+    pub loss: f64,
+    /// The longest from the answer to the first sample from the network that is played: [`Verdict::judge_alone`].
+    pub first_sound: Duration,
 }
 
 impl Default for Limits {
@@ -51,8 +58,16 @@ impl Default for Limits {
             delay: Duration::from_millis(250),
             edge: Duration::from_millis(300),
             gain_db: 3.0,
+            // ITU-T G.1010 table I.1, conversational voice.
+            loss: 0.03,
+            first_sound: Self::HELLO,
         }
     }
+}
+
+impl Limits {
+    /// As long as people wait for sound before they say hello again.
+    pub(crate) const HELLO: Duration = Duration::from_millis(500);
 }
 
 /// What was found in one direction of a call.
@@ -67,13 +82,14 @@ pub struct DirectionVerdict {
     pub reasons: Vec<Reason>,
     /// Samples in the recording.
     pub recorded: u64,
-    /// Samples that are equal to the codec's round trip.
+    /// Samples that are equal to the codec's round trip, or, where the sender is not known, to what the packets that came in
+    /// time hold.
     pub equal: u64,
     /// Samples that playout's log names as something else, by its word for it.
     pub named: BTreeMap<&'static str, u64>,
     /// Samples that nothing explains.
     pub unexplained: u64,
-    /// Packets of sound that left.
+    /// Packets of sound that left, or, where the sender is not known, that came.
     pub sent_packets: u64,
     /// Packets of sound that the network was asked to lose.
     pub lost_by_request: u64,
@@ -86,7 +102,7 @@ pub struct DirectionVerdict {
     pub(crate) stretches: Vec<Stretch>,
 }
 
-/// The judgement of a call between two phones.
+/// The judgement of a call.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Verdict {
@@ -94,6 +110,10 @@ pub struct Verdict {
     pub reasons: Vec<Reason>,
     /// Both directions.
     pub directions: Vec<DirectionVerdict>,
+    /// The phone by whose evidence alone this is; `None` if both ends were compared.
+    pub seen_by: Option<String>,
+    /// How many seconds of the call were recorded and are judged, if that is not all of it.
+    pub judged_s: Option<f64>,
 }
 
 impl Verdict {
@@ -108,7 +128,7 @@ impl Verdict {
     ) -> Self {
         let (a, b) = (End::of(first), End::of(second));
         let mut verdict = Self::default();
-        if !(a.connected && b.connected) {
+        if a.answered.is_none() || b.answered.is_none() {
             verdict.reasons.push(Reason::NotConnected);
         }
         let mut forth = a.heard_by(&b, forth, limits);
@@ -118,6 +138,15 @@ impl Verdict {
         back.blame_silence(to_second);
         verdict.directions = vec![forth.verdict, back.verdict];
         verdict
+    }
+
+    /// Judges a call by the evidence of one of its ends: that it was connected; that what its terminals gave was sent; that
+    /// sound came, soon and nearly all of it; and that every sample it played is the packets' own or named in playout's log.
+    /// What the other end heard, and what it was to send, is not known here.
+    ///
+    /// An end that was given nothing is silent because it was meant to be.
+    pub fn judge_alone(phone: &Phone, limits: &Limits) -> Self {
+        alone::judge(&End::of(phone), limits)
     }
 
     /// Whether nothing is wrong.
@@ -142,7 +171,9 @@ struct End<'a> {
     phone: &'a Phone,
     media: Media<'a>,
     sent: Sent,
-    connected: bool,
+    signals: Vec<Signal<'a>>,
+    /// When the first 2xx to an INVITE was seen.
+    answered: Option<Instant>,
 }
 
 /// A direction, judged but for what the other one tells.
@@ -153,122 +184,144 @@ struct Judged {
     packets: u64,
 }
 
+/// What an end should have heard.
+struct Expected<'a> {
+    sound: &'a Sound,
+    /// Whether the place of each packet in the sound is known to the sample.
+    proven: bool,
+    /// The sound that went the other way.
+    other: Option<&'a Sound>,
+}
+
+/// What an end heard, stretch by stretch, and when.
+struct Heard {
+    clock: PlayClock,
+    timeline: Timeline,
+    extent: Extent,
+}
+
 impl<'a> End<'a> {
     fn of(phone: &'a Phone) -> Self {
         let media = Media::of(&phone.entries);
         let sent = Sent::of(&media, Way::Out, phone.plays.as_ref());
-        let connected = Signal::all(&phone.entries)
-            .iter()
-            .filter_map(|s| s.status_of("INVITE"))
-            .any(|status| (200..300).contains(&status));
+        let signals = Signal::all(&phone.entries);
+        let call_id = sip::the_call(signals.iter());
+        let is_answer = |s: &&Signal<'_>| s.is_answer() && s.call_id() == call_id;
+        let answered = signals.iter().filter(is_answer).map(|s| s.at).min();
         Self {
             phone,
             media,
             sent,
-            connected,
+            signals,
+            answered,
         }
+    }
+
+    /// Packets that came and were taken.
+    fn taken(&self) -> u64 {
+        let received = self.media.received.iter();
+        received.filter(|p| p.dropped.is_none()).count() as u64
     }
 
     fn heard_by(&self, to: &Self, network: &Network, limits: &Limits) -> Judged {
-        let mut verdict = DirectionVerdict {
-            from: self.phone.name.clone(),
-            to: to.phone.name.clone(),
-            sent_packets: self.sent.packets,
-            lost_by_request: network.lost,
-            ..DirectionVerdict::default()
+        let mut judged = Judged::new(&self.phone.name, &to.phone.name, to.taken());
+        judged.verdict.sent_packets = self.sent.packets;
+        judged.verdict.lost_by_request = network.lost;
+        let Some(sound) = &self.phone.plays else {
+            return judged.incomplete("it is not known what was to be sent");
         };
-        let packets = to
-            .media
-            .received
-            .iter()
-            .filter(|p| p.dropped.is_none())
-            .count() as u64;
-        let (Some(expected), Some(recording)) = (&self.phone.plays, &to.phone.recording) else {
-            verdict.reasons.push(Reason::Incomplete {
-                what: if self.phone.plays.is_none() {
-                    "it is not known what was to be sent"
-                } else {
-                    "there is no recording"
-                },
-            });
-            return Judged::without_sound(verdict, packets);
+        let extent = match to.phone.extent(&to.media) {
+            Some(extent) if extent.rate == sound.rate => extent,
+            Some(_) => return judged.incomplete(OTHER_RATE),
+            None => return judged.incomplete(NO_RECORDING),
         };
-        if recording.rate != expected.rate {
-            verdict.reasons.push(Reason::Incomplete {
-                what: "the recording has another sample rate than the codec",
-            });
-            return Judged::without_sound(verdict, packets);
-        }
-        let clock = PlayClock::of(&to.media, recording.rate);
-        let timeline = Timeline::of(recording.extent(), &to.media.playout, &clock, &self.sent);
-        let comparison = Comparison {
-            heard: &recording.samples,
-            position: recording.position,
-            pieces: &timeline.pieces,
-            expected,
-            other: to.phone.plays.as_ref(),
-            gain_db: limits.gain_db,
+        judged.should_have_sound = is_sound(&sound.samples);
+        let expected = Expected {
+            sound,
             proven: self.sent.proven,
+            other: to.phone.plays.as_ref(),
         };
-        verdict.recorded = recording.samples.len() as u64;
-        let has_sound = timeline.pieces.iter().any(|p| {
-            p.action.is_some_and(comes_from_a_packet)
-                && is_sound(
-                    recording
-                        .samples
-                        .get(p.at..p.at + p.len)
-                        .unwrap_or_default(),
-                )
-        });
-        let mut judged = Judged {
-            verdict,
-            has_sound,
-            should_have_sound: is_sound(&expected.samples),
-            packets,
-        };
-        let played: u64 = to
-            .media
-            .playout
-            .iter()
-            .map(|(_, s)| u64::from(s.samples))
-            .sum();
-        let edge = expected.rate.ticks(limits.edge);
-        if played > recording.position + judged.verdict.recorded + edge {
-            judged.verdict.reasons.push(Reason::Incomplete {
-                what: "the recording is shorter than what was played",
-            });
+        let heard = to.heard(extent, &self.sent);
+        if to.media.played() > heard.end() + sound.rate.ticks(limits.edge) {
+            judged
+                .verdict
+                .reasons
+                .push(Reason::Incomplete { what: SHORT });
         }
-        if judged.is_silent() {
-            return judged;
-        }
-        judged.take(comparison.run(), &timeline, recording.extent());
-        judged.judge_delay(&timeline, limits);
-        let is_the_sound = !judged
-            .verdict
-            .reasons
-            .iter()
-            .any(|r| matches!(r, Reason::WrongSound { .. } | Reason::WrongLaw { .. }));
-        if is_the_sound {
-            judged.judge_share(
-                &timeline,
-                self.sent.pcm.len() as u64,
-                network,
-                edge,
-                expected.rate.hz(),
-            );
-        }
+        judged.compare(to.phone, &heard, &expected, limits);
+        judged.judge_share(&heard, self.sent.pcm.len() as u64, network, limits.edge);
         judged
+    }
+
+    /// What it recorded, as its playout says it came from `sent`.
+    fn heard(&self, extent: Extent, sent: &Sent) -> Heard {
+        let clock = PlayClock::of(&self.media, extent.rate);
+        let timeline = Timeline::of(extent, &self.media.playout, &clock, sent);
+        Heard {
+            clock,
+            timeline,
+            extent,
+        }
     }
 }
 
+impl Heard {
+    /// The position of the first sample that is not in the recording any more.
+    const fn end(&self) -> u64 {
+        self.extent.position.saturating_add(self.extent.len as u64)
+    }
+}
+
+/// Why something cannot be judged.
+const NO_RECORDING: &str = "there is no recording";
+const OTHER_RATE: &str = "the recording has another sample rate than the codec";
+const SHORT: &str = "the recording is shorter than what was played";
+
 impl Judged {
-    const fn without_sound(verdict: DirectionVerdict, packets: u64) -> Self {
+    fn new(from: &str, to: &str, packets: u64) -> Self {
         Self {
-            verdict,
+            verdict: DirectionVerdict {
+                from: from.to_owned(),
+                to: to.to_owned(),
+                ..DirectionVerdict::default()
+            },
             has_sound: false,
             should_have_sound: false,
             packets,
         }
+    }
+
+    fn incomplete(mut self, what: &'static str) -> Self {
+        self.verdict.reasons.push(Reason::Incomplete { what });
+        self
+    }
+
+    /// Compares what `phone` heard with what it should have.
+    fn compare(&mut self, phone: &Phone, heard: &Heard, expected: &Expected<'_>, limits: &Limits) {
+        let (extent, pieces) = (heard.extent, &heard.timeline.pieces);
+        let recorded = phone.recording.as_ref().map(|r| r.samples.as_slice());
+        let samples = recorded
+            .and_then(|s| s.get(..extent.len))
+            .unwrap_or_default();
+        self.verdict.recorded = extent.len as u64;
+        self.has_sound = pieces
+            .iter()
+            .filter(|p| p.action.is_some_and(comes_from_a_packet))
+            .any(|p| is_sound(samples.get(p.at..p.at + p.len).unwrap_or_default()));
+        if self.is_silent() {
+            return;
+        }
+        let comparison = Comparison {
+            heard: samples,
+            position: extent.position,
+            pieces,
+            expected: expected.sound,
+            other: expected.other,
+            gain_db: limits.gain_db,
+            proven: expected.proven,
+        };
+        self.take(comparison.run(), &heard.timeline, extent);
+        self.judge_delay(&heard.timeline, limits);
     }
 
     const fn is_silent(&self) -> bool {
@@ -331,28 +384,26 @@ impl Judged {
         }
     }
 
-    fn judge_share(
-        &mut self,
-        timeline: &Timeline,
-        sent_samples: u64,
-        network: &Network,
-        edge: u64,
-        rate: u32,
-    ) {
-        let heard: u64 = timeline
-            .pieces
-            .iter()
+    /// Whether enough of `sent_samples` was heard. Of a sound that was not the right one nobody knows.
+    fn judge_share(&mut self, heard: &Heard, sent_samples: u64, network: &Network, edge: Duration) {
+        let is_wrong =
+            |r: &Reason| matches!(r, Reason::WrongSound { .. } | Reason::WrongLaw { .. });
+        if self.is_silent() || self.verdict.reasons.iter().any(is_wrong) {
+            return;
+        }
+        let pieces = heard.timeline.pieces.iter();
+        let from_packets: u64 = pieces
             .filter(|p| p.action.is_some_and(comes_from_a_packet))
             .map(|p| p.len as u64)
             .sum();
         let sent = self.verdict.sent_packets.max(1) as f64;
         let through = (sent - network.lost as f64).max(0.0) / sent;
         let due = sent_samples as f64 * through * (1.0 - network.late_share.clamp(0.0, 1.0));
-        let due = due - edge as f64;
-        if (heard as f64) < due {
-            let ms = 1000.0 / f64::from(rate);
+        let due = due - heard.extent.rate.ticks(edge) as f64;
+        if (from_packets as f64) < due {
+            let ms = 1000.0 / f64::from(heard.extent.rate.hz());
             self.verdict.reasons.push(Reason::TooLittleHeard {
-                heard_ms: heard as f64 * ms,
+                heard_ms: from_packets as f64 * ms,
                 due_ms: due * ms,
             });
         }

@@ -110,7 +110,7 @@ pub(super) const SIPP_VANISHES: Case = Case {
         pause(Duration::from_secs(3));
         sipp.kill();
         ours.tipring.wait_for_code(LIMIT, exit::MEDIA_FAILURE)?;
-        ours.must_have_heard(&ours.voice, 2)
+        ours.must_have_heard_with(&ours.voice, 2, &["ceased"])
     },
 };
 
@@ -136,6 +136,6 @@ pub(super) const BARESIP_VANISHES: Case = Case {
         pause(Duration::from_secs(3));
         baresip.kill();
         ours.tipring.wait_for_code(LIMIT, exit::MEDIA_FAILURE)?;
-        ours.must_have_heard(&voice, 2)
+        ours.must_have_heard_with(&voice, 2, &["ceased"])
     },
 };

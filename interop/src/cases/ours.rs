@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::{Error, ensure};
 use crate::lab::Lab;
 use crate::report::Report;
 use crate::sound::{Codec, Match};
@@ -98,13 +98,28 @@ impl Ours {
         }
     }
 
-    /// Demands that it heard at least `seconds` of `file`, each sample its own or named by playout's log.
+    /// Demands that it heard at least `seconds` of `file`, each sample its own or named by playout's log, and that its
+    /// report finds nothing wrong with that.
     pub(crate) fn must_have_heard(&self, file: &Path, seconds: usize) -> Result<(), Error> {
+        self.must_have_heard_with(file, seconds, &[])
+    }
+
+    /// The same of a call with which the report has to find `wrong` what these codes say.
+    pub(crate) fn must_have_heard_with(
+        &self,
+        file: &Path,
+        seconds: usize,
+        wrong: &[&str],
+    ) -> Result<(), Error> {
+        let report = self.report()?;
         let found = Match::find(&Wav::read_mono(file)?, &self.heard()?);
-        let made_up = self.report()?.heard()?.made_up();
         found
-            .explained(seconds * 8_000, made_up)
-            .map_err(|error| Error::new(format!("heard by us: {error}")))
+            .explained(seconds * 8_000, report.heard()?.made_up())
+            .map_err(|error| Error::new(format!("heard by us: {error}")))?;
+        let told = report.wrong();
+        ensure(told == wrong, || {
+            format!("our report finds {told:?} wrong, it should {wrong:?}")
+        })
     }
 
     /// What it reported.

@@ -24,8 +24,8 @@ pub(crate) const SIP_PORT: u16 = 5060;
 
 pub(crate) async fn run(args: &AnswerArgs) -> Result<(), Fail> {
     // A file that cannot be played is told now and not to the first caller.
-    Files::open(&args.media, None)?;
-    let evidence = Evidence::new(args.evidence.wanted());
+    Files::open(&args.media, None, false)?;
+    let evidence = Evidence::new(args.proof.wants_trace());
     let phone = args
         .line
         .builder(None, SIP_PORT, evidence.trace())?
@@ -63,19 +63,21 @@ struct Session {
     keys: Option<Mutex<mpsc::UnboundedReceiver<String>>>,
 }
 
-/// Takes calls until there were enough, or Ctrl-C. Ends with the first failure of a call if only one was wanted.
+/// Takes calls until there were enough, or Ctrl-C. Ends with the failure of a call if only one was wanted, and with one if
+/// the verdict of any does not hold that has to.
 async fn serve(phone: &Phone, session: Rc<Session>) -> Result<(), Fail> {
     let mut calls = JoinSet::new();
     let mut taken = 0;
+    let mut broken = 0;
     let wanted = session.args.max_calls;
     loop {
         let more = wanted.is_none_or(|w| taken < w);
         if !more && calls.is_empty() {
-            return Ok(());
+            return all_held(broken);
         }
         tokio::select! {
             call = phone.next_call() => {
-                let Some(call) = call else { return Ok(()) };
+                let Some(call) = call else { return all_held(broken) };
                 if !more {
                     call.reject(BUSY)?;
                     continue;
@@ -90,6 +92,7 @@ async fn serve(phone: &Phone, session: Rc<Session>) -> Result<(), Fail> {
                         return Err(fail);
                     }
                     eprintln!("tipring: {fail}");
+                    broken += u32::from(fail.failure == Failure::Assertion);
                 }
             }
             signal = tokio::signal::ctrl_c() => {
@@ -98,9 +101,24 @@ async fn serve(phone: &Phone, session: Rc<Session>) -> Result<(), Fail> {
                 while let Some(ended) = calls.join_next().await {
                     ended.map_err(|e| Fail::new(Failure::Sip, format!("a call: {e}")))??;
                 }
-                return Ok(());
+                return all_held(broken);
             }
         }
+    }
+}
+
+/// What is to be said at last if the verdicts of `broken` calls do not hold.
+fn all_held(broken: u32) -> Result<(), Fail> {
+    match broken {
+        0 => Ok(()),
+        1 => Err(Fail::new(
+            Failure::Assertion,
+            "the verdict of 1 call does not hold",
+        )),
+        n => Err(Fail::new(
+            Failure::Assertion,
+            format!("the verdict of {n} calls does not hold"),
+        )),
     }
 }
 
@@ -116,7 +134,8 @@ impl Session {
             json!({ "from": call.peer() }),
         );
         let record = args.media.record.as_ref().map(|p| numbered(p, n));
-        let files = Files::open(&args.media, record).and_then(|f| f.select(&call).map(|()| f));
+        let files = Files::open(&args.media, record, args.proof.judges())
+            .and_then(|f| f.select(&call).map(|()| f));
         let files = match files {
             Ok(files) => files,
             Err(fail) => {
@@ -134,8 +153,9 @@ impl Session {
         };
         let key = call.key();
         let talked = talk(&call, events, &plan, &files, out).await?;
-        self.evidence.write(&args.evidence.for_call(n), key)?;
-        talked.result()
+        let proof = args.proof.for_call(n);
+        let verdict = self.evidence.conclude(proof, key, files, *out).await?;
+        talked.result(verdict.as_ref().filter(|_| args.proof.assert))
     }
 
     fn react(self: &Rc<Self>, call: &Call) -> Result<(), Fail> {

@@ -11,8 +11,8 @@ use crate::talk::{Files, Plan, talk};
 use tipring::msp_engine::{Clock, SystemClock};
 
 pub(crate) async fn run(args: &CallArgs) -> Result<(), Fail> {
-    let files = Files::open(&args.media, args.media.record.clone())?;
-    let evidence = Evidence::new(args.evidence.wanted());
+    let files = Files::open(&args.media, args.media.record.clone(), args.proof.judges())?;
+    let evidence = Evidence::new(args.proof.wants_trace());
     let phone = args
         .line
         .builder(Some(&args.target), 0, evidence.trace())?
@@ -39,6 +39,7 @@ pub(crate) async fn run(args: &CallArgs) -> Result<(), Fail> {
     let key = call.key();
     let talked = talk(&call, events, &plan, &files, &out).await?;
     close(phone, &out).await;
-    evidence.write(&args.evidence, key)?;
-    talked.result()
+    let proof = args.proof.clone();
+    let verdict = evidence.conclude(proof, key, files, out).await?;
+    talked.result(verdict.as_ref().filter(|_| args.proof.assert))
 }

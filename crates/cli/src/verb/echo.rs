@@ -77,5 +77,5 @@ async fn one(call: Call, out: Output) -> Result<(), Fail> {
     call.start_answer()?;
     talk(&call, events, &Plan::default(), &Files::default(), &out)
         .await?
-        .result()
+        .result(None)
 }

@@ -24,6 +24,9 @@ use crate::exit::{Fail, Failure};
 use crate::impaired::{ImpairedProvider, NetworkReport};
 use crate::line::codec;
 use crate::output::Output;
+use crate::scratch::Scratch;
+use crate::tape::Tape;
+use crate::verdict;
 
 const ALICE: &[u8] = include_bytes!("../../assets/alice.wav");
 const BOB: &[u8] = include_bytes!("../../assets/bob.wav");
@@ -58,9 +61,12 @@ pub(crate) async fn run(args: &LoopArgs) -> Result<(), Fail> {
         Some(duration) => duration,
         None => files.longest()? + AFTERMATH,
     };
-    let record_dir = args.record_dir.clone().unwrap_or_else(|| scratch.0.clone());
-    let (alice, network) = open("alice", args, &files.alice, &record_dir, true).await?;
-    let (bob, _) = open("bob", args, &files.bob, &record_dir, false).await?;
+    let record_dir = args
+        .record_dir
+        .as_deref()
+        .unwrap_or_else(|| scratch.folder());
+    let (alice, network) = open("alice", args, &files.alice, record_dir, true).await?;
+    let (bob, _) = open("bob", args, &files.bob, record_dir, false).await?;
     let out = Output::new(&args.output, SystemClock.now());
 
     let (alice_heard, bob_heard) = converse(&alice, &bob, talk, &out).await?;
@@ -101,32 +107,6 @@ pub(crate) async fn run(args: &LoopArgs) -> Result<(), Fail> {
     match verdict.holds() {
         true => Ok(()),
         false => Err(Fail::new(Failure::Assertion, "the verdict does not hold")),
-    }
-}
-
-/// A folder that goes with the program.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self, Fail> {
-        let path = std::env::temp_dir().join(format!("tipring-loop-{}", std::process::id()));
-        std::fs::create_dir_all(&path)
-            .map_err(|e| Fail::new(Failure::Media, format!("{}: {e}", path.display())))?;
-        Ok(Self(path))
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, Fail> {
-        let path = self.0.join(name);
-        std::fs::write(&path, bytes)
-            .map_err(|e| Fail::new(Failure::Media, format!("{}: {e}", path.display())))?;
-        Ok(path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What cannot be removed lies where the system cleans up.
-        let _left = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -339,11 +319,11 @@ async fn converse(
     Ok((
         Heard {
             stats: alice_stats,
-            recording: recording(&alice_record, &alice.record)?,
+            recording: Tape::read(&alice_record, &alice.record, usize::MAX)?.heard,
         },
         Heard {
             stats: bob_stats,
-            recording: recording(&bob_record, &bob.record)?,
+            recording: Tape::read(&bob_record, &bob.record, usize::MAX)?.heard,
         },
     ))
 }
@@ -361,64 +341,8 @@ fn attach(call: &Call, play: Option<&PathBuf>, record: &Path) -> Result<Arc<File
     Ok(file)
 }
 
-/// The right track of a recording: what was heard. Nothing if no frame of it was ever recorded.
-fn recording(file: &FileRecord, path: &Path) -> Result<Option<Recording>, Fail> {
-    let recorded = file.finish()?;
-    let Some(position) = recorded.origins[1] else {
-        return Ok(None);
-    };
-    let fail = |e: hound::Error| Fail::new(Failure::Media, format!("{}: {e}", path.display()));
-    let mut wav = hound::WavReader::open(path).map_err(fail)?;
-    let samples = wav
-        .samples::<i16>()
-        .skip(1)
-        .step_by(2)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(fail)?;
-    Ok(Some(Recording {
-        samples,
-        rate: recorded.length.rate,
-        position,
-    }))
-}
-
 fn tell(out: &Output, verdict: &Verdict, heard: [&Heard; 2], network: &NetworkReport) {
-    let mut text = String::new();
-    for direction in &verdict.directions {
-        let mark = if direction.reasons.is_empty() {
-            "ok  "
-        } else {
-            "FAIL"
-        };
-        let named: u64 = direction.named.values().sum();
-        let delay = direction
-            .delay_ms
-            .map_or_else(|| "unknown".to_owned(), |d| format!("{d:.1} ms"));
-        text += &format!(
-            "{mark} {} to {}: {} of {} samples equal, {named} named by playout, {} unexplained, {} packets sent, {} lost by request, delay {delay}\n",
-            direction.from,
-            direction.to,
-            direction.equal,
-            direction.recorded,
-            direction.unexplained,
-            direction.sent_packets,
-            direction.lost_by_request,
-        );
-    }
-    for (way, reason) in verdict.all_reasons() {
-        match way {
-            Some((from, to)) => text += &format!("     {from} to {to}: {reason}\n"),
-            None => text += &format!("     {reason}\n"),
-        }
-    }
-    text += if verdict.holds() {
-        "the verdict holds"
-    } else {
-        "the verdict DOES NOT HOLD"
-    };
     let fields = json!({
-        "holds": verdict.holds(),
-        "verdict": serde_json::to_value(verdict).unwrap_or(Value::Null),
         "alice": crate::output::stats_json(&heard[0].stats),
         "bob": crate::output::stats_json(&heard[1].stats),
         "network": {
@@ -426,7 +350,7 @@ fn tell(out: &Output, verdict: &Verdict, heard: [&Heard; 2], network: &NetworkRe
             "bob_to_alice": path_json(&network.received),
         },
     });
-    out.event(SystemClock.now(), "verdict", &text, fields);
+    verdict::tell(out, verdict, fields);
 }
 
 fn path_json(path: &PathStats) -> Value {

@@ -1,6 +1,8 @@
 //! Runs the program as a user does, and reads what it says.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod peer;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;

@@ -5,11 +5,11 @@ mod packets;
 
 use std::collections::{HashMap, HashSet};
 
-use msp_core::stats::DropReason;
 use msp_core::time::{ClockRate, Instant};
 use msp_core::trace::Way;
 
 use super::{End, Scene};
+use crate::due::Due;
 use crate::media::{Key, Packet};
 use crate::model::Quality;
 use crate::quality::{self, Impairment};
@@ -39,16 +39,6 @@ pub(super) struct Flow<'s, 'a> {
     pub(super) play_clock: PlayClock,
     ptime_ms: Option<f64>,
     clock: ClockRate,
-}
-
-/// A packet that should have come.
-#[derive(Clone, Copy, Debug)]
-struct Due {
-    /// When it came, or should have.
-    at: Instant,
-    came: bool,
-    late: bool,
-    transit: Option<i64>,
 }
 
 impl<'s, 'a> Flow<'s, 'a> {
@@ -84,21 +74,14 @@ impl<'s, 'a> Flow<'s, 'a> {
         flow.follow_packets(scene.hung_up);
         if let Some(receiver) = receiver {
             let origin = sender.map_or(&receiver.came, |s| &s.sent);
-            let extent = receiver.phone.recording.as_ref().map_or_else(
-                || Extent {
-                    position: 0,
-                    len: receiver
-                        .media
-                        .playout
-                        .iter()
-                        .map(|(_, s)| s.samples as usize)
-                        .sum(),
-                    rate: origin.rate.unwrap_or(ClockRate::HZ_8000),
-                },
-                |r| r.extent(),
-            );
-            flow.play_clock = PlayClock::of(&receiver.media, extent.rate);
-            flow.timeline = Timeline::of(extent, &receiver.media.playout, &flow.play_clock, origin);
+            let media = &receiver.media;
+            let extent = receiver.phone.extent(media).unwrap_or_else(|| Extent {
+                position: 0,
+                len: usize::try_from(media.played()).unwrap_or(usize::MAX),
+                rate: origin.rate.unwrap_or(ClockRate::HZ_8000),
+            });
+            flow.play_clock = PlayClock::of(media, extent.rate);
+            flow.timeline = Timeline::of(extent, &media.playout, &flow.play_clock, origin);
         }
         flow
     }
@@ -244,22 +227,6 @@ impl<'s, 'a> Flow<'s, 'a> {
             .min_by(|a, b| a.mos.total_cmp(&b.mos))
             .or_else(|| self.reported_quality(scene))
     }
-}
-
-/// Whether a packet is of the stream, whatever became of it.
-const fn belongs(packet: &Packet<'_>) -> bool {
-    matches!(
-        packet.dropped,
-        None | Some(
-            DropReason::Late
-                | DropReason::Duplicate
-                | DropReason::BufferFull
-                | DropReason::Probation
-                | DropReason::HoldFull
-                | DropReason::BadPayload
-                | DropReason::BadEvent
-        )
-    )
 }
 
 fn median(values: &mut [i64]) -> Option<i64> {

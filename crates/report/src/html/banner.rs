@@ -33,7 +33,7 @@ pub(super) fn banner(report: &Report) -> String {
         "<div class=\"banner {class}\"><svg class=\"seal\" viewBox=\"0 0 64 64\" aria-hidden=\"true\">{seal}</svg><div>\
          <p class=\"who\"><bdi>{}</bdi></p><h1>{}</h1><p class=\"say\">{}</p>",
         esc(&report.title),
-        report.outcome.title(),
+        report.outcome_title(),
         esc(&report.headline)
     );
     let mut reasons = report.reasons().peekable();
@@ -142,10 +142,11 @@ fn sound(report: &Report, tile: impl Fn(&str, Mark, &str, &str) -> String) -> St
     };
     let mut detail = String::from("<ul>");
     for (heard, way) in sound.iter().zip(&report.directions) {
-        let (class, word) = match heard {
-            Some(true) => ("yes", "heard"),
-            Some(false) => ("no", "silent"),
-            None => ("maybe", "not known"),
+        let (class, word) = match (heard, way.sent) {
+            (Some(true), _) => ("yes", "heard"),
+            (Some(false), _) => ("no", "silent"),
+            (None, Some(1..)) => ("maybe", "sent, not seen to arrive"),
+            (None, _) => ("maybe", "nothing sent"),
         };
         let _ = write!(
             detail,
@@ -158,7 +159,7 @@ fn sound(report: &Report, tile: impl Fn(&str, Mark, &str, &str) -> String) -> St
     let value = match all {
         Some(true) => "Yes",
         Some(false) => "No",
-        None => "One way seen",
+        None => "Heard here",
     };
     tile("Sound both ways", Mark::of(all), value, &detail)
 }

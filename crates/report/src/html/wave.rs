@@ -99,7 +99,8 @@ fn picture(out: &mut String, way: &Direction, waveform: &Waveform) {
             outline(columns, middle, f64::from(loudest))
         );
     };
-    lane(TOP, "Sent", "sent", &waveform.sent);
+    let name = if way.sent.is_some() { "Sent" } else { "Came" };
+    lane(TOP, name, "sent", &waveform.sent);
     if has_heard {
         lane(TOP + LANE + BETWEEN, "Heard", "heard", &waveform.heard);
     }
@@ -236,7 +237,8 @@ fn key(out: &mut String, way: &Direction, waveform: &Waveform) {
     out.push_str("<ul class=\"key\">");
     let aligned = match (waveform.heard.is_empty(), way.delay_ms) {
         (false, Some(delay)) => {
-            format!("aligned: heard {} after its packet left", ms(delay))
+            let began = if way.sent.is_some() { "left" } else { "came" };
+            format!("aligned: heard {} after its packet {began}", ms(delay))
         }
         (false, None) => "aligned by playout\u{2019}s log".to_owned(),
         (true, _) => format!("from {}", waveform.sent_is),

@@ -18,10 +18,36 @@ pub enum Reason {
     },
     /// No sound came through, and none the other way either.
     NothingHeard,
-    /// No sound came through, while it did the other way.
+    /// No sound came through, while it did the other way or nobody knows of that.
     OneWaySilent {
         /// Packets that came nevertheless.
         packets: u64,
+    },
+    /// What was to be sent is in none of the packets that left.
+    NotSent {
+        /// Packets that left nevertheless.
+        packets: u64,
+    },
+    /// More packets were lost than allowed.
+    TooMuchLost {
+        /// Packets that were not there in time.
+        lost: u64,
+        /// Packets that should have been.
+        due: u64,
+        /// The share that may be lost, 0 to 1.
+        limit: f64,
+    },
+    /// Packets came, and then for so long none that the phone gave the sound up.
+    Ceased {
+        /// Milliseconds from the answer until it did.
+        after_ms: f64,
+    },
+    /// It took longer than allowed from the answer to the first sound.
+    SlowStart {
+        /// Milliseconds that it took.
+        ms: f64,
+        /// Milliseconds that it may take.
+        limit_ms: f64,
     },
     /// Another sound was heard than the one that was sent.
     WrongSound {
@@ -83,6 +109,10 @@ impl Reason {
             Self::Incomplete { .. } => "incomplete",
             Self::NothingHeard => "nothing_heard",
             Self::OneWaySilent { .. } => "one_way_silent",
+            Self::NotSent { .. } => "not_sent",
+            Self::TooMuchLost { .. } => "too_much_lost",
+            Self::Ceased { .. } => "ceased",
+            Self::SlowStart { .. } => "slow_start",
             Self::WrongSound { .. } => "wrong_sound",
             Self::WrongLaw { .. } => "wrong_law",
             Self::Shifted { .. } => "shifted",
@@ -106,6 +136,29 @@ impl fmt::Display for Reason {
             }
             Self::OneWaySilent { packets } => {
                 write!(f, "one way is silent, in all of {packets} packets")
+            }
+            Self::NotSent { packets: 0 } => f.write_str("nothing was sent: no packet left"),
+            Self::NotSent { packets } => {
+                write!(f, "silence was sent, in all of {packets} packets")
+            }
+            Self::TooMuchLost { lost, due, limit } => {
+                let percent = *lost as f64 * 100.0 / (*due).max(1) as f64;
+                write!(
+                    f,
+                    "{percent:.1} % of the packets were not there in time ({lost} of {due}), at most {:.1} % may be",
+                    limit * 100.0
+                )
+            }
+            Self::Ceased { after_ms } => write!(
+                f,
+                "no packet came any more: given up {:.1} s after the answer",
+                after_ms / 1000.0
+            ),
+            Self::SlowStart { ms, limit_ms } => {
+                write!(
+                    f,
+                    "first sound {ms:.0} ms after the answer, of at most {limit_ms:.0} ms"
+                )
             }
             Self::WrongSound { swapped: true, .. } => {
                 f.write_str("the wrong sound: it is the one that went the other way")

@@ -4,6 +4,7 @@
     reason = "a helper of a test fails as its test does"
 )]
 
+mod alone;
 mod report;
 mod sample;
 mod verdict;

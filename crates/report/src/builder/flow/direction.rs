@@ -6,9 +6,10 @@ use msp_core::time::Instant;
 use msp_dsp::Level;
 
 use super::super::{Scene, waveform};
-use super::{Flow, belongs, median};
+use super::{Flow, median};
+use crate::due::belongs;
 use crate::model::{Curves, Direction, Point};
-use crate::verdict::Verdict;
+use crate::verdict::DirectionVerdict;
 use crate::verdict::timeline::comes_from_a_packet;
 
 /// Curves have at most this many points.
@@ -74,7 +75,7 @@ impl Flow<'_, '_> {
     pub(in crate::builder) fn direction(
         &self,
         scene: &Scene<'_>,
-        verdict: Option<&Verdict>,
+        judged: Option<&DirectionVerdict>,
     ) -> Direction {
         let name = |n: usize| {
             scene
@@ -113,8 +114,6 @@ impl Flow<'_, '_> {
         }
         let heard = self.receiver.and_then(|r| r.phone.recording.as_ref());
         let level = |pcm: &[i16]| (!pcm.is_empty()).then(|| Level::of(pcm).rms_dbov());
-        let findings =
-            verdict.and_then(|v| v.directions.iter().find(|d| d.from == from && d.to == to));
         Direction {
             payload_type: codec.as_ref().map(|(p, _)| *p),
             codec: codec.map(|(_, c)| c),
@@ -154,7 +153,7 @@ impl Flow<'_, '_> {
                 .map(|(at, answered)| (at.as_nanos() as f64 - answered.as_nanos() as f64) / 1e6),
             quality: self.whole_quality(scene),
             curves: self.curves(scene),
-            waveform: waveform::build(self, scene, findings),
+            waveform: waveform::build(self, scene, judged),
             from,
             to,
         }

@@ -1,17 +1,15 @@
 //! Following packets: what was due, what came, and with which jitter.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use msp_core::id::SequenceNumber;
 use msp_core::stats::DropReason;
 use msp_core::time::Instant;
 
-use super::{Due, Flow, belongs, median};
+use super::{Flow, median};
+use crate::due::{self, Due, belongs};
 use crate::media::{Key, Packet};
-
-/// A jump of a sequence number by more than this is a new beginning, not a loss (RFC 3550 appendix A.1).
-const DROPOUT: i64 = 3000;
 
 impl Flow<'_, '_> {
     pub(super) fn follow_packets(&mut self, hung_up: Option<Instant>) {
@@ -28,7 +26,10 @@ impl Flow<'_, '_> {
         self.follow_jitter(received);
         match self.sender {
             Some(sender) => self.pair(&sender.media.sent, &arrivals, hung_up),
-            None => self.count_gaps(received),
+            None => {
+                self.due = due::by_number(received);
+                self.relative_transits(received);
+            }
         }
     }
 
@@ -63,60 +64,6 @@ impl Flow<'_, '_> {
                 transit: transit(packet),
             });
         }
-    }
-
-    /// What is missing by sequence numbers, where the sender is not known.
-    fn count_gaps(&mut self, received: &[Packet<'_>]) {
-        // The place of each packet by its source and its number, numbers counted on beyond 16 bits.
-        let mut numbered: BTreeMap<(usize, i64), Due> = BTreeMap::new();
-        let mut sources: Vec<(u32, i64)> = Vec::new();
-        let mut run = 0;
-        for packet in received.iter().filter(|p| belongs(p)) {
-            let (ssrc, sequence) = (packet.rtp.ssrc().0, packet.rtp.sequence());
-            let last = sources
-                .last()
-                .filter(|(s, _)| *s == ssrc)
-                .map(|(_, last)| *last);
-            let number = match last {
-                Some(last) => {
-                    let step = i64::from(sequence.distance_from(SequenceNumber(last as u16)));
-                    if step.abs() > DROPOUT {
-                        run += 1;
-                    }
-                    last + step
-                }
-                None => {
-                    run += 1;
-                    i64::from(sequence.0)
-                }
-            };
-            match sources.last_mut().filter(|(s, _)| *s == ssrc) {
-                Some(source) => source.1 = source.1.max(number),
-                None => sources.push((ssrc, number)),
-            }
-            let due = Due {
-                at: packet.at,
-                came: true,
-                late: packet.dropped == Some(DropReason::Late),
-                transit: None,
-            };
-            numbered.entry((run, number)).or_insert(due);
-        }
-        let mut last: Option<(usize, i64)> = None;
-        for ((run, number), due) in numbered {
-            if let Some((_, previous)) = last.filter(|(r, _)| *r == run) {
-                let missing = (number - previous - 1).clamp(0, DROPOUT);
-                let gone = Due {
-                    came: false,
-                    late: false,
-                    ..due
-                };
-                self.due.extend((0..missing).map(|_| gone));
-            }
-            self.due.push(due);
-            last = Some((run, number));
-        }
-        self.relative_transits(received);
     }
 
     /// Without the sender's clock, how much longer each packet took than the quickest.

@@ -71,6 +71,8 @@ pub(crate) struct End {
     /// What it recorded of the sound that it received.
     pub(crate) heard: Vec<i16>,
     pub(crate) sound: Sound,
+    /// What it was given to send.
+    pub(crate) given: Vec<i16>,
     /// What the network did to what this end sent.
     pub(crate) network: Network,
 }
@@ -143,6 +145,7 @@ pub(crate) fn call_with(
             name: conditions.names[n],
             entries: Vec::new(),
             heard: Vec::new(),
+            given: Vec::new(),
             sound: Sound::through(codec, &pcm).unwrap(),
             network: Network::default(),
         }
@@ -160,6 +163,7 @@ pub(crate) fn call_with(
         mouth(n == 0, &mut said);
         let frames = (conditions.seconds * 50) as usize;
         said.resize(frames * FRAME, 0);
+        ends[n].given.clone_from(&said);
         let started = answered + Duration::from_millis(3 + 5 * n as u64);
         let mut encoder = codec.encoder();
         let mut arrivals: Vec<(Instant, usize, Arc<[u8]>)> = Vec::new();
