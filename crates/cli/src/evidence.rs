@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tipring::msp_core::id::CallKey;
 use tipring::msp_core::time::Instant;
-use tipring::msp_core::trace::{Trace, TraceEntry, TraceLog};
+use tipring::msp_core::trace::{CallLogs, LogLimits, Trace, TraceEntry};
 use tipring::msp_engine::{Clock, SystemClock};
 use tipring_report::{Limits, Pcap, Phone, Report, ReportBuilder, Verdict, WallClock};
 
@@ -25,33 +25,46 @@ const NAME: &str = "tipring";
 /// Our name in what we write.
 pub(crate) const SOFTWARE: &str = concat!("tipring ", env!("CARGO_PKG_VERSION"));
 
-/// A trace that is kept if somebody wants to see something of it afterwards.
+/// The traces of calls, kept if somebody wants to see something of them afterwards.
 #[derive(Clone)]
 pub(crate) struct Evidence {
-    log: Option<Arc<TraceLog>>,
+    logs: Option<Arc<CallLogs>>,
+}
+
+/// What is known of one call.
+struct Known {
+    entries: Vec<TraceEntry>,
+    /// Entries that found no room.
+    missing: u64,
 }
 
 impl Evidence {
     pub(crate) fn new(wanted: bool) -> Self {
         Self {
-            log: wanted.then(|| TraceLog::new(TraceLog::CAPACITY)),
+            logs: wanted.then(|| CallLogs::new(LogLimits::default())),
         }
     }
 
     pub(crate) fn trace(&self) -> Trace {
-        self.log
+        self.logs
             .as_ref()
-            .map_or(Trace::OFF, |log| Trace::to(log.clone()))
+            .map_or(Trace::OFF, |logs| Trace::to(logs.clone()))
     }
 
-    /// Everything of the call `key`, and what belongs to no call.
-    pub(crate) fn entries(&self, key: Option<CallKey>) -> Vec<TraceEntry> {
-        let Some(log) = &self.log else {
-            return Vec::new();
-        };
+    /// Everything of the call `key`, and what belonged to no call while it lasted.
+    fn take(&self, key: CallKey) -> Option<Known> {
+        let logs = self.logs.as_ref()?;
+        let log = logs.take(key);
         let mut entries = log.entries();
-        entries.retain(|e| key.is_none() || e.call.is_none() || e.call == key);
-        entries
+        if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
+            let others = logs.others(first.at, last.at);
+            entries.extend(others);
+            entries.sort_by_key(|e| e.at);
+        }
+        Some(Known {
+            missing: log.dropped(),
+            entries,
+        })
     }
 }
 
@@ -64,33 +77,36 @@ impl Evidence {
         files: Files,
         out: Output,
     ) -> Result<Option<Verdict>, Fail> {
-        if !args.wants_trace() {
+        if self.logs.is_none() {
             return Ok(None);
         }
         let evidence = self.clone();
         // A long call takes a while to read, and others are on the line.
-        let work = move || evidence.conclude_now(&args, key, &files, &out);
+        let work = move || match evidence.take(key) {
+            Some(known) => known.conclude(&args, &files, &out),
+            None => Ok(None),
+        };
         let done = tokio::task::spawn_blocking(work).await;
         done.map_err(|e| Fail::new(Failure::Media, format!("report: {e}")))?
     }
+}
 
-    fn conclude_now(
-        &self,
+impl Known {
+    fn conclude(
+        self,
         args: &ProofArgs,
-        key: CallKey,
         files: &Files,
         out: &Output,
     ) -> Result<Option<Verdict>, Fail> {
-        self.warn_of_gaps();
-        let entries = self.entries(Some(key));
+        warn_of_gaps(self.missing);
         let clock = wall_clock(SystemClock.now());
         if let Some(path) = &args.files.pcap {
-            write_pcap(path, clock, &[(NAME, &entries)])?;
+            write_pcap(path, clock, &[(NAME, &self.entries)])?;
         }
         if !args.judges() {
             return Ok(None);
         }
-        let seen = self.seen(entries, files);
+        let seen = self.seen(files);
         let verdict = Verdict::judge_alone(&seen, &Limits::default());
         if let Some(path) = &args.files.report {
             let report = ReportBuilder::new(SOFTWARE).clock(clock).phone(seen);
@@ -100,14 +116,15 @@ impl Evidence {
         Ok(Some(verdict))
     }
 
-    fn seen(&self, entries: Vec<TraceEntry>, files: &Files) -> Phone {
+    /// The same as our phone knows it, with what was recorded.
+    fn seen(self, files: &Files) -> Phone {
         let tape = files.tape().unwrap_or_else(|fail| {
             // The call is over and its report shall tell what is known of it.
             eprintln!("tipring: {fail}");
             Tape::default()
         });
-        let mut seen = Phone::new(NAME, entries);
-        if tape.is_cut || self.dropped() > 0 {
+        let mut seen = Phone::new(NAME, self.entries);
+        if tape.is_cut || self.missing > 0 {
             seen = seen.cut();
         }
         if let Some(sent) = tape.sent {
@@ -118,19 +135,12 @@ impl Evidence {
             None => seen,
         }
     }
+}
 
-    fn dropped(&self) -> u64 {
-        self.log.as_ref().map_or(0, |log| log.dropped())
-    }
-
-    /// A trace that was full is no whole evidence, and says so.
-    pub(crate) fn warn_of_gaps(&self) {
-        let dropped = self.dropped();
-        if dropped > 0 {
-            eprintln!(
-                "tipring: the trace was full: {dropped} entries are missing in what is written"
-            );
-        }
+/// A trace that was full is no whole evidence, and says so.
+pub(crate) fn warn_of_gaps(missing: u64) {
+    if missing > 0 {
+        eprintln!("tipring: the trace was full: {missing} entries are missing in what is written");
     }
 }
 

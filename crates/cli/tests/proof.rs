@@ -115,7 +115,13 @@ fn a_peer_that_is_muted() {
     let ended = answer.end();
     assert_eq!((ended.code, &*ended.err), (Some(0), ""), "{ended:?}");
     for name in ["answer.html", "answer-2.html"] {
-        assert_eq!(report(&folder, name)["outcome"], "holds");
+        let report = report(&folder, name);
+        assert_eq!(report["outcome"], "holds");
+        // Each is about its own call, from its INVITE on.
+        let lasted = report["duration_s"].as_f64().unwrap();
+        assert!((1.9..3.5).contains(&lasted), "{lasted}");
+        let invites = report["ladder"].as_array().unwrap().iter();
+        assert_eq!(invites.filter(|s| s["title"] == "INVITE").count(), 1);
     }
 }
 

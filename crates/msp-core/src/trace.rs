@@ -1,15 +1,19 @@
 //! What happened in a call: bytes as they came and went, decisions, events. Reports, captures and replays
 //! are readers of it.
 
+mod log;
+
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::event::MspEvent;
 use crate::id::{CallKey, Generation, LegId, StreamId};
 use crate::params::MediaParams;
 use crate::stats::{DropReason, StreamStats};
 use crate::time::Instant;
+
+pub use log::{CallLogs, LogLimits, TraceLog};
 
 /// Which way bytes went.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -200,77 +204,9 @@ impl fmt::Debug for Trace {
     }
 }
 
-/// A sink that keeps entries in memory, up to a number; what comes after is counted.
-#[derive(Debug)]
-pub struct TraceLog {
-    capacity: usize,
-    kept: Mutex<Kept>,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    entries: Vec<TraceEntry>,
-    dropped: u64,
-}
-
-impl TraceLog {
-    /// Entries that a log keeps unless asked otherwise: half an hour of a call, both ways.
-    pub const CAPACITY: usize = 1_000_000;
-
-    /// A log of up to `capacity` entries.
-    pub fn new(capacity: usize) -> Arc<Self> {
-        Arc::new(Self {
-            capacity,
-            kept: Mutex::default(),
-        })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What was recorded so far, in the order of time.
-    pub fn entries(&self) -> Vec<TraceEntry> {
-        let mut entries = self.lock().entries.clone();
-        // Threads record side by side: arrival order is nearly the order of time, never exactly.
-        entries.sort_by_key(|e| e.at);
-        entries
-    }
-
-    /// How many entries found no room.
-    pub fn dropped(&self) -> u64 {
-        self.lock().dropped
-    }
-}
-
-impl TraceSink for TraceLog {
-    fn record(&self, entry: TraceEntry) {
-        let mut kept = self.lock();
-        if kept.entries.len() < self.capacity {
-            kept.entries.push(entry);
-        } else {
-            kept.dropped += 1;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_log_sorts_by_time_and_counts_what_it_cannot_keep() {
-        let log = TraceLog::new(2);
-        let trace = Trace::to(log.clone());
-        for at in [30, 10, 20] {
-            trace.record(Instant::from_millis(at), None, || {
-                TraceBody::Note("x".into())
-            });
-        }
-        let times: Vec<_> = log.entries().iter().map(|e| e.at).collect();
-        assert_eq!(times, [Instant::from_millis(10), Instant::from_millis(30)]);
-        assert_eq!(log.dropped(), 1);
-    }
 
     #[test]
     fn nothing_is_built_when_nobody_wants_to_know() {

@@ -12,6 +12,7 @@ use netsim::{Impairment, PathStats, Ratio};
 use serde_json::{Value, json};
 use tipring::msp_core::media::Direction;
 use tipring::msp_core::stats::StreamStats;
+use tipring::msp_core::trace::{Trace, TraceLog};
 use tipring::msp_engine::{Clock, SystemClock};
 use tipring::terminals::{FilePlay, FileRecord, PlayOptions, RecordOptions, SoundInfo, read_mono};
 use tipring::{Call, Phone};
@@ -19,7 +20,7 @@ use tipring_report::{Limits, Network, Phone as Seen, Recording, ReportBuilder, S
 use tokio::time::{sleep, timeout};
 
 use crate::args::LoopArgs;
-use crate::evidence::{Evidence, SOFTWARE, wall_clock, write_pcap, write_report};
+use crate::evidence::{SOFTWARE, wall_clock, warn_of_gaps, write_pcap, write_report};
 use crate::exit::{Fail, Failure};
 use crate::impaired::{ImpairedProvider, NetworkReport};
 use crate::line::codec;
@@ -42,7 +43,7 @@ const PLAYOUT: Duration = Duration::from_millis(60);
 struct End {
     name: &'static str,
     phone: Phone,
-    evidence: Evidence,
+    trace: Arc<TraceLog>,
     play: PathBuf,
     record: PathBuf,
 }
@@ -76,7 +77,10 @@ pub(crate) async fn run(args: &LoopArgs) -> Result<(), Fail> {
         let pcm = read_mono(expected, factory.info().sample_rate)?;
         let sound = Sound::through(&*factory, &pcm)
             .map_err(|e| Fail::new(Failure::Media, e.to_string()))?;
-        let seen = Seen::new(end.name, end.evidence.entries(None)).plays(sound);
+        let mut seen = Seen::new(end.name, end.trace.entries()).plays(sound);
+        if end.trace.dropped() > 0 {
+            seen = seen.cut();
+        }
         Ok(match heard.recording.clone() {
             Some(recording) => seen.recorded(recording),
             None => seen,
@@ -87,11 +91,10 @@ pub(crate) async fn run(args: &LoopArgs) -> Result<(), Fail> {
     let (forth, back) = networks(args, &report);
     let verdict = Verdict::judge(&a, &b, &forth, &back, &Limits::default());
 
-    alice.evidence.warn_of_gaps();
-    bob.evidence.warn_of_gaps();
+    warn_of_gaps(alice.trace.dropped() + bob.trace.dropped());
     let clock = wall_clock(SystemClock.now());
     if let Some(path) = &args.evidence.pcap {
-        let (a, b) = (alice.evidence.entries(None), bob.evidence.entries(None));
+        let (a, b) = (alice.trace.entries(), bob.trace.entries());
         write_pcap(path, clock, &[("alice", &a), ("bob", &b)])?;
     }
     if let Some(path) = &args.evidence.report {
@@ -165,12 +168,12 @@ async fn open(
         Ipv4Addr::LOCALHOST.into()
     };
     // The verdict is made of the traces, so they are kept whether a report is written or not.
-    let evidence = Evidence::new(true);
+    let trace = TraceLog::new(TraceLog::CAPACITY);
     let mut builder = Phone::builder()
         .bind((ip, 0).into())
         .user(name)
         .codecs([codec(&args.codec)?])
-        .trace(evidence.trace());
+        .trace(Trace::to(trace.clone()));
     if let Some((first, last)) = args.ports {
         builder = builder.ports(half(first, last, impaired));
     }
@@ -187,7 +190,7 @@ async fn open(
         End {
             name,
             phone,
-            evidence,
+            trace,
             play: play.to_owned(),
             record,
         },
