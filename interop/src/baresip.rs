@@ -211,10 +211,12 @@ impl Baresip {
             Err(error) => return Err(Error::io("baresip's control socket", &error)),
         }
         while let Some((event, used)) = netstring(&self.received) {
+            self.received.drain(..used);
             if event["event"] == true {
                 self.events.push(event);
+            } else if event["response"] == true && event["ok"] != true {
+                return Err(Error::new(format!("baresip refuses a command: {event}")));
             }
-            self.received.drain(..used);
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::clock::{Deadline, pause, wait_until};
-use crate::error::Error;
+use crate::error::{Error, ensure};
 use crate::lab::Lab;
 use crate::process::{Process, output};
 
@@ -58,6 +58,11 @@ impl Capture {
         pause(Duration::from_millis(300));
         self.process.interrupt()?;
         self.process.wait_for_code(Duration::from_secs(5), 0)?;
+        let said = self.process.stderr();
+        ensure(
+            said.lines().any(|l| l == "0 packets dropped by kernel"),
+            || format!("the capture is not whole: {}", said.trim()),
+        )?;
         Ok(self.file)
     }
 }

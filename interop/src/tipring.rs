@@ -73,8 +73,25 @@ impl Tipring {
             })
     }
 
+    /// Waits for the end and demands exit code `code`, nothing but events on standard output, and a complaint of at most one
+    /// line: none if all is fine.
     pub(crate) fn wait_for_code(&mut self, limit: Duration, code: i32) -> Result<(), Error> {
-        self.process.wait_for_code(limit, code)
+        self.process.wait_for_code(limit, code)?;
+        let said = self.process.stdout();
+        let odd = said.lines().find(|line| {
+            serde_json::from_str::<Value>(line).map_or(true, |v| v["event"].is_null())
+        });
+        ensure(odd.is_none(), || {
+            format!(
+                "tipring prints what is no event: {}",
+                odd.unwrap_or_default()
+            )
+        })?;
+        let complaint = self.process.stderr();
+        ensure(
+            complaint.lines().count() == usize::from(code != exit::FINE),
+            || format!("tipring ends with {code} and says: {complaint}"),
+        )
     }
 
     /// Demands that the digits heard in the whole call are exactly these.

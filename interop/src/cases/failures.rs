@@ -23,7 +23,7 @@ pub(super) const WE_CANCEL: Case = Case {
         ours.tipring.wait_for("ringing", SOON)?;
         ours.tipring.process.interrupt()?;
         sipp::wait(&mut sipp, lab, SOON)?;
-        ours.tipring.process.wait(SOON).map(drop)
+        ours.tipring.wait_for_code(SOON, exit::SIP_FAILURE)
     },
 };
 
@@ -34,11 +34,11 @@ pub(super) const CALLER_CANCELS: Case = Case {
     raw: false,
     run: |lab| {
         let port = ports::block()?;
-        let ours = Ours::ring(lab, port)?;
+        let mut ours = Ours::ring(lab, port)?;
         let mut sipp =
             Sipp::caller(Scenario::Ours("uac-cancel"), ports::block()?, port).start(lab)?;
         sipp::wait(&mut sipp, lab, LIMIT)?;
-        ours.tipring.process.interrupt()
+        ours.tipring.wait_for_code(SOON, exit::SIP_FAILURE)
     },
 };
 

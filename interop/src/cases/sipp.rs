@@ -147,11 +147,12 @@ pub(super) const ASKS: Case = Case {
     raw: false,
     run: |lab| {
         let port = ports::block()?;
-        let ours = Ours::answer(lab, port, Codec::Pcmu)?;
+        let mut ours = Ours::answer(lab, port, Codec::Pcmu)?;
         let mut sipp =
             Sipp::caller(Scenario::Ours("uac-options"), ports::block()?, port).start(lab)?;
         sipp::wait(&mut sipp, lab, LIMIT)?;
-        ours.tipring.process.interrupt()
+        // The only call that it takes has no codec in common with it.
+        ours.tipring.wait_for_code(SOON, exit::MEDIA_FAILURE)
     },
 };
 
