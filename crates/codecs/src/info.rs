@@ -59,9 +59,13 @@ impl CodecInfo {
 
     /// Ticks of the RTP clock that `samples` samples of all channels together take.
     pub fn ticks_of(&self, samples: usize) -> u64 {
-        let each = samples as u128 / u128::from(self.channels.max(1));
-        let ticks = each * u128::from(self.clock.hz()) / u128::from(self.sample_rate.hz());
-        u64::try_from(ticks).unwrap_or(u64::MAX)
+        let each = samples as u64 / u64::from(self.channels.max(1));
+        let (clock, rate) = (u64::from(self.clock.hz()), u64::from(self.sample_rate.hz()));
+        if clock == rate {
+            return each;
+        }
+        let part = each % rate * clock / rate;
+        (each / rate).saturating_mul(clock).saturating_add(part)
     }
 
     /// Bytes of a payload that holds `duration` of sound; `None` if that depends on the sound.

@@ -18,6 +18,9 @@ impl Instant {
     /// The epoch of the clock.
     pub const ZERO: Self = Self(0);
 
+    /// The last instant that there is: never.
+    pub const FAR: Self = Self(u64::MAX);
+
     /// The instant that lies `nanos` nanoseconds after the epoch.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
@@ -79,6 +82,8 @@ impl Sub<Duration> for Instant {
     }
 }
 
+const NANOS: u64 = 1_000_000_000;
+
 /// Ticks a second of an RTP or sample clock; never zero.
 ///
 /// Mind G.722: its RTP clock runs at 8,000 Hz while its sound has 16,000 samples a second (RFC 3551
@@ -105,13 +110,17 @@ impl ClockRate {
 
     /// Whole ticks in `d`, rounded down.
     pub fn ticks(self, d: Duration) -> u64 {
-        u64::try_from(d.as_nanos() * u128::from(self.hz()) / 1_000_000_000).unwrap_or(u64::MAX)
+        let hz = u64::from(self.hz());
+        let part = u64::from(d.subsec_nanos()) * hz / NANOS;
+        d.as_secs().saturating_mul(hz).saturating_add(part)
     }
 
     /// How long `ticks` ticks last, rounded down to a nanosecond.
     pub fn duration(self, ticks: u64) -> Duration {
-        let n = u128::from(ticks) * 1_000_000_000 / u128::from(self.hz());
-        Duration::from_nanos(u64::try_from(n).unwrap_or(u64::MAX))
+        let hz = u64::from(self.hz());
+        let part = ticks % hz * NANOS / hz;
+        // Less than a second: it fits.
+        Duration::new(ticks / hz, part as u32)
     }
 }
 
@@ -149,7 +158,7 @@ mod tests {
     #[test]
     fn instants_saturate_at_both_ends() {
         assert_eq!(Instant::ZERO - Duration::from_secs(1), Instant::ZERO);
-        let end = Instant::from_nanos(u64::MAX);
+        let end = Instant::FAR;
         assert_eq!(end + Duration::MAX, end);
         assert_eq!(Instant::ZERO.saturating_since(end), Duration::ZERO);
     }
@@ -160,5 +169,19 @@ mod tests {
         assert_eq!(rate.ticks(Duration::from_millis(10)), 441);
         assert_eq!(rate.duration(441), Duration::from_millis(10));
         assert_eq!(ClockRate::new(0), None);
+    }
+
+    #[test]
+    fn the_longest_times_and_the_fastest_clocks_are_converted_without_a_wrap() {
+        let fastest = ClockRate::new(u32::MAX).unwrap();
+        assert_eq!(fastest.ticks(Duration::MAX), u64::MAX);
+        assert_eq!(
+            fastest.ticks(Duration::from_nanos(999_999_999)),
+            u64::from(u32::MAX) - 5
+        );
+        let slowest = ClockRate::new(1).unwrap();
+        assert_eq!(slowest.duration(u64::MAX), Duration::from_secs(u64::MAX));
+        let day = Duration::from_nanos(86_400 * NANOS + 999_999_999);
+        assert_eq!(ClockRate::HZ_8000.ticks(day), 86_401 * 8000 - 1);
     }
 }

@@ -25,15 +25,18 @@ const MAX_PERIODS: usize = 3;
 /// Every frame goes through it in order: those that came through [`good`](Self::good), for each that is missing
 /// [`conceal`](Self::conceal). Frames may differ in length. The first 10 ms of a gap are as loud as what went before,
 /// then it fades by a fifth each 10 ms and is silent from 60 ms on. Nothing is allocated after it is made.
+// What is needed without a gap comes first.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Concealer {
     times: Times,
-    /// What was played last, oldest first.
+    gap: Option<Gap>,
+    /// What was played last, as a ring: the oldest sample is at `oldest`, and is overwritten next.
     history: Box<[i16]>,
-    /// The history as it was when the gap began: what is repeated.
+    oldest: usize,
+    /// The history as it was when the gap began, in order: what is repeated.
     source: Box<[i16]>,
     predictor: Predictor,
-    gap: Option<Gap>,
 }
 
 /// Lengths in samples at the sample rate.
@@ -61,6 +64,9 @@ struct Gap {
 }
 
 impl Concealer {
+    /// Octets from its start that are looked at for each frame while nothing is missing.
+    pub const IN_USE: usize = std::mem::offset_of!(Self, source);
+
     /// A concealer for sound at `rate`, with silence before the first frame.
     ///
     /// # Errors
@@ -89,6 +95,7 @@ impl Concealer {
         Ok(Self {
             times,
             history: vec![0; len].into(),
+            oldest: 0,
             source: vec![0; len].into(),
             predictor: Predictor::new(hz),
             gap: None,
@@ -132,6 +139,12 @@ impl Concealer {
         self.gap.is_some()
     }
 
+    /// Where the next 20 ms will be kept, for whoever can have the memory fetched in time; what it holds now is history.
+    pub fn next_history(&self) -> &[i16] {
+        let end = (self.oldest + 2 * self.times.ten_ms).min(self.history.len());
+        &self.history[self.oldest..end]
+    }
+
     /// Forgets the sound so far: another source follows.
     pub fn reset(&mut self) {
         self.history.fill(0);
@@ -139,7 +152,10 @@ impl Concealer {
     }
 
     fn begin(&mut self) -> Gap {
-        self.source.copy_from_slice(&self.history);
+        let (newer, older) = self.history.split_at(self.oldest);
+        let (front, back) = self.source.split_at_mut(older.len());
+        front.copy_from_slice(older);
+        back.copy_from_slice(newer);
         let Times {
             min_pitch,
             max_pitch,
@@ -190,11 +206,14 @@ impl Concealer {
 
     fn record(&mut self, frame: &[i16]) {
         let len = self.history.len();
-        if let Some(start) = frame.len().checked_sub(len) {
-            self.history.copy_from_slice(&frame[start..]);
-        } else {
-            self.history.copy_within(frame.len().., 0);
-            self.history[len - frame.len()..].copy_from_slice(frame);
+        // Of a frame longer than the history only the end is history.
+        let mut rest = &frame[frame.len().saturating_sub(len)..];
+        while !rest.is_empty() {
+            let n = rest.len().min(len - self.oldest);
+            let (now, later) = rest.split_at(n);
+            self.history[self.oldest..self.oldest + n].copy_from_slice(now);
+            self.oldest = (self.oldest + n) % len;
+            rest = later;
         }
     }
 }

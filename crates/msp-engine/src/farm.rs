@@ -148,7 +148,7 @@ impl Farm {
             self.now = at;
             while let Some(slice) = self.shard.due(at) {
                 let mut n = 0;
-                while let Some(socket) = self.shard.pair_of(slice, n) {
+                while let Some(socket) = self.shard.pair_of(n) {
                     if let Some(socket) = socket {
                         self.drain(socket, feed);
                     }

@@ -77,7 +77,9 @@ pub struct Candidate {
 }
 
 /// State of a [`Latch`] as plain data.
+// The candidates last: once an address is held nobody looks at them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
 pub struct LatchState {
     /// Where the peer said it is.
     pub signalled: Option<SocketAddr>,
@@ -96,12 +98,17 @@ pub const CANDIDATES: usize = 4;
 
 /// Learns the address that media come from, and holds it.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub struct Latch {
     policy: LatchPolicy,
     state: LatchState,
 }
 
 impl Latch {
+    /// Octets from its start that are looked at for each packet once an address is held.
+    pub(crate) const IN_USE: usize =
+        std::mem::offset_of!(Self, state) + std::mem::offset_of!(LatchState, candidates);
+
     /// A latch that knows nothing yet.
     pub fn new(policy: LatchPolicy) -> Self {
         Self {

@@ -63,6 +63,7 @@ pub mod packet;
 pub mod playout;
 pub mod protect;
 mod random;
+pub mod reach;
 pub mod receiver;
 pub mod rtcp;
 #[cfg(feature = "rtp")]

@@ -7,6 +7,7 @@
 //! timestamps to positions, so that positions only grow.
 
 use std::collections::VecDeque;
+use std::mem::offset_of;
 use std::time::Duration;
 
 use msp_codecs::{CodecInfo, Decoder};
@@ -18,6 +19,7 @@ use msp_core::trace::PlayoutAction;
 use msp_dsp::{Concealer, Resampler};
 
 use crate::error::{Error, ErrorKind};
+use crate::reach::{Reach, Tell};
 
 mod cut;
 mod events;
@@ -159,7 +161,9 @@ struct Staged {
 }
 
 /// Turns packets into a steady stream of samples.
+// In the order of use, so that a frame touches few lines of memory: what each packet and frame looks at comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Playout {
     config: PlayoutConfig,
     codecs: Vec<PlayoutCodec>,
@@ -176,18 +180,19 @@ pub struct Playout {
     decoding: u32,
     /// Place of the last packet that was played.
     played_place: Option<i64>,
-    events: Events,
     staged: Staged,
     pcm: Box<[i16]>,
-    /// Sound at the rate of its codec, where that is another.
-    raw: Box<[i16]>,
-    concealer: Concealer,
     /// Samples made up since the last good one.
     made_up: usize,
     late_run: Option<(Instant, u32)>,
     lead: Lead,
     log: SegmentLog,
     stats: PlayoutStats,
+    concealer: Concealer,
+
+    events: Events,
+    /// Sound at the rate of its codec, where that is another.
+    raw: Box<[i16]>,
     drops: DropCounts,
     faults: PlayoutFaults,
 }
@@ -437,6 +442,26 @@ impl Playout {
                 .unwrap_or(0),
         );
         self.faults.shift(out);
+    }
+
+    pub(crate) fn touches(&self, reach: Reach, tell: &mut Tell<impl FnMut(*const u8, usize)>) {
+        if reach == Reach::Parts {
+            let hot = offset_of!(Self, concealer) + Concealer::IN_USE;
+            (tell.0)(std::ptr::from_ref(self).cast(), hot);
+        } else if reach == Reach::Buffers {
+            tell.value(&*self.codecs);
+            // What waits, and the places behind it.
+            tell.value(self.entries.as_slices().0);
+            self.store.touches_free(tell);
+            let next = self.newest.map(|n| n.end - n.start);
+            let samples = next.and_then(|len| usize::try_from(len).ok());
+            if let Some(pcm) = self.pcm.get(..samples.unwrap_or(0)) {
+                tell.value(pcm);
+            }
+            tell.value(self.concealer.next_history());
+        } else if let Some(next) = self.entries.front() {
+            self.store.touches(next.stored, tell);
+        }
     }
 
     /// Nobody pulled for long: what waits is history.

@@ -176,6 +176,11 @@ impl Receiver {
         self.sources.iter_mut().find(|s| s.ssrc == ssrc)
     }
 
+    /// The source that has been followed for longest.
+    pub(crate) fn first(&self) -> Option<&Source> {
+        self.sources.first()
+    }
+
     /// How many sources are followed.
     pub fn followed(&self) -> usize {
         self.sources.len()

@@ -11,6 +11,7 @@ use msp_core::time::Instant;
 
 use crate::header::RtpHeader;
 use crate::packet::{HEADROOM, MAX_PAYLOAD, TAILROOM};
+use crate::reach::Tell;
 
 /// The least and the most sound in a packet that we send.
 pub const PTIME: std::ops::RangeInclusive<Duration> =
@@ -69,6 +70,12 @@ impl SendCodec {
         self.payload_type == other.payload_type
             && self.info == other.info
             && self.ptime == other.ptime
+    }
+
+    pub(crate) fn touches(&self, tell: &mut Tell<impl FnMut(*const u8, usize)>) {
+        // What waits is read, and what comes is written behind it.
+        let octets = size_of::<i16>() * self.pcm.capacity();
+        (tell.0)(self.pcm.as_ptr().cast(), octets);
     }
 
     fn frame_samples(&self) -> usize {

@@ -1,6 +1,7 @@
 //! One stream pair on one transport: everything from a datagram to a frame of sound and back.
 
 use std::collections::VecDeque;
+use std::mem::offset_of;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::packet::DatagramClass;
 use crate::playout::{Playout, SegmentLog};
 use crate::protect::{Component, Protect};
 use crate::random::Random;
+use crate::reach::{Reach, Tell};
 use crate::receiver::{Receiver, ReceiverState};
 use crate::rtcp::{Reporter, ReporterState, WallClock};
 use crate::sender::{Sender, SenderState};
@@ -166,43 +168,49 @@ const LEVEL_FRAMES: u32 = 10;
 /// One stream pair.
 ///
 /// See the [crate's page](crate) for the order of calls.
+// In the order of use, so that a frame touches few lines of memory: what each packet and frame looks at, then what
+// sending looks at, then the rest.
+#[repr(C)]
 pub struct Session {
-    sender: Sender,
-    reporter: Reporter,
-    latch: Latch,
-    receiver: Receiver,
-    digits_out: DigitSender,
-    digits_in: DigitReceiver,
+    applied: bool,
+    stopped: bool,
+    locked: bool,
+    mux: bool,
+    direction: MediaDirection,
+    /// A digit of the peer is down, or was not told yet.
+    hears_digit: bool,
+    /// The last frame was sent.
+    sends_sound: bool,
     playout: Option<Box<Playout>>,
     protect: Option<Box<dyn Protect>>,
-    hold: Hold,
-    random: Random,
+    receive_events: Vec<EventType>,
+    events: VecDeque<SessionEvent>,
+    receiver: Receiver,
+    played_level: Meter,
+    latch: Latch,
 
-    applied: bool,
-    direction: MediaDirection,
+    sender: Sender,
+    sent_level: Meter,
     remote: Option<SocketAddr>,
+    send_events: Option<EventType>,
+    keep_alive: Duration,
+    idle_since: Option<Instant>,
+    /// A source of ours that has to say goodbye.
+    leaving: Option<Ssrc>,
+    digits_out: DigitSender,
+    reporter: Reporter,
+
     report_remote: Option<SocketAddr>,
     /// Where the peer's reports come from.
     report_source: Option<SocketAddr>,
-    mux: bool,
-    send_events: Option<EventType>,
-    receive_events: Vec<EventType>,
-
-    keep_alive: Duration,
-    idle_since: Option<Instant>,
+    digits_in: DigitReceiver,
+    hold: Hold,
+    random: Random,
     collided_at: Option<Instant>,
-    /// A source of ours that has to say goodbye.
-    leaving: Option<Ssrc>,
-    stopped: bool,
-    locked: bool,
     name: String,
-
-    events: VecDeque<SessionEvent>,
     events_lost: u64,
     drops: DropCounts,
     keep_alives: u64,
-    sent_level: Meter,
-    played_level: Meter,
 }
 
 impl Session {
@@ -240,6 +248,8 @@ impl Session {
             keep_alives: 0,
             sent_level: Meter::default(),
             played_level: Meter::default(),
+            hears_digit: false,
+            sends_sound: false,
         }
     }
 
@@ -327,6 +337,14 @@ impl Session {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
+    }
+
+    /// Until when [`capture`](Self::capture) without sound and [`transmit`](Self::transmit) would do nothing, so that
+    /// they need not be called; `None` while something is under way. Timestamps follow time all the same. Another
+    /// agreement, digits, and a [`SessionEvent::Collision`] end it.
+    pub fn quiet_until(&self) -> Option<Instant> {
+        let busy = self.sender.has_begun() || self.leaving.is_some() || !self.digits_out.is_idle();
+        (!busy).then(|| self.deadline().unwrap_or(Instant::FAR))
     }
 
     /// Nothing is sent any more but a goodbye, which [`transmit`](Self::transmit) gives once.
@@ -433,6 +451,37 @@ impl Session {
         stats
     }
 
+    pub(crate) fn touches(&self, reach: Reach, tell: &mut Tell<impl FnMut(*const u8, usize)>) {
+        match reach {
+            Reach::Legs => {}
+            Reach::Session => {
+                let hot = offset_of!(Self, latch) + Latch::IN_USE;
+                (tell.0)(std::ptr::from_ref(self).cast(), hot);
+            }
+            Reach::Parts => {
+                if self.sends_sound {
+                    let hot = offset_of!(Self, report_remote) - offset_of!(Self, sender);
+                    (tell.0)(std::ptr::from_ref(&self.sender).cast(), hot);
+                }
+                tell.value(&*self.receive_events);
+                if let Some(source) = self.receiver.first() {
+                    tell.value(source);
+                }
+                if let Some(playout) = &self.playout {
+                    playout.touches(reach, tell);
+                }
+            }
+            Reach::Buffers | Reach::Payload => {
+                if let Some(codec) = self.sender.codec().filter(|_| self.sends_sound) {
+                    codec.touches(tell);
+                }
+                if let Some(playout) = &self.playout {
+                    playout.touches(reach, tell);
+                }
+            }
+        }
+    }
+
     /// The state as plain data.
     pub fn state(&self) -> SessionState {
         SessionState {
@@ -450,6 +499,7 @@ impl Session {
         self.receiver.restore(&state.receiver);
         self.latch.restore(&state.latch);
         self.digits_in.restore(&state.digits);
+        self.hears_digit = self.digits_in.is_down();
         self.reporter.restore(&state.reporter);
         self.locked = self.latch.locked().is_some();
     }

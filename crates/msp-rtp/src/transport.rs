@@ -11,6 +11,7 @@ use msp_core::params::LocalAddress;
 
 use crate::error::{Error, ErrorKind};
 use crate::packet::DatagramClass;
+use crate::reach::{Reach, Tell};
 use crate::session::{Arrival, Received, Session};
 
 /// Legs on one transport.
@@ -155,6 +156,22 @@ impl Transport {
         };
         let leg = self.legs.get_mut(index)?;
         Some((leg.id, leg.session.receive(arrival, datagram)))
+    }
+
+    /// Tells `tell` address and length in bytes of what the next packet and frame of the leg that is heard will touch at
+    /// `reach`.
+    pub fn touches(&self, reach: Reach, tell: impl FnMut(*const u8, usize)) {
+        let mut tell = Tell(tell);
+        if reach == Reach::Legs {
+            if let Some(first) = self.legs.first() {
+                tell.value(first);
+            }
+            return;
+        }
+        let Some(session) = self.heard.and_then(|leg| self.session(leg)) else {
+            return;
+        };
+        session.touches(reach, &mut tell);
     }
 
     fn leg_of(&self, from: SocketAddr, datagram: &[u8]) -> Option<usize> {

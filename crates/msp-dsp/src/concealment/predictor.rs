@@ -5,15 +5,17 @@ use crate::dot;
 /// Most coefficients that are used.
 const MAX_ORDER: usize = 16;
 
+/// Most samples that are looked at: 20 ms at 48 kHz.
+const MAX_WINDOW: usize = 960;
+
 /// How much nearer to the origin each pole is moved, at 8 kHz: what rings must die away within some milliseconds.
 const DAMPING_8K: f32 = 0.95;
 
 #[derive(Clone, Debug)]
 pub(super) struct Predictor {
     order: usize,
-    /// Weights of the sound that it is estimated from, and the weighted sound.
-    window: Box<[f32]>,
-    weighted: Box<[f32]>,
+    /// Samples of the sound that it is estimated from.
+    window: usize,
     damping: f32,
     coefficients: [f32; MAX_ORDER],
     /// The last values of the ringing, newest first.
@@ -28,11 +30,7 @@ impl Predictor {
         let len = hz as usize / 50;
         Self {
             order: if hz < 16_000 { 10 } else { MAX_ORDER },
-            // A parabola: cheap, and zero at both ends.
-            window: (0..len)
-                .map(|n| 1.0 - ((2 * n + 1) as f32 / len as f32 - 1.0).powi(2))
-                .collect(),
-            weighted: vec![0.0; len].into(),
+            window: len.min(MAX_WINDOW),
             damping: DAMPING_8K.powf(8000.0 / hz as f32),
             coefficients: [0.0; MAX_ORDER],
             memory: [0.0; MAX_ORDER],
@@ -47,11 +45,15 @@ impl Predictor {
         for (k, memory) in self.memory.iter_mut().take(self.order).enumerate() {
             *memory = f32::from(sound[end - 1 - k]) - f32::from(sound[end - 1 - k - pitch]);
         }
-        let recent = &sound[end - self.window.len()..];
-        for ((out, weight), sample) in self.weighted.iter_mut().zip(&self.window).zip(recent) {
+        let mut weighted = [0.0; MAX_WINDOW];
+        let weighted = &mut weighted[..self.window];
+        let recent = &sound[end - self.window..];
+        for (n, (out, sample)) in weighted.iter_mut().zip(recent).enumerate() {
+            // A parabola: cheap, and zero at both ends.
+            let weight = 1.0 - ((2 * n + 1) as f32 / self.window as f32 - 1.0).powi(2);
             *out = weight * f32::from(*sample);
         }
-        self.coefficients = levinson(&autocorrelation(&self.weighted, self.order), self.order);
+        self.coefficients = levinson(&autocorrelation(weighted, self.order), self.order);
         let mut damping = 1.0;
         for c in &mut self.coefficients {
             damping *= self.damping;

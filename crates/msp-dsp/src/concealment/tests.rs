@@ -141,6 +141,31 @@ fn the_first_frame_after_a_gap_slides_in_and_the_next_is_untouched() {
 }
 
 #[test]
+fn how_sound_is_cut_into_frames_does_not_matter_to_the_gap_after_it() {
+    let sound = voice(8000, 0.3);
+    let after = |lengths: &[usize]| {
+        let mut concealer = Concealer::new(ClockRate::HZ_8000).unwrap();
+        let mut rest = &sound[..];
+        for length in lengths.iter().cycle() {
+            let (frame, later) = rest.split_at((*length).min(rest.len()));
+            concealer.good(&mut frame.to_vec());
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        let mut gap = [0; 400];
+        concealer.conceal(&mut gap);
+        gap
+    };
+    let expected = after(&[80]);
+    assert!(expected[..80].iter().any(|s| s.unsigned_abs() > 1000));
+    for lengths in [&[2400][..], &[1], &[7, 300, 160], &[325], &[326, 324]] {
+        assert_eq!(after(lengths), expected, "{lengths:?}");
+    }
+}
+
+#[test]
 fn a_gap_before_any_sound_is_silent() {
     let mut concealer = Concealer::new(ClockRate::HZ_8000).unwrap();
     let mut out = [1; 160];

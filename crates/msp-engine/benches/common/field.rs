@@ -150,9 +150,9 @@ impl Drop for Hash {
 impl FrameSink for Hash {
     fn push(&mut self, _: FrameTime, frame: &[i16]) {
         for four in frame.chunks_exact(4) {
-            let word = four
-                .iter()
-                .fold(0u64, |w, s| w << 16 | u64::from(*s as u16));
+            let word = (0..)
+                .zip(four)
+                .fold(0u64, |w, (n, s)| w | u64::from(*s as u16) << (16 * n));
             self.0 = (self.0 ^ word)
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15)
                 .rotate_left(29);

@@ -133,7 +133,7 @@ impl<I: ShardIo> ShardRunner<I> {
         while let Some(slice) = self.shard.due(clock.now()) {
             let now = clock.now();
             let mut n = 0;
-            while let Some(socket) = self.shard.pair_of(slice, n) {
+            while let Some(socket) = self.shard.pair_of(n) {
                 if let Some(socket) = socket {
                     self.drain(now, socket);
                 }

@@ -164,10 +164,23 @@ impl Transport {
             sound = Some(&*frame);
         }
         self.pace.sending = sound.is_some();
+        if sound.is_none() && at < self.pace.quiet_until {
+            return;
+        }
         for (leg, session) in self.legs.legs_mut() {
             session.capture(at, sound.filter(|_| heard == Some(leg)));
         }
+        let silent = sound.is_none();
         self.transmit(at, packet, out);
+        self.pace.quiet_until = if silent {
+            let mut legs = self.legs.legs_mut();
+            let until = legs.try_fold(Instant::FAR, |until, (_, leg)| {
+                Some(until.min(leg.quiet_until()?))
+            });
+            until.unwrap_or(Instant::ZERO)
+        } else {
+            Instant::ZERO
+        };
     }
 }
 

@@ -20,10 +20,10 @@ use msp_core::id::CallKey;
 use msp_core::stats::DropReason;
 use msp_core::time::Instant;
 use msp_core::trace::{PacketKind, Trace, TraceBody, Way};
+use msp_rtp::reach::Reach;
 
 use crate::config::EngineConfig;
 use crate::driver::{Datagram, SocketId};
-use crate::sys::prefetch;
 use crate::wheel::{PHASES, Slice, Wheel};
 
 pub use command::Load;
@@ -75,7 +75,7 @@ pub(crate) enum ShardInput<'a> {
     Command(ShardCommand),
     /// Something came in at a socket.
     Datagram(SocketId, Datagram<'a>),
-    /// The `n`-th pair that has a frame in a slice is to be worked off: its socket was drained.
+    /// The `n`-th pair that has a frame in the slice that is due is to be worked off: its socket was drained.
     Frame(Slice, usize),
     /// Everything is to be given back.
     Stop,
@@ -187,6 +187,8 @@ pub(crate) struct Shard {
     transports: Vec<Option<Box<Transport>>>,
     /// Who is worked off in the slices of a phase.
     phases: [Members; PHASES],
+    /// The pairs of the slice that is worked off, in their order.
+    due: Vec<TransportId>,
     streams: usize,
     scratch: Box<Scratch>,
     out: Outbox,
@@ -203,6 +205,7 @@ impl Shard {
                 by_frame: Vec::with_capacity(PAIRS / PHASES),
                 by_packet: Vec::with_capacity(PAIRS / PHASES),
             }),
+            due: Vec::with_capacity(PAIRS),
             streams: 0,
             scratch: Scratch::new(),
             out: Outbox {
@@ -230,12 +233,20 @@ impl Shard {
     /// The slice that is due at `now`, if there is one: work off its pairs one after another, as
     /// [`pair_of`](Self::pair_of) gives them.
     pub(crate) fn due(&mut self, now: Instant) -> Option<Slice> {
-        self.wheel.due(now)
+        let slice = self.wheel.due(now)?;
+        let phase = (slice.index % PHASES as u64) as usize;
+        let (own, other) = (&self.phases[phase], &self.phases[(phase + 2) % PHASES]);
+        self.due.clear();
+        for list in [&own.by_packet, &own.by_frame, &other.by_frame] {
+            self.due.extend_from_slice(list);
+        }
+        Some(slice)
     }
 
-    /// The `n`-th pair that has a frame in `slice`: drain its socket if one is told, then hand the frame in.
-    pub(crate) fn pair_of(&self, slice: Slice, n: usize) -> Option<Option<SocketId>> {
-        let id = self.due_pair(slice, n)?;
+    /// The `n`-th pair that has a frame in the slice that is [`due`](Self::due): drain its socket if one is told, then hand
+    /// the frame in.
+    pub(crate) fn pair_of(&self, n: usize) -> Option<Option<SocketId>> {
+        let id = self.due.get(n)?;
         let pair = self.transports.get(id.0 as usize)?.as_ref();
         Some(pair.is_some_and(|p| p.wants_drain()).then_some(id.rtp()))
     }
@@ -284,19 +295,6 @@ impl Shard {
         (self.wheel.late(), self.wheel.skipped())
     }
 
-    fn due_pair(&self, slice: Slice, n: usize) -> Option<TransportId> {
-        let phase = (slice.index % PHASES as u64) as usize;
-        let (own, other) = (&self.phases[phase], &self.phases[(phase + 2) % PHASES]);
-        let mut n = n;
-        for list in [&own.by_packet, &own.by_frame, &other.by_frame] {
-            match list.get(n) {
-                Some(id) => return Some(*id),
-                None => n -= list.len(),
-            }
-        }
-        None
-    }
-
     fn transport(&mut self, id: TransportId) -> Option<&mut Transport> {
         self.transports
             .get_mut(id.0 as usize)
@@ -323,6 +321,7 @@ impl Shard {
             self.refuse(command);
             return;
         };
+        transport.pace.quiet_until = Instant::ZERO;
         let before = transport.pace.at_once();
         match command {
             ShardCommand::SetLeg(_, leg) => transport.set_leg(now, leg, &mut self.out),
@@ -370,6 +369,9 @@ impl Shard {
         self.phases[phase.index()].add(id, transport.pace.at_once());
         self.streams += 1;
         self.out.sends.reserve(self.streams);
+        if self.due.capacity() < self.streams {
+            self.due.reserve(2 * self.streams);
+        }
         if let Some(place) = self.transports.get_mut(index) {
             *place = Some(transport);
         }
@@ -399,28 +401,31 @@ impl Shard {
     }
 
     /// Asks for the memory of the pairs that come next: with thousands of them each is cold when its turn comes.
-    fn warm(&self, slice: Slice, n: usize) {
+    fn warm(&self, n: usize) {
         let pair = |ahead: usize| {
-            let id = self.due_pair(slice, n + ahead)?;
+            let id = self.due.get(n + ahead)?;
             self.transports.get(id.0 as usize)?.as_deref()
         };
         if let Some(pair) = pair(6) {
-            prefetch(pair);
+            pair.warm_own();
         }
-        if let Some(pair) = pair(4) {
-            pair.warm_terminals();
-        }
-        if let Some(pair) = pair(2) {
-            pair.warm_session();
-        }
-        if let Some(pair) = pair(1) {
-            pair.terminals.warm_own();
+        let stages = [
+            (5, Reach::Legs),
+            (4, Reach::Session),
+            (3, Reach::Parts),
+            (2, Reach::Buffers),
+            (1, Reach::Payload),
+        ];
+        for (ahead, reach) in stages {
+            if let Some(pair) = pair(ahead) {
+                pair.warm(reach);
+            }
         }
     }
 
     fn frame(&mut self, slice: Slice, n: usize) {
-        self.warm(slice, n);
-        let Some(id) = self.due_pair(slice, n) else {
+        self.warm(n);
+        let Some(id) = self.due.get(n) else {
             return;
         };
         if let Some(Some(transport)) = self.transports.get_mut(id.0 as usize) {

@@ -1,5 +1,6 @@
 //! One stream pair on a shard: its ports, its legs, and the terminals of its two streams.
 
+use std::mem::offset_of;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use msp_dsp::{Gain, Resampler};
 use msp_rtp::Session;
 use msp_rtp::packet::{DatagramClass, SEND_BUFFER};
 use msp_rtp::protect::Component;
+use msp_rtp::reach::Reach;
 use msp_rtp::session::{Arrival, Outgoing, Received, SessionEvent};
 use msp_rtp::transport::{MAX_LEGS, Path, Transport as Legs};
 
@@ -24,28 +26,15 @@ use super::{
     Edge, Flow, Garbage, Keys, MediaReport, Name, Outbox, Packet, Published, Report, TransportId,
 };
 use crate::driver::Datagram;
-use crate::sys::prefetch;
+use crate::sys::prefetch_bytes;
 use crate::wheel::{PHASES, Phase};
 
 /// See the module. What a frame brings is in [`frame`](super::frame).
+// In the order of use, so that a frame touches few lines of memory: what each packet and frame looks at, then the rest.
+#[repr(C)]
 pub(crate) struct Transport {
-    pub(super) call: CallKey,
-    /// The received stream, under whose name the pair is traced.
-    pub(super) stream: StreamId,
-    /// Its place on the shard.
-    pub(super) id: TransportId,
-    pub(super) phase: Phase,
-    rtp: SocketAddr,
-    rtcp: Option<SocketAddr>,
-    /// We answered an offer.
-    pub(super) answers: bool,
     pub(super) legs: Legs,
-    /// The leg that was prepared, until something is agreed on: what comes early is held there.
-    holder: Option<LegId>,
-    /// How many frames a packet of each leg holds.
-    packet_frames: Vec<(LegId, u64)>,
     pub(super) terminals: Terminals,
-    pub(super) flow: Flow,
     pub(super) pace: Pace,
     /// When media were last heard, and whether they are missed.
     pub(super) heard: Instant,
@@ -53,11 +42,27 @@ pub(crate) struct Transport {
     /// Streams whose own code panicked move nothing any more.
     pub(super) send_failed: bool,
     pub(super) receive_failed: bool,
+    /// We answered an offer.
+    pub(super) answers: bool,
+    pub(super) flow: Flow,
+    received: Option<PayloadType>,
+    /// Its place on the shard.
+    pub(super) id: TransportId,
+    pub(super) phase: Phase,
+
+    pub(super) call: CallKey,
+    /// The received stream, under whose name the pair is traced.
+    pub(super) stream: StreamId,
+    rtp: SocketAddr,
+    rtcp: Option<SocketAddr>,
+    /// The leg that was prepared, until something is agreed on: what comes early is held there.
+    holder: Option<LegId>,
+    /// How many frames a packet of each leg holds.
+    packet_frames: Vec<(LegId, u64)>,
     pub(super) soften: Gain,
     drops: DropCounts,
     /// Datagrams that the system dropped at either port, as it counts them.
     overflow: [u32; 2],
-    received: Option<PayloadType>,
     published: Arc<Published>,
 }
 
@@ -78,6 +83,8 @@ pub(super) struct Pace {
     pub(super) low_delay: bool,
     /// The last frame was sent.
     pub(super) sending: bool,
+    /// While nothing is given to be sent, nothing is due before.
+    pub(super) quiet_until: Instant,
     /// Datagrams since the last frame.
     pub(super) came: u32,
     /// The socket may rest for a frame.
@@ -179,17 +186,20 @@ impl Transport {
         !self.pace.rests
     }
 
-    /// Asks for the memory that leads to the terminals.
-    pub(super) fn warm_terminals(&self) {
-        self.terminals.warm();
+    /// Asks for the memory of its own that each frame needs.
+    pub(super) fn warm_own(&self) {
+        prefetch_bytes(std::ptr::from_ref(self).cast(), offset_of!(Self, call));
     }
 
-    /// Asks for the memory of the session that is heard.
-    pub(super) fn warm_session(&self) {
-        if let Some(session) = self.legs.heard().and_then(|l| self.legs.session(l)) {
-            prefetch(session);
+    /// Asks for the memory at `reach` of the leg that is heard, and for that of the terminals on the way.
+    pub(super) fn warm(&self, reach: Reach) {
+        self.legs.touches(reach, prefetch_bytes);
+        match reach {
+            Reach::Legs => self.terminals.warm(),
+            Reach::Session => self.terminals.warm_edges(),
+            Reach::Parts => self.terminals.warm_own(),
+            Reach::Buffers | Reach::Payload => {}
         }
-        self.terminals.warm_edges();
     }
 
     pub(super) fn count(&mut self, reason: DropReason, n: u64) {
@@ -394,6 +404,10 @@ impl Transport {
         let (id, call, heard) = (self.id, self.call, self.legs.heard());
         for (leg, session) in self.legs.legs_mut() {
             while let Some(event) = session.poll_event() {
+                if matches!(event, SessionEvent::Collision { .. }) {
+                    // The source that leaves has to say so.
+                    self.pace.quiet_until = Instant::ZERO;
+                }
                 if heard != Some(leg) {
                     continue;
                 }

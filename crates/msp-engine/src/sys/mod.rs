@@ -14,7 +14,7 @@ mod priority;
 #[cfg(target_os = "linux")]
 mod receive;
 
-pub(crate) use cache::prefetch;
+pub(crate) use cache::{prefetch, prefetch_bytes};
 #[cfg(target_os = "linux")]
 pub(crate) use cpu::raise_file_limit;
 #[cfg(target_os = "linux")]

@@ -125,9 +125,9 @@ impl DigitReceiver {
 
     /// The next press or release.
     pub fn poll(&mut self) -> Option<DigitPress> {
-        let first = self.ready[0].take();
+        let first = self.ready[0].take()?;
         self.ready.rotate_left(1);
-        first
+        Some(first)
     }
 
     /// Whether a key is down.

@@ -138,9 +138,13 @@ impl DigitSender {
         self.pressed.is_some()
     }
 
-    /// Whether nothing is down, waits, or is still to be repeated.
+    /// Whether nothing is down, waits, or is still to be repeated, and the pause after the last digit is over.
     pub fn is_idle(&self) -> bool {
-        self.pressed.is_none() && self.waiting.is_empty() && self.last.is_none()
+        self.pressed.is_none()
+            && self.waiting.is_empty()
+            && self.update.is_none()
+            && self.last.is_none()
+            && self.gap.is_zero()
     }
 
     /// 10 ms pass; `timestamp` is that of the sound at their beginning. Returns whether a key is down in them. Without

@@ -110,16 +110,17 @@ impl Playout {
 
     /// The timestamp of the sample at `position` of the staged packet.
     pub(super) fn staged_timestamp(&self, position: i64) -> u32 {
-        let offset = (position - self.staged.start) as i128;
+        // Within a packet, so far from any limit.
+        let offset = position - self.staged.start;
         let ticks =
-            offset * i128::from(self.staged.ticks_per_second) / i128::from(self.config.rate.hz());
+            offset * i64::from(self.staged.ticks_per_second) / i64::from(self.config.rate.hz());
         self.staged.timestamp.wrapping_add(ticks as u32)
     }
 
     pub(super) fn copy_staged(&self, out: &mut [i16]) {
         let from = usize::try_from(self.head - self.staged.start).unwrap_or(0);
-        for (out, sample) in out.iter_mut().zip(self.pcm.iter().skip(from)) {
-            *out = *sample;
+        if let Some(staged) = self.pcm.get(from..from + out.len()) {
+            out.copy_from_slice(staged);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Room for payloads, taken once.
 
+use crate::reach::Tell;
+
 /// Bytes of a chunk: 10 ms of G.711.
 const CHUNK: usize = 80;
 const NONE: u16 = u16::MAX;
@@ -91,6 +93,27 @@ impl Store {
             at = self.next.get(usize::from(at)).copied().unwrap_or(NONE);
         }
         out
+    }
+
+    /// Tells where the payload of `slot` lies, as far as that can be known without looking far.
+    pub(super) fn touches(&self, slot: Slot, tell: &mut Tell<impl FnMut(*const u8, usize)>) {
+        self.touches_from(slot.first, tell);
+    }
+
+    /// Tells where the next payload will lie.
+    pub(super) fn touches_free(&self, tell: &mut Tell<impl FnMut(*const u8, usize)>) {
+        self.touches_from(self.free, tell);
+    }
+
+    fn touches_from(&self, first: u16, tell: &mut Tell<impl FnMut(*const u8, usize)>) {
+        let first = usize::from(first);
+        // Mostly the chunks of a payload lie behind each other.
+        if let Some(chunks) = self.bytes.get(first..) {
+            tell.value(chunks.get(..2).unwrap_or(chunks));
+        }
+        if let Some(next) = self.next.get(first) {
+            tell.value(next);
+        }
     }
 
     /// Gives the room of `slot` back.

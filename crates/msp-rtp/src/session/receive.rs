@@ -212,6 +212,7 @@ impl Session {
         while let Some(press) = self.digits_in.poll() {
             self.emit(SessionEvent::Digit(press));
         }
+        self.hears_digit = self.digits_in.is_down();
     }
 
     fn keep(&mut self, arrival: &Arrival, packet: &[u8], open: bool) -> Received {

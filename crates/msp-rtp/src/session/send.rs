@@ -25,6 +25,7 @@ impl Session {
                 .tick(self.sender.next_timestamp(), !self.sender.has_begun());
         // While a key is down its sound is not sent too (RFC 4733 section 2.5.1.1).
         let frame = frame.filter(|_| sends && !down);
+        self.sends_sound = frame.is_some();
         if let Err(reason) = self.sender.frame(now, frame) {
             self.drops.count(reason);
         }
@@ -36,8 +37,10 @@ impl Session {
     /// Fills `out`, 10 ms at [`render_rate`](Self::render_rate), with the sound that is heard in the tick due at `now`;
     /// with silence while nothing was agreed.
     pub fn render(&mut self, now: Instant, out: &mut [i16]) {
-        self.digits_in.tick(now);
-        self.drain_digits();
+        if self.hears_digit {
+            self.digits_in.tick(now);
+            self.drain_digits();
+        }
         match &mut self.playout {
             Some(playout) if out.len() == playout.frame() => playout.pull(now, out),
             _ => out.fill(0),
