@@ -1,0 +1,176 @@
+//! Calls to a peer that forks them: several branches ring and answer.
+
+use msp_core::id::{CallKey, Generation, LegId};
+use msp_core::link::{Envelope, Finality, ToMsp, ToTsp};
+use msp_core::params::MediaSlot;
+use tsp_sip::call::{CallEventKind, Command, EndCause, Input};
+
+use crate::peer::{
+    CONTACT, Invite, SDP, alone, ask, ask_once, dial, field, ms, plain, tag, with_sdp,
+};
+use crate::support::{Manner, World};
+
+#[test]
+fn early_media_of_a_fork_and_the_branch_that_answers() {
+    let mut w = alone(Manner::Silent);
+    let (key, invite) = dial(&mut w, 1);
+    ask(&mut w, &invite.response("100 Trying", "", ""));
+    ask(&mut w, &invite.response("180 Ringing", "left", CONTACT));
+    ask(&mut w, &invite.response("180 Ringing", "right", CONTACT));
+    ask(
+        &mut w,
+        &with_sdp(&invite.response("183 Progress", "left", CONTACT), SDP),
+    );
+    ask(
+        &mut w,
+        &with_sdp(&invite.response("183 Progress", "left", CONTACT), SDP),
+    );
+    ask(
+        &mut w,
+        &with_sdp(
+            &invite.response("183 Progress", "right", CONTACT),
+            &SDP.replace("5000", "6000"),
+        ),
+    );
+    assert_eq!(
+        w.phones[0].kinds(key),
+        [&CallEventKind::Ringing, &CallEventKind::EarlyMedia]
+    );
+    let early: Vec<_> = w.phones[0].media[1..]
+        .iter()
+        .map(|m| (m.leg, m.generation.0))
+        .collect();
+    assert_eq!(
+        early,
+        [(LegId(0), 0), (LegId(1), 0)],
+        "each branch is a leg, a copy is none"
+    );
+    // The right branch answers without a description: what it said before holds.
+    let ack = ask_once(&mut w, &invite.response("200 OK", "right", CONTACT));
+    assert!(ack.starts_with("ACK sip:p@192.0.2.9:5060 SIP/2.0\r\n"));
+    assert_eq!(
+        (field(&ack, "CSeq"), tag(&ack, "To")),
+        (Some("1 ACK"), "right".into())
+    );
+    assert!(w.phones[0].is_connected(key));
+    let said: Vec<_> = w.phones[0].media[3..]
+        .iter()
+        .map(|m| (m.leg, &m.body))
+        .collect();
+    let [
+        (
+            LegId(1),
+            ToMsp::Apply {
+                finality: Finality::Final,
+                params,
+            },
+        ),
+        (LegId(0), ToMsp::DropLeg),
+    ] = &said[..]
+    else {
+        panic!("{said:?}")
+    };
+    assert_eq!(params[0].remote, Some("192.0.2.9:6000".parse().unwrap()));
+    // The same 200 again: the same ACK again.
+    assert_eq!(
+        ask_once(&mut w, &invite.response("200 OK", "right", CONTACT)),
+        ack
+    );
+    // The left branch answers too: it is acknowledged and ended, and so is one that nobody heard of.
+    for other in ["left", "third"] {
+        let heard = ask(
+            &mut w,
+            &with_sdp(&invite.response("200 OK", other, CONTACT), SDP),
+        );
+        assert_eq!(
+            heard
+                .iter()
+                .map(|m| (&m[..3], tag(m, "To")))
+                .collect::<Vec<_>>(),
+            [("ACK", other.into()), ("BYE", other.into())]
+        );
+    }
+    assert!(w.phones[0].ended(key).is_none());
+    // What we hang up is the branch that answered first, and nothing else.
+    w.command(0, Command::HangUp(key));
+    w.run(ms(1));
+    let heard = w.heard();
+    assert_eq!(
+        heard
+            .iter()
+            .map(|m| (&m[..3], tag(m, "To")))
+            .collect::<Vec<_>>(),
+        [("BYE", "right".into())]
+    );
+    let end = w.phones[0].media.last().unwrap();
+    assert!(matches!(end.body, ToMsp::Disconnected { .. }) && end.leg == LegId(1));
+}
+
+/// A call of ours whose left branch rang first, whose right one answered first, and whose left one answered later.
+fn forked(w: &mut World) -> (CallKey, Invite) {
+    let (key, invite) = dial(w, 1);
+    for side in ["left", "right"] {
+        ask(w, &invite.response("180 Ringing", side, CONTACT));
+    }
+    for side in ["right", "left"] {
+        ask(w, &with_sdp(&invite.response("200 OK", side, CONTACT), SDP));
+    }
+    assert!(w.phones[0].is_connected(key));
+    (key, invite)
+}
+
+#[test]
+fn a_goodbye_ends_the_branch_that_it_is_for() {
+    let mut w = alone(Manner::Silent);
+    let (key, invite) = forked(&mut w);
+    for (side, ended) in [("left", None), ("right", Some(EndCause::RemoteHangUp))] {
+        let bye = plain(
+            "BYE sip:user@192.0.2.2:5060",
+            &format!("bye-{side}"),
+            "1 BYE",
+            "",
+        )
+        .replace(
+            "From: <sip:p@192.0.2.9>;tag=p1",
+            &format!("From: <sip:p@192.0.2.9:5060>;tag={side}"),
+        )
+        .replace(
+            "To: <sip:user@192.0.2.2>",
+            &format!("To: {}", field(&invite.text, "From").unwrap()),
+        )
+        .replace(
+            &format!("Call-ID: c-bye-{side}"),
+            &format!("Call-ID: {}", field(&invite.text, "Call-ID").unwrap()),
+        );
+        let ok = ask_once(&mut w, &bye);
+        assert!(ok.starts_with("SIP/2.0 200"), "{ok}");
+        assert_eq!(w.phones[0].ended(key).map(|e| e.cause), ended, "{side}");
+    }
+}
+
+#[test]
+fn media_that_are_lost_end_the_branch_that_has_them() {
+    let mut w = alone(Manner::Silent);
+    let (key, _) = forked(&mut w);
+    for (leg, ended) in [(LegId(0), None), (LegId(1), Some(EndCause::Media))] {
+        let now = w.now;
+        let lost = Envelope {
+            call: key,
+            leg,
+            generation: Generation(0),
+            body: ToTsp::MediaLost { slot: MediaSlot(0) },
+        };
+        w.phones[0].agent.handle(now, Input::Msp(lost));
+        w.drain(0);
+        assert_eq!(w.phones[0].ended(key).map(|e| e.cause), ended, "{leg:?}");
+    }
+    w.run(ms(1));
+    let heard = w.heard();
+    assert_eq!(
+        heard
+            .iter()
+            .map(|m| (&m[..3], tag(m, "To")))
+            .collect::<Vec<_>>(),
+        [("BYE", "right".into())]
+    );
+}

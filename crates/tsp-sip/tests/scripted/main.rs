@@ -1,0 +1,11 @@
+//! A user agent and scripted peers whose messages are literal bytes.
+
+mod called;
+mod calling;
+mod changed;
+mod forked;
+mod media_half;
+mod peer;
+mod refused;
+#[path = "../support/mod.rs"]
+mod support;
