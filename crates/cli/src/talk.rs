@@ -240,6 +240,13 @@ impl Talk<'_> {
                 );
             }
             EventKind::Connected => self.connected(event),
+            EventKind::UnsentDigit(digit) => {
+                let text = format!("digit {digit} did not reach the peer");
+                let fields = json!({ "digit": digit.to_string() });
+                self.out.event(event.at, "digit-unsent", &text, fields);
+                self.media_fail
+                    .get_or_insert_with(|| Fail::new(Failure::Media, text));
+            }
             EventKind::Ended(ended) => {
                 self.tell_end(event.at, ended);
                 return Some(ended.clone());

@@ -9,6 +9,7 @@ use futures_core::Stream;
 use msp_core::bus::{Bus, Queued, Receiver};
 use msp_core::event::MspEvent;
 use msp_core::id::CallKey;
+use msp_core::link::Digit;
 use msp_core::time::Instant;
 use tsp_sip::call::Ended;
 
@@ -42,6 +43,8 @@ pub enum EventKind {
     EarlyMedia,
     /// The call is connected.
     Connected,
+    /// A digit of ours did not reach the peer: the media half has no way for it, and signalling carries none.
+    UnsentDigit(Digit),
     /// The call is over.
     Ended(Ended),
     /// Something happened to the media of the call.

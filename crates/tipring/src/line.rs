@@ -153,6 +153,11 @@ impl Signals {
             CallEventKind::Connected => {
                 self.reach(at, key, self.shared.call(key), CallState::Connected);
             }
+            CallEventKind::UnsentDigit(digit) => self.shared.bus.emit(&Event {
+                at,
+                call: Some(key),
+                kind: EventKind::UnsentDigit(digit),
+            }),
             CallEventKind::Ended(ref ended) => {
                 self.shared.answer_asked(key, Err(not_asked(ended)));
                 let call = self.shared.forget_call(key);

@@ -16,7 +16,7 @@ use super::interface::{
 };
 use super::refusal::{explain, status_of};
 use super::services::{ALLOW, Errand, Purpose, Services};
-use super::state::{Call, Phase};
+use super::state::{Call, Leg, Phase};
 use crate::dialog::DialogId;
 use crate::transaction::{self, ClientId, ServerId, TransactionStats};
 use crate::transport::{Flow, Transport};
@@ -102,7 +102,8 @@ impl UserAgent {
             matches!(c.phase, Phase::Over { invite: None, .. })
                 && c.legs.iter().all(|l| l.unacknowledged.is_none())
         };
-        let waits = |s: &super::services::Sent| !matches!(s.purpose, Purpose::Invite(_));
+        let of_call = |p| matches!(p, Purpose::Invite(_) | Purpose::Change(..));
+        let waits = |s: &super::services::Sent| !of_call(s.purpose);
         !self.services.sent.values().any(waits)
             && self.services.errands.is_empty()
             && self.calls.values().all(done)
@@ -413,6 +414,7 @@ impl UserAgent {
         sent.heard = true;
         match sent.purpose {
             Purpose::Invite(key) => self.invite_answered(now, key, flow, response),
+            Purpose::Change(key, leg) => self.change_answered(now, key, leg, flow, response),
             _ if response.status.is_provisional() => {}
             Purpose::Bye => {
                 self.services.sent.remove(&id);
@@ -443,6 +445,7 @@ impl UserAgent {
         };
         match sent.purpose {
             Purpose::Invite(key) => self.invite_unanswered(now, key, sent.heard),
+            Purpose::Change(key, leg) => self.change_unanswered(now, key, leg, None),
             Purpose::Bye => {}
             Purpose::Options(key, _) => {
                 let status = Some(StatusCode::REQUEST_TIMEOUT);
@@ -476,6 +479,9 @@ impl UserAgent {
     fn call_timeout(&mut self, now: Instant, key: CallKey) {
         self.repeat_successes(now, key);
         self.media_overdue(now, key);
+        self.lose_patience(now, key);
+
+        self.begin_changes(now, key);
         let Some(call) = self.calls.get(&key) else {
             return;
         };
@@ -529,12 +535,13 @@ impl UserAgent {
             Phase::Inviting(inviting) if !inviting.answered => Some(inviting),
             _ => None,
         };
+        for leg in call.legs.iter().filter(|l| l.change.is_some()) {
+            if let Some(invite) = leg.changed_by {
+                self.services.transactions.cancel(now, invite);
+            }
+        }
         // Copies of a 2xx that we have acknowledged, or that a proxy still holds, may come for this long.
-        let stragglers = invite.is_some()
-            || call
-                .legs
-                .iter()
-                .any(|l| !matches!(l.ack, super::state::Ack::None));
+        let stragglers = invite.is_some() || call.legs.iter().any(Leg::lingers);
         let until = stragglers.then(|| now + self.services.config.timers.transaction());
         let waits = call.legs.iter().any(|l| l.unacknowledged.is_some());
         if invite.is_none() && until.is_none() && !waits {
@@ -557,6 +564,9 @@ impl UserAgent {
         }
         for leg in &call.legs {
             self.services.dialogs.remove(leg.dialog.id());
+            if let Some(change) = leg.changed_by {
+                self.services.sent.remove(&change);
+            }
             if let Some(serving) = &leg.serving {
                 self.services.invites.remove(&serving.server);
             }

@@ -481,7 +481,7 @@ impl UserAgent {
         if !matches!(call.phase, Phase::Over { invite: None, .. }) {
             return;
         }
-        let waits = |l: &Leg| l.unacknowledged.is_some() || !matches!(l.ack, Ack::None);
+        let waits = |l: &Leg| l.unacknowledged.is_some() || l.lingers();
         if call.legs.iter().any(waits) {
             self.arm(key);
         } else {

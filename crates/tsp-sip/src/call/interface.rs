@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use msp_core::id::CallKey;
-use msp_core::link::{Envelope, ToMsp, ToTsp};
+use msp_core::link::{Digit, Envelope, ToMsp, ToTsp};
 use msp_core::trace::Way;
 
 use crate::counters::counters;
@@ -144,6 +144,9 @@ pub enum CallEventKind {
     EarlyMedia,
     /// Both ends agreed: the call is up.
     Connected,
+    /// A digit of ours did not reach the peer: the media half has no way for it, and signalling carries none. Digits that
+    /// are heard are the media half's to tell.
+    UnsentDigit(Digit),
     /// The call is over.
     Ended(Ended),
     /// What a peer answered to [`Command::Options`].
@@ -241,8 +244,12 @@ counters! {
         stray_acks,
         /// ACKs that had come before, or whose 2xx nobody waits about any more.
         repeated_acks,
-        /// ACKs and BYEs of ours that were not sent because there are too many transactions or they cannot be written.
+        /// Changes of a call that the media half wanted and the peer refused.
+        refused_changes,
+        /// Requests of ours within a call (ACK, BYE, INVITE) that were not sent because there are too many transactions or they cannot be written.
         unsent,
+        /// Digits that the media half wanted to travel by signalling, which carries none.
+        unsent_digits,
         /// Messages of the media half that nothing waits for, or for a call that is not known.
         stray_media,
     }

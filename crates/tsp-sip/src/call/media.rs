@@ -33,6 +33,7 @@ pub(super) fn agreed(media: &mut OfferAnswer, answer: Option<&Bytes>) -> Result<
         None => Agreement {
             params: media
                 .negotiated()
+                .filter(|_| media.state() == tsp_sdp::State::Stable)
                 .ok_or("no answer to our offer came")?
                 .to_vec(),
             unchanged: true,
@@ -77,13 +78,22 @@ impl UserAgent {
         };
         match body {
             ToTsp::MediaLost { .. } => self.media_lost(now, key, leg),
+            // Signalling carries no digits: the application is told that the peer does not get this one.
+            ToTsp::Digit { digit, .. } => {
+                self.services.stats.unsent_digits += 1;
+                self.services.tell(key, CallEventKind::UnsentDigit(digit));
+            }
             _ if !current => return false,
             ToTsp::Local(params) if dialing => self.invite(now, key, params),
+            ToTsp::Local(params) if call.leg(leg).is_some_and(|l| l.prepares_change()) => {
+                self.offer_change(now, key, leg, params);
+            }
             ToTsp::Local(params) => return self.prepared(now, key, leg, params),
             ToTsp::Applied => return self.media_applied(now, key, leg),
             ToTsp::Refused(error) => return self.media_refused(now, key, leg, &error),
             // Nothing depends on it here.
             ToTsp::Security { .. } => {}
+            ToTsp::Renegotiate => return self.change_wanted(now, key, leg),
             _ => return false,
         }
         true
@@ -227,6 +237,10 @@ impl UserAgent {
             Some(what) => what,
             // It could not get ready.
             None if leg.serving.is_some() => Applying::Served,
+            None if leg.prepares_change() => {
+                self.take_change_back(key, leg_id);
+                return true;
+            }
             None => return false,
         };
         leg.wait_for_media(now);
@@ -248,14 +262,21 @@ impl UserAgent {
             return;
         }
         let late = |l: &&mut Leg| l.due().is_some_and(|due| due <= now);
-        let mut lost = Vec::new();
+        let (mut lost, mut unprepared) = (Vec::new(), Vec::new());
         for leg in call.legs.iter_mut().filter(late) {
+            if leg.applying.is_empty() && leg.prepares_change() {
+                unprepared.push(leg.id);
+                continue;
+            }
             let what = leg.applying.pop_front().unwrap_or(Applying::Served);
             // What it had to serve may have been taken back meanwhile.
             if what != Applying::Served || leg.serving.is_some() {
                 lost.push((leg.id, what));
             }
             leg.wait_for_media(now);
+        }
+        for leg in unprepared {
+            self.take_change_back(key, leg);
         }
         for (leg, what) in lost {
             self.cannot_apply(now, key, leg, what, &error);

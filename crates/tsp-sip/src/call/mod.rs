@@ -9,6 +9,7 @@
 mod agent;
 mod called;
 mod calling;
+mod change;
 mod interface;
 mod media;
 mod refusal;

@@ -36,6 +36,8 @@ const MAX_LOOKUPS: usize = 1000;
 pub(super) enum Purpose {
     /// The INVITE that makes a call.
     Invite(CallKey),
+    /// An INVITE that changes a leg of a call.
+    Change(CallKey, LegId),
     /// A BYE. The call is over already.
     Bye,
     /// A question of the application's, asked at this time.

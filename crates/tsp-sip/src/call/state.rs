@@ -108,8 +108,28 @@ pub(super) struct Leg {
     pub(super) serving: Option<Serving>,
     /// Our 2xx, until its ACK comes.
     pub(super) unacknowledged: Option<Unacknowledged>,
-    /// Our ACK of the peer's 2xx.
+    /// Our ACK of the peer's 2xx to the INVITE that made the leg.
     pub(super) ack: Ack,
+    /// When to ask the peer for the change that the media half wants, if it wants one.
+    pub(super) change_at: Option<Instant>,
+    /// The change that we ask the peer for.
+    pub(super) change: Option<Change>,
+    /// The transaction of our last INVITE that asked for a change.
+    pub(super) changed_by: Option<ClientId>,
+    /// Our ACK of the peer's 2xx to it.
+    pub(super) change_ack: Ack,
+}
+
+/// How far a change is that we ask for.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// The media half opens ports.
+    Preparing,
+    /// The INVITE is on its way.
+    Inviting {
+        /// When we give up waiting for the peer; `None` once the INVITE was taken back.
+        patience: Option<Instant>,
+    },
 }
 
 /// Something that the media half was told to apply.
@@ -232,11 +252,14 @@ impl Call {
             Phase::Dialing(dialing) => dialing.due,
             Phase::Up => None,
         };
+        let up = matches!(self.phase, Phase::Up);
+        let changes = self.legs.iter().filter(|_| up);
+        let changes = changes.filter_map(Leg::change_due);
         let acks = self.legs.iter().filter_map(|l| l.unacknowledged.as_ref());
         let acks = acks.map(|u| u.repeat.min(u.give_up));
         let over = self.is_over();
         let media = self.legs.iter().filter(|_| !over).filter_map(Leg::due);
-        acks.chain(media).chain(own).min()
+        acks.chain(media).chain(changes).chain(own).min()
     }
 }
 
@@ -253,8 +276,13 @@ impl Leg {
             serving: None,
             unacknowledged: None,
             ack: Ack::None,
+            change_at: None,
+            change: None,
+            changed_by: None,
+            change_ack: Ack::None,
         }
     }
+
     /// Begins to wait for the next thing that the media half owes, if it owes any.
     pub(super) fn wait_for_media(&mut self, now: Instant) {
         self.due = self.is_owed().then(|| media_due(now));
@@ -265,13 +293,35 @@ impl Leg {
         self.due.filter(|_| self.is_owed())
     }
 
+    /// When a change that we ask for has something to do.
+    fn change_due(&self) -> Option<Instant> {
+        let patience = match self.change {
+            Some(Change::Inviting { patience }) => patience,
+            _ => None,
+        };
+        self.change_at.into_iter().chain(patience).min()
+    }
+
+    /// The media half gets ready for an offer of ours that changes the call.
+    pub(super) const fn prepares_change(&self) -> bool {
+        matches!(self.change, Some(Change::Preparing))
+    }
+
+    /// Something may still come that has to be answered after the call is over: the ACK of our 2xx, a 2xx of the
+    /// peer's.
+    pub(super) const fn lingers(&self) -> bool {
+        let acknowledges = !matches!(self.ack, Ack::None) || !matches!(self.change_ack, Ack::None);
+        let invites = matches!(self.change, Some(Change::Inviting { .. }));
+        acknowledges || invites
+    }
+
     /// The media half has to say something.
     fn is_owed(&self) -> bool {
         let served = self
             .serving
             .as_ref()
             .is_some_and(|s| matches!(s.step, ServingStep::Preparing | ServingStep::Applying(_)));
-        served || !self.applying.is_empty()
+        served || self.prepares_change() || !self.applying.is_empty()
     }
 }
 

@@ -106,9 +106,9 @@ impl UserAgent {
             self.services.respond(now, id, &later(response, seconds));
             return;
         }
-        // Our own offer is open: in our INVITE, in a 2xx whose ACK has not come, or with an answer that does not hold yet.
+        // Our own offer is open or about to be: in our INVITE, in a 2xx whose ACK has not come, or with an answer that does not hold yet.
         let open = leg.media.state() != tsp_sdp::State::Stable;
-        if !up || open || looking_up || !leg.applying.is_empty() {
+        if !up || open || looking_up || leg.change.is_some() || !leg.applying.is_empty() {
             self.services
                 .refuse(now, id, request, StatusCode::REQUEST_PENDING);
             return;
@@ -203,7 +203,7 @@ impl UserAgent {
         self.send_within(now, key, id, bye);
     }
 
-    /// Sends an ACK or a BYE on a leg, once the way is known.
+    /// Sends an ACK, a BYE or an INVITE on a leg, once the way is known.
     pub(super) fn send_within(
         &mut self,
         now: Instant,
@@ -237,7 +237,7 @@ impl UserAgent {
         }
     }
 
-    /// Sends an ACK or a BYE by `flow`. The call may be forgotten meanwhile.
+    /// Sends an ACK, a BYE or an INVITE by `flow`. The call may be forgotten meanwhile.
     pub(super) fn send_within_by(
         &mut self,
         now: Instant,
@@ -251,11 +251,20 @@ impl UserAgent {
                 Ok(bytes) => {
                     if let Some(leg) = self.calls.get_mut(&key).and_then(|c: &mut Call| c.leg(leg))
                     {
-                        leg.ack = Ack::Sent(flow, bytes);
+                        // A change begins only after the ACK of the call itself has left.
+                        let place = match leg.ack {
+                            Ack::Waiting => &mut leg.ack,
+                            _ => &mut leg.change_ack,
+                        };
+                        *place = Ack::Sent(flow, bytes);
                     }
                 }
                 Err(_) => self.services.stats.unsent += 1,
             }
+            return;
+        }
+        if request.method == Method::Invite {
+            self.send_change(now, key, leg, request, flow);
             return;
         }
         // A BYE that finds no room is lost like a datagram: the peer's own timers end the call.

@@ -263,3 +263,16 @@ fn a_change_that_the_media_half_does_not_make_is_refused_and_the_call_goes_on() 
         assert!(w.phones[0].ended(key).is_none());
     }
 }
+
+#[test]
+fn an_offer_of_ours_that_a_change_asks_for_needs_its_answer() {
+    let mut w = alone(Manner::Answer);
+    let our_tag = call_up(&mut w, "x");
+    let key = w.phones[0].incoming()[0];
+    let ok = ask_once(&mut w, &within("INVITE", "x", 2, &our_tag, ""));
+    assert!(ok.starts_with("SIP/2.0 200") && ok.contains("m=audio"));
+    // What was agreed in the round before is no answer to it.
+    let bye = ask_once(&mut w, &within("ACK", "x", 2, &our_tag, ""));
+    assert!(bye.starts_with("BYE"), "{bye}");
+    assert_eq!(w.phones[0].ended(key).unwrap().cause, EndCause::Media);
+}

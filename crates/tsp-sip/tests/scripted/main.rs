@@ -3,6 +3,7 @@
 mod called;
 mod calling;
 mod changed;
+mod changing;
 mod forked;
 mod media_half;
 mod peer;

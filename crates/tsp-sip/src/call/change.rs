@@ -1,0 +1,280 @@
+//! Changes of a call that the media half wants: a further INVITE of ours (RFC 3261 section 14.1).
+//!
+//! The media half gets ready beside what runs, our offer goes out, and what the peer answers is applied and committed.
+//! If the peer does not agree, what was agreed before goes on.
+
+use std::time::Duration;
+
+use msp_core::event::Cause;
+use msp_core::id::{CallKey, LegId};
+use msp_core::link::{OfferRole, ToMsp};
+use msp_core::params::MediaParams;
+use msp_core::time::Instant;
+use tsp_sdp::State;
+
+use super::UserAgent;
+use super::interface::{EndCause, Ended};
+use super::media::agreed;
+use super::refusal::description;
+use super::services::{ALLOW, Purpose, describe};
+use super::state::{Ack, Applying, Change, Leg, Phase};
+use crate::transport::Flow;
+use crate::wire::{HeaderName, Method, Request, Response, StatusCode};
+
+/// How long the peer may think about a change: as long as about a call (RFC 3261 section 16.6, timer C).
+const PATIENCE: Duration = Duration::from_secs(181);
+
+impl UserAgent {
+    /// The media half wants another round of offer and answer. `false` if there is no call to change.
+    pub(super) fn change_wanted(&mut self, now: Instant, key: CallKey, leg_id: LegId) -> bool {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return false;
+        };
+        let is_call = matches!(call.phase, Phase::Up) && call.chosen == Some(leg_id);
+        let Some(leg) = call.leg(leg_id).filter(|_| is_call) else {
+            return false;
+        };
+        leg.change_at = Some(now);
+        self.begin_changes(now, key);
+        true
+    }
+
+    /// Begins the change that is due, or puts it off if something else is under way.
+    pub(super) fn begin_changes(&mut self, now: Instant, key: CallKey) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let connected = call.connected && matches!(call.phase, Phase::Up);
+        let Some(leg) = call.confirmed().filter(|l| l.change_is_due(now)) else {
+            return;
+        };
+        if !connected || !leg.is_quiet() || self.services.looks_up_media(key, leg.id) {
+            leg.change_at = Some(now + self.services.config.timers.t1);
+            self.arm(key);
+            return;
+        }
+        leg.change_at = None;
+        leg.change = Some(Change::Preparing);
+        leg.generation = leg.generation.next();
+        leg.wait_for_media(now);
+        let body = ToMsp::Prepare {
+            role: OfferRole::Offerer,
+            slots: leg.media.slots(),
+            policy: Default::default(),
+            toward: Some(leg.flow.remote.ip()),
+        };
+        self.services.msp(key, leg.id, leg.generation, body);
+        self.arm(key);
+    }
+
+    /// The media half is ready: our offer goes out.
+    pub(super) fn offer_change(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        leg_id: LegId,
+        local: Vec<MediaParams>,
+    ) {
+        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
+            return;
+        };
+        let Ok(offer) = leg.media.create_offer(local) else {
+            self.take_change_back(key, leg_id);
+            return;
+        };
+        leg.change = Some(Change::Inviting {
+            patience: Some(now + PATIENCE),
+        });
+        if let Some(earlier) = leg.changed_by.take() {
+            self.services.sent.remove(&earlier);
+        }
+        let mut request = leg.dialog.request(Method::Invite);
+        let contact = self.services.contact(leg.flow);
+        request.headers.put(HeaderName::Contact, contact);
+        request.headers.put(HeaderName::Allow, ALLOW);
+        request.headers.put(HeaderName::Accept, "application/sdp");
+        describe(&mut request.headers, &mut request.body, offer.to_string());
+        self.send_within(now, key, leg_id, request);
+        self.arm(key);
+    }
+
+    /// Sends our INVITE by `flow`, unless the call is over meanwhile.
+    pub(super) fn send_change(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        leg_id: LegId,
+        request: Request,
+        flow: Flow,
+    ) {
+        let call = self.calls.get_mut(&key).filter(|c| !c.is_over());
+        let Some(leg) = call.and_then(|c| c.leg(leg_id)) else {
+            return;
+        };
+        let purpose = Purpose::Change(key, leg_id);
+        match self.services.send(now, flow, request, purpose) {
+            Ok(id) => leg.changed_by = Some(id),
+            Err(_) => {
+                self.services.stats.unsent += 1;
+                self.take_change_back(key, leg_id);
+            }
+        }
+    }
+
+    /// The peer answered our INVITE.
+    pub(super) fn change_answered(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        leg_id: LegId,
+        flow: Flow,
+        response: &Response,
+    ) {
+        let status = response.status;
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let over = call.is_over();
+        let Some(leg) = call.leg(leg_id) else { return };
+        if status.is_provisional() {
+            return;
+        }
+        if status.is_success() {
+            if leg.change.take().is_some() {
+                self.change_accepted(now, key, leg_id, flow, response, over);
+            } else if let Ack::Sent(way, bytes) = &leg.change_ack {
+                let (way, bytes) = (*way, bytes.clone());
+                self.services.transmit(way, bytes);
+            }
+            return;
+        }
+        if status == StatusCode::CALL_DOES_NOT_EXIST || status == StatusCode::REQUEST_TIMEOUT {
+            self.change_unanswered(now, key, leg_id, Some(status));
+            return;
+        }
+        if over {
+            leg.change = None;
+            self.tidy(now, key);
+            return;
+        }
+        self.take_change_back(key, leg_id);
+        if status != StatusCode::REQUEST_PENDING {
+            self.services.stats.refused_changes += 1;
+            return;
+        }
+        // Both ends asked at once: whoever made the Call-ID waits longer (RFC 3261 section 14.1).
+        let tens_of_ms = match self.calls.get(&key).is_some_and(|c| c.original.is_some()) {
+            true => 210 + self.services.random_below(191),
+            false => self.services.random_below(201),
+        };
+        if let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) {
+            leg.change_at = Some(now + Duration::from_millis(10 * tens_of_ms));
+        }
+        self.arm(key);
+    }
+
+    /// A 2xx: it is acknowledged, and what it says is applied.
+    fn change_accepted(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        leg_id: LegId,
+        flow: Flow,
+        response: &Response,
+        over: bool,
+    ) {
+        let number = response.headers.cseq().map(|c| c.number);
+        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
+            return;
+        };
+        leg.flow = flow;
+        // A Contact that cannot be read leaves the peer where it was.
+        let _unread = leg.dialog.learn(response);
+        let ack = leg
+            .dialog
+            .ack(number.unwrap_or_else(|_| leg.dialog.local_number()));
+        let agreement = agreed(
+            &mut leg.media,
+            description(&response.headers, &response.body),
+        );
+        self.send_within(now, key, leg_id, ack);
+        match agreement {
+            _ if over => {}
+            Ok(agreement) => self.apply(now, key, leg_id, Applying::Final, agreement),
+            Err(why) => {
+                self.say_goodbye(now, key, leg_id);
+                self.fail(now, key, EndCause::Media, Some(response.status), &why);
+            }
+        }
+    }
+
+    /// The peer knows nothing of the call, or says nothing: the call is over (RFC 3261 section 12.2.1.2).
+    pub(super) fn change_unanswered(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        leg_id: LegId,
+        status: Option<StatusCode>,
+    ) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let over = call.is_over();
+        if let Some(leg) = call.leg(leg_id) {
+            leg.change = None;
+            leg.media.rollback();
+        }
+        if over {
+            self.tidy(now, key);
+            return;
+        }
+        self.say_goodbye(now, key, leg_id);
+        let why = Ended {
+            cause: EndCause::Unreachable,
+            status,
+            reason: "the peer does not answer a change".into(),
+        };
+        self.end(now, key, why, Cause::ConnectFail);
+    }
+
+    /// There is no change: what was agreed before goes on.
+    pub(super) fn take_change_back(&mut self, key: CallKey, leg_id: LegId) {
+        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
+            return;
+        };
+        leg.change = None;
+        leg.media.rollback();
+        let generation = leg.generation;
+        self.services.msp(key, leg_id, generation, ToMsp::Rollback);
+    }
+
+    /// The peer rings with a change for too long.
+    pub(super) fn lose_patience(&mut self, now: Instant, key: CallKey) {
+        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.confirmed()) else {
+            return;
+        };
+        if let Some(Change::Inviting { patience }) = &mut leg.change
+            && patience.take_if(|at| *at <= now).is_some()
+            && let Some(invite) = leg.changed_by
+        {
+            // Its end is that of the transaction.
+            self.services.transactions.cancel(now, invite);
+        }
+    }
+}
+
+impl Leg {
+    fn change_is_due(&self, now: Instant) -> bool {
+        self.change_at.is_some_and(|at| at <= now)
+    }
+
+    /// Nothing is under way that an INVITE of ours would meet.
+    fn is_quiet(&self) -> bool {
+        self.change.is_none()
+            && self.serving.is_none()
+            && self.unacknowledged.is_none()
+            && self.applying.is_empty()
+            && !matches!(self.ack, Ack::Waiting)
+            && self.media.state() == State::Stable
+    }
+}
