@@ -32,7 +32,7 @@ pub struct Event {
 pub enum EventKind {
     /// A call came in.
     Incoming {
-        /// Who calls, as the peer wrote it.
+        /// Who calls: name and URI, as the peer wrote them.
         from: Box<str>,
         /// Who is called.
         to: Box<str>,

@@ -33,6 +33,7 @@ async fn a_call_is_dialled_once() {
         .await
         .unwrap();
     let incoming = bob.next_call().await.unwrap();
+    assert_eq!(incoming.peer(), "<sip:tipring@127.0.0.1>");
     incoming.answer().await.unwrap();
     call.connected().await.unwrap();
     assert_eq!(call.place().unwrap_err().kind(), ErrorKind::WrongState);

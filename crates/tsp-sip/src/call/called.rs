@@ -84,7 +84,7 @@ impl UserAgent {
             .entry(call_id.as_str().into())
             .or_insert(key);
         let kind = CallEventKind::Incoming {
-            from: leg.dialog.remote().to_string().into(),
+            from: leg.dialog.remote().without_params().to_string().into(),
             to: leg.dialog.local().uri().to_string().into(),
         };
         let phase = Phase::Alerting {

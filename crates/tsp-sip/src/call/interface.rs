@@ -133,9 +133,9 @@ pub struct CallEvent {
 pub enum CallEventKind {
     /// A call came in. Its media half has to be made under this key before anything is answered.
     Incoming {
-        /// Who calls: From, as the peer wrote it.
+        /// Who calls: name and URI of From, as the peer wrote them.
         from: Box<str>,
-        /// Who is called: To, as the peer wrote it.
+        /// Who is called: the URI of To, as the peer wrote it.
         to: Box<str>,
     },
     /// The called end rings.

@@ -51,6 +51,16 @@ impl NameAddr {
         Ok(self)
     }
 
+    /// The same address without header parameters: who it is, not which dialog or branch.
+    #[must_use]
+    pub fn without_params(&self) -> Self {
+        Self {
+            display: self.display.clone(),
+            uri: self.uri.clone(),
+            params: Params::NONE,
+        }
+    }
+
     /// Reads an address that is the whole of `value`, with or without angle brackets.
     ///
     /// # Errors

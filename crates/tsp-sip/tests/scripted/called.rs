@@ -20,6 +20,8 @@ fn a_call_from_a_scripted_peer() {
         ),
         SDP,
     );
+    let from = "From: \"P. Eer\" <sip:p@192.0.2.9;user=phone>;x=y;tag=p1";
+    let invite = invite.replace("From: <sip:p@192.0.2.9>;tag=p1", from);
     let ringing = ask_once(&mut w, &invite);
     assert!(
         ringing.starts_with(
@@ -39,7 +41,7 @@ fn a_call_from_a_scripted_peer() {
     let CallEventKind::Incoming { from, .. } = w.phones[0].kinds(key)[0] else {
         panic!()
     };
-    assert_eq!(&**from, "<sip:p@192.0.2.9>;tag=p1");
+    assert_eq!(&**from, "\"P. Eer\" <sip:p@192.0.2.9;user=phone>");
     // A copy gets the last response again.
     assert_eq!(ask_once(&mut w, &invite), ringing);
     w.command(0, Command::Answer(key));
