@@ -134,9 +134,9 @@ impl<'a> Media<'a> {
     }
 
     /// The position to which playout's log goes.
-    pub(crate) fn played(&self) -> u64 {
+    pub(crate) fn played(&self) -> i64 {
         let ends = self.playout.iter();
-        ends.map(|(_, s)| s.position.saturating_add(u64::from(s.samples)))
+        ends.map(|(_, s)| position(s).saturating_add(i64::from(s.samples)))
             .max()
             .unwrap_or(0)
     }
@@ -150,4 +150,9 @@ impl<'a> Media<'a> {
     pub(crate) const fn codecs(&self) -> &CodecRegistry {
         &self.codecs
     }
+}
+
+/// The position of the first sample of `segment`, in the type in which recordings have theirs.
+pub(crate) fn position(segment: &PlayoutSegment) -> i64 {
+    i64::try_from(segment.position).unwrap_or(i64::MAX)
 }

@@ -48,8 +48,9 @@ pub struct Recording {
     /// Samples a second: those of the codec, else nothing can be compared one to one.
     pub rate: ClockRate,
     /// The position of the first sample as playout counts (see
-    /// [`PlayoutSegment::position`](msp_core::trace::PlayoutSegment::position)).
-    pub position: u64,
+    /// [`PlayoutSegment::position`](msp_core::trace::PlayoutSegment::position)); negative if it was recorded before the
+    /// stream was made.
+    pub position: i64,
 }
 
 /// One end of a call.

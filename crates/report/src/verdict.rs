@@ -242,7 +242,7 @@ impl<'a> End<'a> {
             other: to.phone.plays.as_ref(),
         };
         let heard = to.heard(extent, &self.sent);
-        if to.media.played() > heard.end() + sound.rate.ticks(limits.edge) {
+        if heard.is_short_of(to.media.played(), limits.edge) {
             judged
                 .verdict
                 .reasons
@@ -266,9 +266,15 @@ impl<'a> End<'a> {
 }
 
 impl Heard {
+    /// Whether more was played than was recorded, up to the position `played`, apart from what `edge` allows.
+    fn is_short_of(&self, played: i64, edge: Duration) -> bool {
+        let missing = played.saturating_sub(self.end());
+        u64::try_from(missing).is_ok_and(|missing| missing > self.extent.rate.ticks(edge))
+    }
+
     /// The position of the first sample that is not in the recording any more.
-    const fn end(&self) -> u64 {
-        self.extent.position.saturating_add(self.extent.len as u64)
+    const fn end(&self) -> i64 {
+        self.extent.position.saturating_add(self.extent.len as i64)
     }
 }
 

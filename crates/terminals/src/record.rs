@@ -82,8 +82,8 @@ pub struct Recorded {
     /// How long the file is, as its header says.
     pub length: MediaTime,
     /// Positions ([`FrameTime::position`](msp_core::terminal::FrameTime::position)) of the capture and of the render
-    /// stream at which the file begins, of those that had sound.
-    pub origins: [Option<u64>; 2],
+    /// stream at which the file begins, of those that had sound: negative for a stream that was made later than that.
+    pub origins: [Option<i64>; 2],
     /// Samples that were lost because the disk was too slow: silence stands for them.
     pub overflowed: u64,
     /// Samples that came when their place in the file was written already.
@@ -133,7 +133,7 @@ struct Control {
     /// Who sits on which track.
     seats: [bool; 2],
     /// Where their streams were when the file began.
-    origins: [Option<u64>; 2],
+    origins: [Option<i64>; 2],
     /// Of the stream that came last.
     events: Option<TerminalEvents>,
     /// Inputs that the writer did not see yet.
@@ -272,7 +272,7 @@ impl Shared {
     }
 
     /// The first stream on a track says where it was; one that takes its place later has another count.
-    fn note_origin(&self, track: usize, origin: u64) {
+    fn note_origin(&self, track: usize, origin: i64) {
         if let Some(place) = self.lock().origins.get_mut(track) {
             place.get_or_insert(origin);
         }

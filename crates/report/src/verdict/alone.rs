@@ -10,6 +10,7 @@ use super::{
     Verdict, is_sound,
 };
 use crate::due;
+use crate::media::position;
 use crate::phone::Sound;
 use crate::sent::Sent;
 use crate::sip;
@@ -95,7 +96,7 @@ impl End<'_> {
             other: None,
         };
         let heard = self.heard(extent, &came);
-        let is_short = self.media.played() > heard.end() + rate.ticks(limits.edge);
+        let is_short = heard.is_short_of(self.media.played(), limits.edge);
         if is_short && !self.phone.is_cut {
             judged
                 .verdict
@@ -131,7 +132,7 @@ impl End<'_> {
     fn first_sound(&self, heard: &Heard) -> Option<Instant> {
         let mut played = self.media.playout.iter();
         let (_, first) = played.find(|(_, s)| comes_from_a_packet(s.action))?;
-        heard.clock.instant(first.position)
+        heard.clock.instant(position(first))
     }
 }
 

@@ -3,7 +3,7 @@
 use msp_core::time::{ClockRate, Instant};
 use msp_core::trace::PlayoutSegment;
 
-use crate::media::Media;
+use crate::media::{Media, position};
 
 /// From the position of a sample to the time at which it was played.
 ///
@@ -12,7 +12,7 @@ use crate::media::Media;
 #[derive(Debug, Default)]
 pub(crate) struct PlayClock {
     /// Position and nanoseconds of the first sample of each stretch.
-    points: Vec<(u64, i64)>,
+    points: Vec<(i64, i64)>,
     rate: Option<ClockRate>,
 }
 
@@ -22,7 +22,7 @@ const LOOSE: i64 = 20_000_000;
 
 impl PlayClock {
     pub(crate) fn of(media: &Media<'_>, rate: ClockRate) -> Self {
-        let point = |(at, s): &(Instant, PlayoutSegment)| (s.position, at.as_nanos() as i64);
+        let point = |(at, s): &(Instant, PlayoutSegment)| (position(s), at.as_nanos() as i64);
         let mut points: Vec<_> = media.playout.iter().map(point).collect();
         // A stream that began anew counts from zero again: its first round is the one that is judged.
         let mut highest = None;
@@ -40,9 +40,9 @@ impl PlayClock {
     }
 
     /// When the sample at `position` was played, in nanoseconds.
-    pub(crate) fn time(&self, position: u64) -> Option<i64> {
+    pub(crate) fn time(&self, position: i64) -> Option<i64> {
         let next = self.points.partition_point(|(p, _)| *p <= position);
-        let from = |point: Option<&(u64, i64)>| Some(point?.1 + self.span(point?.0, position)?);
+        let from = |point: Option<&(i64, i64)>| Some(point?.1 + self.span(point?.0, position)?);
         let before = from(next.checked_sub(1).and_then(|n| self.points.get(n)));
         let after = from(self.points.get(next));
         match (before, after) {
@@ -52,13 +52,13 @@ impl PlayClock {
     }
 
     /// The same as an instant.
-    pub(crate) fn instant(&self, position: u64) -> Option<Instant> {
+    pub(crate) fn instant(&self, position: i64) -> Option<Instant> {
         let nanos = u64::try_from(self.time(position)?).ok()?;
         Some(Instant::from_nanos(nanos))
     }
 
     /// Nanoseconds from one position to another.
-    fn span(&self, from: u64, to: u64) -> Option<i64> {
+    fn span(&self, from: i64, to: i64) -> Option<i64> {
         let samples = i128::from(to) - i128::from(from);
         i64::try_from(samples * 1_000_000_000 / i128::from(self.rate?.hz())).ok()
     }
@@ -68,7 +68,7 @@ impl PlayClock {
 mod tests {
     use super::*;
 
-    fn clock(points: &[(u64, i64)]) -> PlayClock {
+    fn clock(points: &[(i64, i64)]) -> PlayClock {
         PlayClock {
             points: points.to_vec(),
             rate: Some(ClockRate::HZ_8000),

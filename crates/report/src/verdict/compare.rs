@@ -50,7 +50,7 @@ const ENOUGH: Duration = Duration::from_secs(30);
 pub(crate) struct Comparison<'a> {
     pub(crate) heard: &'a [i16],
     /// The position of the first sample of `heard`, as playout counts.
-    pub(crate) position: u64,
+    pub(crate) position: i64,
     pub(crate) pieces: &'a [Piece],
     pub(crate) expected: &'a Sound,
     /// The sound that went the other way.
@@ -303,15 +303,15 @@ impl Findings {
         }
     }
 
-    pub(crate) fn blame_unexplained(&mut self, position: u64, rate: ClockRate) {
+    pub(crate) fn blame_unexplained(&mut self, position: i64, rate: ClockRate) {
         self.stretches.sort_by_key(|s| s.at);
         self.reasons
             .retain(|r| !matches!(r, Reason::UnexplainedSamples { .. }));
         if let Some(first) = self.stretches.first() {
-            let first = position + first.at as u64;
+            let first = position.saturating_add(first.at as i64);
             self.reasons.push(Reason::UnexplainedSamples {
                 first,
-                first_ms: rate.duration(first).as_secs_f64() * 1e3,
+                first_ms: first as f64 * 1e3 / f64::from(rate.hz()),
                 count: self.unexplained,
             });
         }

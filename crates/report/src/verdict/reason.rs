@@ -86,7 +86,7 @@ pub enum Reason {
     /// Samples are neither what the codec makes of the sound nor named in playout's log.
     UnexplainedSamples {
         /// The position of the first, as playout counts.
-        first: u64,
+        first: i64,
         /// The same in milliseconds.
         first_ms: f64,
         /// How many differ, are missing, or are too many.

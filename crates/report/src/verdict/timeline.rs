@@ -4,6 +4,7 @@ use msp_core::time::{ClockRate, Instant};
 use msp_core::trace::{PlayoutAction, PlayoutSegment};
 
 use super::clock::PlayClock;
+use crate::media::position;
 use crate::sent::Sent;
 
 /// A stretch of a recording and where playout says it comes from.
@@ -24,7 +25,7 @@ pub(crate) struct Piece {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Extent {
     /// The first sample, as playout counts.
-    pub(crate) position: u64,
+    pub(crate) position: i64,
     /// How many.
     pub(crate) len: usize,
     pub(crate) rate: ClockRate,
@@ -46,6 +47,17 @@ impl Timeline {
         sent: &Sent,
     ) -> Self {
         let mut timeline = Self::default();
+        let before = usize::try_from(extent.position.saturating_neg()).unwrap_or(0);
+        if before > 0 {
+            // There was no stream yet.
+            timeline.push(Piece {
+                at: 0,
+                len: before.min(extent.len),
+                action: Some(PlayoutAction::Silence),
+                index: None,
+                offset: None,
+            });
+        }
         for (_, segment) in playout {
             timeline.segment(extent, segment, clock, sent);
         }
@@ -77,7 +89,7 @@ impl Timeline {
         clock: &PlayClock,
         sent: &Sent,
     ) {
-        let first = (segment.position as i64).saturating_sub(extent.position as i64);
+        let first = position(segment).saturating_sub(extent.position);
         // What was recorded before or after, or twice, is cut off.
         let done = self.end();
         let start = usize::try_from(first).unwrap_or(0).max(done);
@@ -99,11 +111,10 @@ impl Timeline {
             });
             if let (Some(origin), PlayoutAction::Normal) = (origin, segment.action) {
                 // When the first sample of the packet was played, or would have been.
-                let position = segment.position.saturating_add(into);
-                let begun = position
-                    .checked_sub(u64::from(origin.into_packet))
-                    .and_then(|p| clock.time(p));
-                if let Some(begun) = begun {
+                let began = position(segment)
+                    .saturating_add(i64::try_from(into).unwrap_or(i64::MAX))
+                    .saturating_sub(i64::from(origin.into_packet));
+                if let Some(begun) = clock.time(began) {
                     let at = Instant::from_nanos(u64::try_from(begun).unwrap_or(0));
                     let delay = begun - origin.sent_at.as_nanos() as i64;
                     self.delays.push((at, delay));

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::sample::{Call, Conditions, call, call_with, decode, speech};
+use crate::sample::{Call, Conditions, RATE, call, call_with, decode, speech};
 use msp_codecs::{Pcma, Pcmu};
 use msp_core::trace::{PlayoutAction, TraceBody, TraceEntry, Way};
-use tipring_report::{Limits, Network, Phone, Reason, Sound, Verdict};
+use tipring_report::{Limits, Network, Phone, Reason, Recording, Sound, Verdict};
 
 fn judge(call: &Call) -> Verdict {
     Verdict::judge(
@@ -132,7 +132,7 @@ fn one_frame_cut_out() {
     let Reason::UnexplainedSamples { first, count, .. } = reason else {
         panic!("{reason}");
     };
-    assert!((at as u64..at as u64 + 80).contains(first), "{first} {at}");
+    assert!((at as i64..at as i64 + 80).contains(first), "{first} {at}");
     assert_eq!(*count, 160);
 }
 
@@ -162,6 +162,24 @@ fn a_shift_that_playout_does_not_know() {
     assert_eq!(codes(&verdict), [("bob", "shifted")]);
     let (_, reason) = verdict.all_reasons().next().unwrap();
     assert_eq!(*reason, Reason::Shifted { ms: 300.0 });
+}
+
+#[test]
+fn a_recording_that_began_before_the_stream_was_made() {
+    let call = call(&Conditions::default());
+    let before = [vec![0; 400], call.bob.heard.clone()].concat();
+    let bob = call.bob.phone().recorded(Recording {
+        samples: before,
+        rate: RATE,
+        position: -400,
+    });
+    let (alice, network) = (call.alice.phone(), Network::default());
+    let verdict = Verdict::judge(&alice, &bob, &network, &network, &Limits::default());
+    assert!(verdict.holds(), "{:?}", codes(&verdict));
+    let forth = &verdict.directions[0];
+    assert_eq!(forth.named["silence"], 400 + 320);
+    assert_eq!((forth.unexplained, forth.delay_ms), (0, Some(72.0)));
+    assert_eq!(forth.delay_samples, Some(320 + 400));
 }
 
 #[test]

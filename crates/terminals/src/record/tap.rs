@@ -48,8 +48,8 @@ pub(super) struct Input {
     segment: Option<Segment>,
     /// Position and place of the last frame.
     last: Option<(u64, u64)>,
-    /// The position of the stream at which the file begins.
-    origin: Option<u64>,
+    /// The position of the stream at which the file begins; negative if the stream was made later.
+    origin: Option<i64>,
     pcm: Vec<i16>,
     converted: Vec<i16>,
 }
@@ -147,7 +147,7 @@ impl Input {
     }
 
     /// The track, and the position of its stream at which the file begins, once a frame was taken.
-    pub(super) fn origin(&self) -> Option<(usize, u64)> {
+    pub(super) fn origin(&self) -> Option<(usize, i64)> {
         Some((self.track, self.origin?))
     }
 
@@ -175,7 +175,7 @@ impl Input {
         }
         self.last = Some((frame.time.position, place));
         self.origin
-            .get_or_insert_with(|| frame.time.position.saturating_sub(place));
+            .get_or_insert_with(|| difference(frame.time.position, place));
         self.converted.clear();
         self.converter.push(&self.pcm, &mut self.converted);
         if let Some(segment) = &mut self.segment {
@@ -216,6 +216,13 @@ impl Input {
         segment.place += self.converted.len() as u64;
         late
     }
+}
+
+/// `a` less `b`, as near as the type comes to it.
+fn difference(a: u64, b: u64) -> i64 {
+    let difference = i128::from(a) - i128::from(b);
+    let nearest = if difference < 0 { i64::MIN } else { i64::MAX };
+    i64::try_from(difference).unwrap_or(nearest)
 }
 
 /// The sample that lies nearest to `nanos` nanoseconds.

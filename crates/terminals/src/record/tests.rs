@@ -110,6 +110,22 @@ fn c20_each_direction_has_its_track_aligned_by_the_clock() {
 }
 
 #[test]
+fn a_stream_that_is_younger_than_the_file_begins_before_its_own_beginning() {
+    let mut out = Cursor::new(Vec::new());
+    let (file, mut writer) = in_memory(&mut out, &RecordOptions::default());
+    let (mut sent, _sent_events) = connect(&file, Direction::Capture, 8_000);
+    let (mut heard, _heard_events) = connect(&file, Direction::Render, 8_000);
+    let sound = noise(80);
+    sent.push(time(1_000, 8_000), &sound);
+    // Its first sample is 30 ms behind the first of the file.
+    let mut first = time(1_030, 8_000);
+    first.position = 0;
+    heard.push(first, &sound);
+    writer.step(true).unwrap();
+    assert_eq!(file.recorded().origins, [Some(8_000), Some(-240)]);
+}
+
+#[test]
 fn a_long_gap_is_silence_and_holds_no_memory() {
     let mut out = Cursor::new(Vec::new());
     let (file, mut writer) = in_memory(&mut out, &RecordOptions::default());

@@ -8,6 +8,7 @@ use msp_dsp::Level;
 use super::super::{Scene, waveform};
 use super::{Flow, median};
 use crate::due::belongs;
+use crate::media::position;
 use crate::model::{Curves, Direction, Point};
 use crate::verdict::DirectionVerdict;
 use crate::verdict::timeline::comes_from_a_packet;
@@ -103,7 +104,7 @@ impl Flow<'_, '_> {
         let first_sound = playout
             .iter()
             .find(|(_, s)| comes_from_a_packet(s.action))
-            .and_then(|(_, s)| self.play_clock.instant(s.position));
+            .and_then(|(_, s)| self.play_clock.instant(position(s)));
         let (_, packets) = self.packets();
         let mut sources: Vec<String> = Vec::new();
         for packet in packets.iter().filter(|p| belongs(p)) {
