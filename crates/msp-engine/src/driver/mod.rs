@@ -67,7 +67,7 @@ pub(crate) trait ShardIo: Send + 'static {
         take: &mut dyn FnMut(Datagram<'_>),
     ) -> io::Result<()>;
 
-    /// Sends, perhaps together with others when [`flush`](Self::flush) is called.
+    /// Sends one datagram now: the system takes it or says why not.
     fn send(&mut self, now: Instant, id: SocketId, to: SocketAddr, bytes: &[u8]) -> io::Result<()>;
 
     /// Waits for a socket that wakes, for a bell or for the time to be over. What can be read is put into `ready`.

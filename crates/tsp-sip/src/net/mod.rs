@@ -59,8 +59,16 @@ impl Endpoint {
     /// Opens a UDP socket on each address; port 0 takes any. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// The error of the system, with the address that it is about.
+    /// The error of the system, with the address that it is about; [`io::ErrorKind::InvalidInput`] for a second address
+    /// of a family.
     pub fn bind(addresses: &[SocketAddr]) -> io::Result<Self> {
+        for (n, address) in addresses.iter().enumerate() {
+            let same = |a: &SocketAddr| a.is_ipv4() == address.is_ipv4();
+            if addresses.iter().take(n).any(same) {
+                let what = format!("UDP {address}: a second address of its family");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            }
+        }
         let sockets = addresses
             .iter()
             .map(|a| Socket::bind(*a))
@@ -103,6 +111,7 @@ impl Endpoint {
             connections,
             lookups,
             buffer: vec![0; MAX_DATAGRAM],
+            turn: 0,
             closing: false,
         };
         driver.run(found, &woken).await;
@@ -125,6 +134,8 @@ struct Driver {
     connections: Connections,
     lookups: mpsc::UnboundedSender<(LookupId, Vec<Route>)>,
     buffer: Vec<u8>,
+    /// The socket that is looked at first.
+    turn: usize,
     closing: bool,
 }
 
@@ -149,13 +160,14 @@ impl Driver {
             }
             let turn = {
                 let (sockets, commands) = (&self.sockets, &mut self.connections.commands);
+                let first = self.turn;
                 let closing = self.closing;
                 let wait = self
                     .agent
                     .deadline()
                     .map(|at| at.saturating_since((self.connections.clock)()));
                 tokio::select! {
-                    n = poll_fn(|cx| readable(sockets, cx)) => Turn::Readable(n),
+                    n = poll_fn(|cx| readable(sockets, first, cx)) => Turn::Readable(n),
                     command = commands.recv(), if !closing => Turn::Command(command),
                     Some((lookup, routes)) = found.recv() => Turn::Found(lookup, routes),
                     () = woken.notified() => Turn::Media,
@@ -164,7 +176,10 @@ impl Driver {
             };
             let now = self.now();
             match turn {
-                Turn::Readable(n) => self.receive(n),
+                Turn::Readable(n) => {
+                    self.turn = n + 1;
+                    self.receive(n);
+                }
                 Turn::Command(Some(command)) => self.handle(now, Input::Command(command)),
                 Turn::Command(None) => {
                     self.closing = true;
@@ -333,13 +348,50 @@ impl Driver {
     }
 }
 
-/// The first socket that has something to read.
-fn readable(sockets: &[Socket], cx: &mut Context<'_>) -> Poll<usize> {
+/// The next socket from `first` on, in a circle, that has something to read.
+fn readable(sockets: &[Socket], first: usize, cx: &mut Context<'_>) -> Poll<usize> {
     let mut ready = Poll::Pending;
-    for (n, socket) in sockets.iter().enumerate() {
+    let circle = sockets.iter().enumerate().cycle();
+    for (n, socket) in circle
+        .skip(first % sockets.len().max(1))
+        .take(sockets.len())
+    {
         if socket.poll_readable(cx).is_ready() && ready.is_pending() {
             ready = Poll::Ready(n);
         }
     }
     ready
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[tokio::test]
+    async fn sockets_that_all_have_something_to_read_take_turns() {
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let sockets = [local; 3].map(|a| Socket::bind(a).unwrap());
+        for to in [&sockets[0], &sockets[2]] {
+            let from = Socket::bind(local).unwrap();
+            from.send(b"x", to.local()).unwrap();
+            poll_fn(|cx| to.poll_readable(cx)).await;
+        }
+        let mut turns = Vec::new();
+        let mut first = 0;
+        for _ in 0..4 {
+            let n = poll_fn(|cx| readable(&sockets, first, cx)).await;
+            turns.push(n);
+            first = n + 1;
+        }
+        assert_eq!(turns, [0, 2, 0, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_family_has_one_socket() {
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let error = Endpoint::bind(&[local, local]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(&local.to_string()), "{error}");
+    }
 }

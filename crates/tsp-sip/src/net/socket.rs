@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::net::UdpSocket;
 
+/// A socket that never blocks and keeps nothing back: each datagram is read and sent by itself.
 #[derive(Debug)]
 pub(super) struct Socket {
     socket: UdpSocket,
@@ -13,6 +14,8 @@ pub(super) struct Socket {
 }
 
 impl Socket {
+    /// # Errors
+    /// The error of the system, with the address that it is about.
     pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
         let named = |e: io::Error| io::Error::new(e.kind(), format!("UDP {address}: {e}"));
         let domain = if address.is_ipv4() {
@@ -32,10 +35,12 @@ impl Socket {
         Ok(Self { socket, local })
     }
 
+    /// The address that it is bound to, with the port that port 0 came to.
     pub(super) const fn local(&self) -> SocketAddr {
         self.local
     }
 
+    /// Ready when a datagram or an error waits; else `cx` is woken for the next.
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         // An error is found again by reading.
         self.socket.poll_recv_ready(cx).map(|_| ())
@@ -53,7 +58,14 @@ impl Socket {
         Ok((buffer.get(..length).unwrap_or_default(), remote))
     }
 
+    /// Sends one datagram now.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if the system's buffer is full: the datagram is lost. Else why the system would not
+    /// send it there.
     pub(super) fn send(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<()> {
-        self.socket.try_send_to(bytes, remote).map(|_| ())
+        // Past the runtime, which takes a socket for full until it has looked at it for the first time.
+        let socket = socket2::SockRef::from(&self.socket);
+        socket.send_to(bytes, &remote.into()).map(|_| ())
     }
 }
