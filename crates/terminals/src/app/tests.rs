@@ -142,7 +142,7 @@ fn threads_may_block_on_both() {
     let sound = noise(40_000);
     let wait = Duration::from_secs(60);
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let gives = scope.spawn(|| {
             assert_eq!(from.push_blocking(&sound, wait), sound.len());
             from.end_of_stream();
             assert!(from.wait_finished(wait));
@@ -169,7 +169,7 @@ fn threads_may_block_on_both() {
             sink.push(TIME, &frame[..n]);
         }
         // The other thread may say only now that this was all.
-        while !from.is_finished() {
+        while !gives.is_finished() {
             source.pull(TIME, &mut [0; 80]);
             thread::yield_now();
         }
