@@ -5,6 +5,7 @@
 //! which moves to the media thread and is called there every frame: it must never block, allocate, open or
 //! close anything. It is dropped elsewhere again.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -169,7 +170,31 @@ pub struct StreamPort {
 }
 
 /// The application side of a terminal.
-pub trait Terminal: Send + Sync {
+///
+/// Who makes terminals by their class gets them as `Arc<dyn Terminal>`, and what is special about a class back by
+/// [`downcast`](#method.downcast):
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use msp_core::{Result, id::TerminalId, media::Direction};
+/// # use msp_core::terminal::*;
+/// # struct Jukebox;
+/// # impl Jukebox { fn next_record(&self) {} }
+/// # impl Terminal for Jukebox {
+/// #     fn id(&self) -> TerminalId { TerminalId(1) }
+/// #     fn name(&self) -> &str { "jukebox" }
+/// #     fn class(&self) -> &TerminalClass { static CLASS: TerminalClass = TerminalClass::new("jukebox"); &CLASS }
+/// #     fn direction(&self) -> Direction { Direction::Capture }
+/// #     fn connect(&self, _: StreamPort) -> Result<Connection> { unimplemented!() }
+/// # }
+/// # let terminal: Arc<dyn Terminal> = Arc::new(Jukebox);
+/// // `terminal` came from Address::create_terminal.
+/// match terminal.downcast::<Jukebox>() {
+///     Ok(jukebox) => jukebox.next_record(),
+///     Err(other) => eprintln!("{} is no jukebox", other.name()),
+/// }
+/// ```
+pub trait Terminal: Any + Send + Sync {
     /// Its name in the process.
     fn id(&self) -> TerminalId;
     /// A name for people: a file's, a device's.
@@ -192,6 +217,44 @@ pub trait Terminal: Send + Sync {
     /// [`ErrorKind::TerminalInUse`] at capacity, [`ErrorKind::NoFormat`] when it cannot convert,
     /// [`ErrorKind::Device`] when what is behind it failed.
     fn connect(&self, port: StreamPort) -> Result<Connection>;
+}
+
+impl dyn Terminal {
+    /// Whether it is a `T`.
+    pub fn is<T: Terminal>(&self) -> bool {
+        let any: &dyn Any = self;
+        any.is::<T>()
+    }
+
+    /// The same as what it was made as, if that is a `T`.
+    pub fn downcast_ref<T: Terminal>(&self) -> Option<&T> {
+        let any: &dyn Any = self;
+        any.downcast_ref()
+    }
+
+    /// The same, shared.
+    ///
+    /// # Errors
+    /// Gives the terminal back if it is no `T`.
+    pub fn downcast<T: Terminal>(self: Arc<Self>) -> std::result::Result<Arc<T>, Arc<Self>> {
+        if !self.is::<T>() {
+            return Err(self);
+        }
+        let any: Arc<dyn Any + Send + Sync> = self.clone();
+        any.downcast().map_err(|_| self)
+    }
+}
+
+impl fmt::Debug for dyn Terminal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Terminal({}, {}, {:?})",
+            self.id(),
+            self.class(),
+            self.name()
+        )
+    }
 }
 
 /// A terminal identifier that no other terminal of this process has.

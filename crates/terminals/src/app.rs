@@ -65,7 +65,8 @@ impl AppOptions {
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// Makes [`AppSource`]s for capture streams and [`AppSink`]s for render streams; options `rate` (in Hz, 16,000 if not
-/// given), `buffer_ms` and `frame_ms` (in milliseconds).
+/// given), `buffer_ms` and `frame_ms` (in milliseconds). What it made comes back as what it is by
+/// [`downcast`](trait@Terminal#method.downcast).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AppFactory;
 

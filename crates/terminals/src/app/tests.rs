@@ -263,3 +263,28 @@ fn what_cannot_be_is_refused() {
         assert_eq!(refused(options), ErrorKind::InvalidArgument);
     }
 }
+
+#[test]
+fn who_makes_a_terminal_by_its_class_gets_its_own_back() {
+    let registry = msp_core::terminal::TerminalRegistry::default();
+    crate::register_all(&registry).unwrap();
+    let make = |direction| {
+        let spec = TerminalSpec::audio(direction).with("rate", "8000");
+        registry.create(&CLASS, &spec).unwrap()
+    };
+    let terminal = make(Direction::Capture);
+    assert!(terminal.is::<AppSource>() && terminal.downcast_ref::<AppSink>().is_none());
+    let id = terminal.id();
+    // It is no sink, and not lost for having been asked.
+    let terminal = terminal.downcast::<AppSink>().unwrap_err();
+    let app = terminal.downcast::<AppSource>().unwrap();
+    assert_eq!(app.id(), id);
+    let Ok(Connection::Source(mut media)) = app.connect(port(Direction::Capture, 8_000).0) else {
+        panic!("no source");
+    };
+    app.push(&[7; 80]);
+    let mut frame = [0; 80];
+    assert_eq!(media.pull(TIME, &mut frame), Pulled::Sound);
+    assert_eq!(frame, [7; 80]);
+    assert!(make(Direction::Render).downcast::<AppSink>().is_ok());
+}
