@@ -13,7 +13,7 @@ use tipring::msp_engine::{Clock, SystemClock};
 use tipring::terminals::{FilePlay, FileRecord, PlayOptions, RecordOptions};
 use tipring::{Call, CallState, EndCause, Ended, Event, EventKind, Events};
 use tipring_report::Verdict;
-use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use crate::args::MediaArgs;
 use crate::exit::{Fail, Failure};
@@ -37,6 +37,9 @@ pub(crate) struct Plan {
     /// Hang up when the file is over.
     pub(crate) until_played: bool,
 }
+
+/// A media thread that does not let go of a call for so long is stuck.
+const RELEASE: Duration = Duration::from_secs(1);
 
 /// How much of a call is judged: half an hour, of which each second is 100 packets and up to 96,000 samples in memory.
 const JUDGED: Duration = Duration::from_secs(30 * 60);
@@ -107,6 +110,18 @@ impl Files {
             call.select(Direction::Render, record.clone())?;
         }
         Ok(())
+    }
+
+    /// Waits until the media thread has let go of the recording: then it has also written down how the call ended.
+    async fn released(&self) {
+        let connected = || self.record.as_ref().is_some_and(|(r, _)| r.is_connected());
+        let released = async {
+            while connected() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        // Without it the report tells what is known.
+        let _stuck = timeout(RELEASE, released).await;
     }
 
     fn finish(&self) -> Result<(), Fail> {
@@ -208,6 +223,7 @@ pub(crate) async fn talk(
         }
     };
     out.clear();
+    files.released().await;
     if let Err(fail) = files.finish() {
         talk.media_fail.get_or_insert(fail);
     }

@@ -312,7 +312,8 @@ impl Judged {
         self.verdict.recorded = extent.len as u64;
         self.has_sound = pieces
             .iter()
-            .filter(|p| p.action.is_some_and(comes_from_a_packet))
+            // Sound of which the log says nothing is sound.
+            .filter(|p| p.action.is_none_or(comes_from_a_packet))
             .any(|p| is_sound(samples.get(p.at..p.at + p.len).unwrap_or_default()));
         if self.is_silent() {
             return;

@@ -216,6 +216,11 @@ impl FileRecord {
         }
     }
 
+    /// Whether the media side of any stream has it still, which may be so for a moment after its call ended.
+    pub fn is_connected(&self) -> bool {
+        self.shared.lock().seats.contains(&true)
+    }
+
     /// What it does now: [`FileState::Active`] from the first sample on.
     pub fn state(&self) -> FileState {
         self.shared.lock().state

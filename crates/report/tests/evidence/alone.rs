@@ -334,6 +334,19 @@ fn no_answer_and_no_recording() {
 }
 
 #[test]
+fn a_log_that_says_nothing_of_what_was_heard() {
+    let mut call = call(&Conditions::default());
+    call.bob.entries.retain(|e| match &e.body {
+        TraceBody::Playout { segment, .. } => segment.action == PlayoutAction::Silence,
+        _ => true,
+    });
+    fails(
+        &alone(&call.bob),
+        &[("bob", "unexplained_samples"), ("bob", "too_little_heard")],
+    );
+}
+
+#[test]
 fn what_there_was_no_room_for_is_not_judged() {
     let call = call(&Conditions::default());
     let short = alone(&call.bob).recorded(recording(&call.bob.heard[..16_000]));

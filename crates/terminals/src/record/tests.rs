@@ -73,6 +73,7 @@ fn c20_each_direction_has_its_track_aligned_by_the_clock() {
     let file = FileRecord::create(&path, RecordOptions::default()).unwrap();
     let (mut sent, events) = connect(&file, Direction::Capture, 8_000);
     let (mut heard, heard_events) = connect(&file, Direction::Render, 8_000);
+    assert!(file.is_connected());
     for n in 0..100 {
         let frame = &sound[n * 80..][..80];
         // The clock wanders a little, and what is sent pauses from 300 to 500 ms.
@@ -107,6 +108,9 @@ fn c20_each_direction_has_its_track_aligned_by_the_clock() {
     assert_eq!(file.recorded().refused, 0);
     sent.push(time(1_000, 8_000), &sound[..80]);
     assert_eq!(file.recorded().refused, 80);
+    assert!(file.is_connected());
+    drop(sent);
+    assert!(!file.is_connected());
 }
 
 #[test]
