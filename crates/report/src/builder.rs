@@ -154,7 +154,7 @@ fn holds(verdict: &Verdict) -> String {
         let _ = write!(text, " Judged are the first {seconds:.0} s of the call.");
     }
     if let Some(end) = &verdict.seen_by {
-        let _ = write!(text, " What the other end heard {end} cannot know.");
+        let _ = write!(text, " What the other end heard, {end} cannot know.");
     }
     text
 }

@@ -232,7 +232,7 @@ fn conditions(args: &LoopArgs) -> Option<String> {
     parts.extend(args.loss.map(|l| format!("loss {:.1} %", l * 100.0)));
     parts.extend(args.burst.map(|b| format!("in bursts of {b:.1} packets")));
     parts.extend(args.jitter.map(|j| format!("jitter {} ms", j.as_millis())));
-    (!parts.is_empty()).then(|| parts.join(", "))
+    (!parts.is_empty()).then(|| format!("{} (RTCP crosses unharmed)", parts.join(", ")))
 }
 
 /// What the network was asked to do, from Alice to Bob and back.

@@ -23,6 +23,8 @@ const PART: Duration = Duration::from_millis(500);
 struct Passage<'s, 'a> {
     signal: &'s Signal<'a>,
     at: Instant,
+    /// Its place in the trace of the phone that saw it: much happens in one instant.
+    order: usize,
     arrived: Option<Instant>,
     from: usize,
     to: usize,
@@ -107,7 +109,7 @@ fn passages<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Passage<'s, 'a>> {
     }
     let mut out = Vec::new();
     for (n, end) in scene.ends.iter().enumerate() {
-        for signal in end.signals.iter().filter(|s| s.way == Way::Out) {
+        for (order, signal) in in_order(end, Way::Out) {
             let to = scene.participant(n, signal.remote);
             let arrived = came
                 .get_mut(&(to, signal.bytes))
@@ -116,6 +118,7 @@ fn passages<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Passage<'s, 'a>> {
             out.push(Passage {
                 signal,
                 at: signal.at,
+                order,
                 arrived,
                 from: n,
                 to,
@@ -124,7 +127,7 @@ fn passages<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Passage<'s, 'a>> {
     }
     // What came without having been seen to leave.
     for (n, end) in scene.ends.iter().enumerate() {
-        for signal in end.signals.iter().filter(|s| s.way == Way::In) {
+        for (order, signal) in in_order(end, Way::In) {
             let waiting = came.get_mut(&(n, signal.bytes));
             if waiting.is_some_and(|w| {
                 w.iter()
@@ -135,6 +138,7 @@ fn passages<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Passage<'s, 'a>> {
                 out.push(Passage {
                     signal,
                     at: signal.at,
+                    order,
                     arrived: None,
                     from: scene.participant(n, signal.remote),
                     to: n,
@@ -142,8 +146,19 @@ fn passages<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Passage<'s, 'a>> {
             }
         }
     }
-    out.sort_by_key(|p| p.at);
+    out.sort_by_key(|p| (p.at, p.order));
     out
+}
+
+/// The messages that went `way`, each with its place in the trace.
+fn in_order<'s, 'a>(
+    end: &'s super::End<'a>,
+    way: Way,
+) -> impl Iterator<Item = (usize, &'s Signal<'a>)> {
+    end.signals
+        .iter()
+        .enumerate()
+        .filter(move |(_, s)| s.way == way)
 }
 
 /// Runs of RTP and RTCP, each way.

@@ -36,6 +36,13 @@ pub(super) fn banner(report: &Report) -> String {
         report.outcome_title(),
         esc(&report.headline)
     );
+    if let Some(conditions) = &report.conditions {
+        let _ = write!(
+            out,
+            "<p class=\"asked\">The network was asked for: {}.</p>",
+            esc(conditions)
+        );
+    }
     let mut reasons = report.reasons().peekable();
     if reasons.peek().is_some() {
         out.push_str("<ul class=\"reasons\">");
@@ -234,11 +241,8 @@ pub(super) fn footer(report: &Report) -> String {
         .map_or_else(String::new, |q| {
             format!("<p>Quality by {}.</p>", esc(&q.how))
         });
-    let conditions = report.conditions.as_ref().map_or_else(String::new, |c| {
-        format!("<p>The network was asked for: {}.</p>", esc(c))
-    });
     format!(
-        "{quality}{conditions}<p>Made by {} (form {}). The same data are in the JSON file beside this one. \
+        "{quality}<p>Made by {} (form {}). The same data are in the JSON file beside this one. \
          Digests, keys and passwords are masked.</p>",
         esc(&report.software),
         report.format

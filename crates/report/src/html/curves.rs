@@ -182,15 +182,9 @@ impl Scales {
                 y + 4.0
             );
         }
-        for at in ticks(self.from_s, self.until_s, 6) {
-            let x = self.x(at);
-            let _ = write!(
-                out,
-                "<path class=\"axis\" d=\"M{x:.1} {bottom}v4\"/><text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-                bottom + 15.0,
-                seconds(at)
-            );
-        }
+        time_axis(out, &ticks(self.from_s, self.until_s, 6), bottom, |at| {
+            self.x(at)
+        });
     }
 
     fn bars(&self, out: &mut String, way: &Direction) {
@@ -263,6 +257,20 @@ impl Scales {
     }
 }
 
+/// The marks `ticks` below `bottom`, the first of them with the unit.
+pub(super) fn time_axis(out: &mut String, ticks: &[f64], bottom: f64, x: impl Fn(f64) -> f64) {
+    for (n, at) in ticks.iter().enumerate() {
+        let _ = write!(
+            out,
+            "<path class=\"axis\" d=\"M{0:.1} {bottom}v4\"/><text x=\"{0:.1}\" y=\"{1:.1}\" text-anchor=\"middle\">{2}{3}</text>",
+            x(*at),
+            bottom + 15.0,
+            seconds(*at),
+            if n == 0 { "\u{202f}s" } else { "" }
+        );
+    }
+}
+
 /// Round places on a time axis.
 pub(super) fn ticks(from: f64, until: f64, most: usize) -> Vec<f64> {
     let span = (until - from).max(1e-3);
@@ -281,7 +289,7 @@ pub(super) fn ticks(from: f64, until: f64, most: usize) -> Vec<f64> {
 }
 
 /// Seconds as an axis shows them.
-pub(super) fn seconds(at: f64) -> String {
+fn seconds(at: f64) -> String {
     if (at - at.round()).abs() < 1e-6 {
         format!("{at:.0}")
     } else {

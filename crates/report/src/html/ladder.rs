@@ -17,17 +17,18 @@ pub(super) fn ladder(report: &Report) -> String {
     let mut out = String::from("<div class=\"ladder card\">");
     let mut heads = String::new();
     for (n, participant) in report.participants.iter().enumerate() {
-        let below = match (&participant.product, participant.addresses.first()) {
-            (Some(product), _) => product.as_str(),
-            (None, Some(address)) => address.as_str(),
-            (None, None) => "",
-        };
+        let below: Vec<&str> = participant
+            .product
+            .iter()
+            .chain(participant.addresses.first())
+            .map(String::as_str)
+            .collect();
         let _ = write!(
             heads,
             "<span class=\"head\" style=\"--x:{}\"><bdi>{}</bdi><small><bdi>{}</bdi></small></span>",
             lanes.x(n),
             esc(&participant.name),
-            esc(below)
+            esc(&below.join(" \u{b7} "))
         );
     }
     row(&mut out, "heads", "", &heads, "");

@@ -179,12 +179,15 @@ pub(super) fn numbers(report: &Report) -> String {
             }),
         ],
     );
+    let delay = match report.directions.iter().all(|d| d.sent.is_some()) {
+        true => "from a packet\u{2019}s leaving to its being played",
+        // Of a sender that is not traced nobody knows when its packets left.
+        false => "from a packet\u{2019}s coming to its being played",
+    };
     group(
         "Time",
         &[
-            ("from a packet\u{2019}s leaving to its being played", &|d| {
-                d.delay_ms.map(ms)
-            }),
+            (delay, &|d| d.delay_ms.map(ms)),
             ("of that in the network", &|d| d.transit_ms.map(ms)),
             ("round trip", &|d| d.round_trip_ms.map(ms)),
             ("jitter at the end", &|d| d.jitter_ms.map(ms)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::curves::{seconds, ticks};
+use super::curves::{ticks, time_axis};
 use super::page::{count, direction, esc, ms, tone};
 use crate::model::{Direction, Region, Report, Waveform};
 
@@ -127,16 +127,8 @@ fn picture(out: &mut String, way: &Direction, waveform: &Waveform) {
             TOP - 3.0
         );
     }
-    for at in ticks(waveform.at_s, waveform.at_s + length, 14) {
-        let x = place.x(at);
-        let _ = write!(
-            out,
-            "<path class=\"axis\" d=\"M{x:.1} {bottom}v4\"/><text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}{}</text>",
-            bottom + 16.0,
-            seconds(at),
-            if at == 0.0 { "\u{202f}s" } else { "" }
-        );
-    }
+    let marks = ticks(waveform.at_s, waveform.at_s + length, 14);
+    time_axis(out, &marks, bottom, |at| place.x(at));
     out.push_str("</svg>");
     key(out, way, waveform);
     if waveform.regions.iter().any(|r| r.action != "silence") {

@@ -236,6 +236,75 @@ fn one_phone_is_enough_and_nothing_is_claimed_that_it_cannot_know() {
 }
 
 #[test]
+fn what_came_after_the_last_look_is_not_lost() {
+    // The last packet was never read. Had it left 170 ms before the end, it should have been: it takes 12 ms.
+    let mut call = call(&Conditions::default());
+    let last = |entries: &[TraceEntry], wanted| {
+        let is_it = |e: &TraceEntry| match e.body {
+            TraceBody::Media { kind, way, .. } => kind == PacketKind::Rtp && way == wanted,
+            _ => false,
+        };
+        entries.iter().rposition(is_it).unwrap()
+    };
+    let at = last(&call.bob.entries, Way::In);
+    call.bob.entries.remove(at);
+    let told = |call: &Call| {
+        let way = report(call, "").directions[0].clone();
+        (way.lost.unwrap(), way.under_way)
+    };
+    assert_eq!(told(&call), (1, 0));
+    let left = call.alice.entries[last(&call.alice.entries, Way::Out)].at;
+    for end in [&mut call.alice, &mut call.bob] {
+        for entry in &mut end.entries {
+            if matches!(&entry.body, TraceBody::Signal { bytes, .. } if bytes.starts_with(b"BYE")) {
+                entry.at = left + Duration::from_millis(25);
+            }
+        }
+    }
+    assert_eq!(told(&call), (0, 1));
+}
+
+#[test]
+fn what_happens_in_one_instant_stays_in_its_order() {
+    let mut call = call(&Conditions::default());
+    let mut answered = None;
+    for entry in &mut call.alice.entries {
+        if let TraceBody::Signal { bytes, .. } = &entry.body {
+            match answered {
+                None if bytes.starts_with(b"SIP/2.0 200") => answered = Some(entry.at),
+                Some(at) if bytes.starts_with(b"ACK") => entry.at = at,
+                _ => {}
+            }
+        }
+    }
+    let report = ReportBuilder::new("x")
+        .phone(Phone::new("alice", call.alice.entries))
+        .build();
+    let titles: Vec<_> = report
+        .ladder
+        .iter()
+        .filter_map(|step| match step {
+            Step::Message(m) => Some(m.title.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(titles[3..5], ["200 OK", "ACK"]);
+}
+
+#[test]
+fn a_rest_at_the_end_is_no_point_of_its_own() {
+    let call = call(&Conditions::default());
+    let curves = report(&call, "").directions[0].curves.clone();
+    // 6 s of packets every 20 ms, in points of 200 ms.
+    let expected: Vec<u64> = curves.points.iter().map(|p| p.expected).collect();
+    assert_eq!((curves.step_s, expected.iter().sum::<u64>()), (0.2, 300));
+    assert!(
+        expected.iter().all(|n| (6..=15).contains(n)),
+        "{expected:?}"
+    );
+}
+
+#[test]
 fn a_phone_that_saw_nothing() {
     let report = ReportBuilder::new("x")
         .phone(Phone::new("alice", Vec::new()))

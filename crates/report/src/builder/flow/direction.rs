@@ -30,15 +30,15 @@ impl Flow<'_, '_> {
             .into_iter()
             .find(|s| (last - first) / s <= POINTS)
             .unwrap_or(3600.0);
-        let begin = (first / step).floor() * step;
-        let count = ((last - begin) / step).floor().max(0.0) as usize + 1;
+        // A rest of less than half a step belongs to the point before it: of two packets there, one is half of them.
+        let count = ((last - first) / step).round().max(1.0) as usize;
         let mut points: Vec<Point> = (0..count)
             .map(|n| Point {
-                at_s: (begin + n as f64 * step).max(0.0),
+                at_s: first + n as f64 * step,
                 ..Point::default()
             })
             .collect();
-        let slot = |at: Instant| ((scene.seconds(at) - begin) / step).max(0.0) as usize;
+        let slot = |at: Instant| (((scene.seconds(at) - first) / step) as usize).min(count - 1);
         for due in &self.due {
             if let Some(point) = points.get_mut(slot(due.at)) {
                 point.expected += 1;

@@ -11,6 +11,9 @@ use super::{Flow, median};
 use crate::due::{self, Due, belongs};
 use crate::media::{Key, Packet};
 
+/// A phone that hung up looked into its sockets this long before for the last time: once a frame, or once in two.
+const LAST_LOOK: Duration = Duration::from_millis(20);
+
 impl Flow<'_, '_> {
     pub(super) fn follow_packets(&mut self, hung_up: Option<Instant>) {
         let Some(receiver) = self.receiver else {
@@ -44,13 +47,16 @@ impl Flow<'_, '_> {
             let arrival = arrivals.get(&packet.key())?;
             Some(arrival.at.as_nanos() as i64 - packet.at.as_nanos() as i64)
         };
-        let usual = median(&mut sent().filter_map(transit).collect::<Vec<_>>()).unwrap_or(0);
-        let usual = Duration::from_nanos(u64::try_from(usual).unwrap_or(0));
+        let mut transits: Vec<i64> = sent().filter_map(transit).collect();
+        let duration = |nanos| Duration::from_nanos(u64::try_from(nanos).unwrap_or(0));
+        let usual = duration(median(&mut transits).unwrap_or(0));
+        let slowest = duration(transits.last().copied().unwrap_or(0));
         for packet in sent() {
             let arrival = arrivals.get(&packet.key());
             // What did not come should have come as fast as the others.
             let at = arrival.map_or(packet.at + usual, |a| a.at);
-            if arrival.is_none() && hung_up.is_some_and(|end| at > end) {
+            let latest = packet.at + slowest + LAST_LOOK;
+            if arrival.is_none() && hung_up.is_some_and(|end| latest > end) {
                 self.under_way += 1;
                 continue;
             }
