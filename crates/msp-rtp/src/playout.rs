@@ -6,11 +6,10 @@
 //! without a packet is concealed, or silent where nothing was sent. A timestamp that jumps gets a new relation of
 //! timestamps to positions, so that positions only grow.
 
-use std::collections::VecDeque;
 use std::mem::offset_of;
 use std::time::Duration;
 
-use msp_codecs::{CodecInfo, Decoder};
+use msp_codecs::{CodecInfo, Decoder, Framing};
 use msp_core::fault::{self, Fault};
 use msp_core::id::PayloadType;
 use msp_core::stats::{DropCounts, DropReason, PlayoutStats};
@@ -68,6 +67,8 @@ pub struct PlayoutCodec {
     payload_type: PayloadType,
     info: CodecInfo,
     decoder: Box<dyn Decoder>,
+    /// A payload may be decoded in the pieces in which it is stored.
+    in_pieces: bool,
     /// To the rate of the playout, if the codec's is another.
     resampler: Option<Resampler>,
 }
@@ -75,10 +76,18 @@ pub struct PlayoutCodec {
 impl PlayoutCodec {
     /// Payloads of `payload_type` are `info`'s, and `decoder` reads them.
     pub fn new(payload_type: PayloadType, info: CodecInfo, decoder: Box<dyn Decoder>) -> Self {
+        let in_pieces = match info.framing {
+            Framing::Sample { bits } => {
+                let bits = usize::from(bits) * usize::from(info.channels);
+                (8 * store::CHUNK).is_multiple_of(bits)
+            }
+            _ => false,
+        };
         Self {
             payload_type,
             info,
             decoder,
+            in_pieces,
             resampler: None,
         }
     }
@@ -167,7 +176,8 @@ struct Staged {
 pub struct Playout {
     config: PlayoutConfig,
     codecs: Vec<PlayoutCodec>,
-    entries: VecDeque<Entry>,
+    /// In the order of their positions. Few, so that to move them up costs less than a ring that wanders through memory.
+    entries: Vec<Entry>,
     store: Store,
     newest: Option<Newest>,
     /// Position of the next sample that is pulled.
@@ -217,7 +227,7 @@ impl Playout {
         let mut playout = Self {
             config,
             store: Store::new(0),
-            entries: VecDeque::with_capacity(MAX_PACKETS),
+            entries: Vec::with_capacity(MAX_PACKETS),
             codecs: Vec::new(),
             newest: None,
             head: 0,
@@ -446,12 +456,12 @@ impl Playout {
 
     pub(crate) fn touches(&self, reach: Reach, tell: &mut Tell<impl FnMut(*const u8, usize)>) {
         if reach == Reach::Parts {
-            let hot = offset_of!(Self, concealer) + Concealer::IN_USE;
-            (tell.0)(std::ptr::from_ref(self).cast(), hot);
+            tell.part(self, 0..offset_of!(Self, concealer) + Concealer::IN_USE);
         } else if reach == Reach::Buffers {
             tell.value(&*self.codecs);
-            // What waits, and the places behind it.
-            tell.value(self.entries.as_slices().0);
+            // What waits, and the place behind it.
+            let octets = (self.entries.len() + 1) * size_of::<Entry>();
+            (tell.0)(self.entries.as_ptr().cast(), octets);
             self.store.touches_free(tell);
             let next = self.newest.map(|n| n.end - n.start);
             let samples = next.and_then(|len| usize::try_from(len).ok());
@@ -459,7 +469,7 @@ impl Playout {
                 tell.value(pcm);
             }
             tell.value(self.concealer.next_history());
-        } else if let Some(next) = self.entries.front() {
+        } else if let Some(next) = self.entries.first() {
             self.store.touches(next.stored, tell);
         }
     }
@@ -521,7 +531,7 @@ impl Playout {
     /// Whether the packet behind the head directly follows the last one played, events and keep-alives counted: its
     /// sender was silent in between.
     fn nothing_was_lost(&self) -> bool {
-        let (Some(played), Some(next)) = (self.played_place, self.entries.front()) else {
+        let (Some(played), Some(next)) = (self.played_place, self.entries.first()) else {
             // Before the first packet of a source nothing can be lost.
             return self.played_place.is_none();
         };
@@ -566,7 +576,7 @@ impl Playout {
 /// Samples that a payload of `len` bytes holds, or probably holds if only the decoder knows.
 fn expected_samples(info: &CodecInfo, len: usize, rate: ClockRate) -> Option<i64> {
     let samples = match info.framing {
-        msp_codecs::Framing::Sample { .. } => info.samples(len)?,
+        Framing::Sample { .. } => info.samples(len)?,
         _ => info.samples_in(info.default_ptime),
     };
     let samples = samples / usize::from(info.channels.max(1));

@@ -4,6 +4,8 @@
 //! knows whose turn comes next can have it fetched. Where a thing lies is written in what leads to it, so it is told
 //! stage by stage: each finds its memory only if that of the stage before is there by then.
 
+use std::ops::Range;
+
 /// How far from the [`Transport`](crate::transport::Transport) memory is told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
@@ -28,5 +30,11 @@ pub(crate) struct Tell<F>(pub(crate) F);
 impl<F: FnMut(*const u8, usize)> Tell<F> {
     pub(crate) fn value<T: ?Sized>(&mut self, value: &T) {
         (self.0)(std::ptr::from_ref(value).cast(), size_of_val(value));
+    }
+
+    /// Tells the octets `part` of `value`.
+    pub(crate) fn part<T>(&mut self, value: &T, part: Range<usize>) {
+        let start: *const u8 = std::ptr::from_ref(value).cast();
+        (self.0)(start.wrapping_add(part.start), part.len());
     }
 }

@@ -116,18 +116,23 @@ pub struct SenderState {
 ///
 /// Each 10 ms it takes a frame, or hears that there is none; then it gives the packets that are ready. Time that passes
 /// without sound moves the timestamp but not the sequence number, and the packet after it bears the marker.
+// The state last: in a session it lies beside what each packet that comes looks at.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Sender {
-    state: SenderState,
     codec: Option<SendCodec>,
     /// So many samples go into a packet of their own, because a gap of so many ticks follows them.
     split: Option<(usize, u32)>,
     marker: bool,
     last_frame: Option<Instant>,
     last_sent: Option<Instant>,
+    state: SenderState,
 }
 
 impl Sender {
+    /// Where its state lies, in octets from its start.
+    pub(crate) const STATE: usize = std::mem::offset_of!(Self, state);
+
     /// A sender that begins with these numbers, which must be random (RFC 3550 section 5.1).
     pub const fn new(ssrc: Ssrc, sequence: SequenceNumber, timestamp: u32) -> Self {
         Self {

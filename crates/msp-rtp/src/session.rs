@@ -168,10 +168,21 @@ const LEVEL_FRAMES: u32 = 10;
 /// One stream pair.
 ///
 /// See the [crate's page](crate) for the order of calls.
-// In the order of use, so that a frame touches few lines of memory: what each packet and frame looks at, then what
-// sending looks at, then the rest.
+// What is used together lies together, so that a frame touches few lines of memory: first what sending looks at, then from
+// the sender's state to the middle of the latch what each packet and frame looks at, then the rest.
 #[repr(C)]
 pub struct Session {
+    sent_level: Meter,
+    remote: Option<SocketAddr>,
+    send_events: Option<EventType>,
+    keep_alive: Duration,
+    idle_since: Option<Instant>,
+    /// A source of ours that has to say goodbye.
+    leaving: Option<Ssrc>,
+    digits_out: DigitSender,
+    reporter: Reporter,
+    sender: Sender,
+
     applied: bool,
     stopped: bool,
     locked: bool,
@@ -188,17 +199,6 @@ pub struct Session {
     receiver: Receiver,
     played_level: Meter,
     latch: Latch,
-
-    sender: Sender,
-    sent_level: Meter,
-    remote: Option<SocketAddr>,
-    send_events: Option<EventType>,
-    keep_alive: Duration,
-    idle_since: Option<Instant>,
-    /// A source of ours that has to say goodbye.
-    leaving: Option<Ssrc>,
-    digits_out: DigitSender,
-    reporter: Reporter,
 
     report_remote: Option<SocketAddr>,
     /// Where the peer's reports come from.
@@ -455,13 +455,12 @@ impl Session {
         match reach {
             Reach::Legs => {}
             Reach::Session => {
-                let hot = offset_of!(Self, latch) + Latch::IN_USE;
-                (tell.0)(std::ptr::from_ref(self).cast(), hot);
+                let from = offset_of!(Self, sender) + Sender::STATE;
+                tell.part(self, from..offset_of!(Self, latch) + Latch::IN_USE);
             }
             Reach::Parts => {
                 if self.sends_sound {
-                    let hot = offset_of!(Self, report_remote) - offset_of!(Self, sender);
-                    (tell.0)(std::ptr::from_ref(&self.sender).cast(), hot);
+                    tell.part(self, 0..offset_of!(Self, sender) + Sender::STATE);
                 }
                 tell.value(&*self.receive_events);
                 if let Some(source) = self.receiver.first() {

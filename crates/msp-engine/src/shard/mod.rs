@@ -406,15 +406,15 @@ impl Shard {
             let id = self.due.get(n + ahead)?;
             self.transports.get(id.0 as usize)?.as_deref()
         };
-        if let Some(pair) = pair(6) {
+        if let Some(pair) = pair(12) {
             pair.warm_own();
         }
         let stages = [
-            (5, Reach::Legs),
-            (4, Reach::Session),
-            (3, Reach::Parts),
-            (2, Reach::Buffers),
-            (1, Reach::Payload),
+            (10, Reach::Legs),
+            (8, Reach::Session),
+            (6, Reach::Parts),
+            (4, Reach::Buffers),
+            (2, Reach::Payload),
         ];
         for (ahead, reach) in stages {
             if let Some(pair) = pair(ahead) {

@@ -29,7 +29,7 @@ impl Playout {
             || staged_end == second_at
                 && self
                     .entries
-                    .front()
+                    .first()
                     .is_some_and(|e| e.start == second_at && e.len >= frame as i64);
         if !follows {
             return false;

@@ -19,7 +19,7 @@ impl Playout {
     ) -> Result<i64, DropReason> {
         let Some(newest) = self.newest else {
             // What the source before left waiting comes first.
-            let waiting = self.entries.back().map_or(i64::MIN, Entry::end);
+            let waiting = self.entries.last().map_or(i64::MIN, Entry::end);
             if self.pulled_at.is_none() {
                 self.unplaced.get_or_insert(packet.at);
                 return Ok(self.head.max(waiting));
@@ -109,7 +109,7 @@ impl Playout {
 
     /// The first pull decides where the head stands before the packets that came earlier.
     pub(super) fn place_first(&mut self, now: Instant, arrived: Instant) {
-        let first = self.entries.front().map_or(self.head, |e| e.start);
+        let first = self.entries.first().map_or(self.head, |e| e.start);
         let wait = (arrived + self.config.target).saturating_since(now);
         let frames = wait.as_nanos().div_ceil(FRAME.as_nanos()) as i64;
         let shift = self.head + frames * self.frame() as i64 - first;

@@ -18,7 +18,7 @@ impl Playout {
             self.play(out);
             return n;
         }
-        let next = self.entries.front().map(|e| e.start);
+        let next = self.entries.first().map(|e| e.start);
         let gap = next.map_or(i64::MAX, |start| start - self.head);
         let n = usize::try_from(gap)
             .unwrap_or(usize::MAX)
@@ -36,13 +36,11 @@ impl Playout {
                 return (staged_end - self.head) as usize;
             }
             self.staged.len = 0;
-            match self.entries.front() {
+            match self.entries.first() {
                 Some(entry) if entry.start <= self.head => {}
                 _ => return 0,
             }
-            let Some(entry) = self.entries.pop_front() else {
-                return 0;
-            };
+            let entry = self.entries.remove(0);
             self.decode(&entry);
             self.store.free(entry.stored);
         }
@@ -71,23 +69,39 @@ impl Playout {
             self.drops.count(DropReason::UnknownPayloadType);
             return;
         };
-        let mut scratch = [0; MAX_RECEIVED_PAYLOAD];
-        let payload = self.store.get(entry.stored, &mut scratch);
         let from = codec.info.sample_rate;
         let decoded = match &mut codec.resampler {
-            None => codec.decoder.decode(payload, &mut self.pcm),
-            Some(resampler) => codec.decoder.decode(payload, &mut self.raw).map(|len| {
-                let raw = self.raw.get(..len).unwrap_or_default();
-                let len = scaled(len, from, self.config.rate).min(self.pcm.len());
-                let (out, _) = self.pcm.split_at_mut(len);
-                let made = resampler.process(raw, out).produced;
-                // The filter has to fill once: the last sample stands in.
-                let last = made.checked_sub(1).and_then(|n| out.get(n)).copied();
-                if let Some(rest) = out.get_mut(made..) {
-                    rest.fill(last.unwrap_or(0));
-                }
-                len
-            }),
+            None if codec.in_pieces => {
+                let mut len = 0;
+                let mut pieces = self.store.pieces(entry.stored);
+                pieces
+                    .try_for_each(|piece| {
+                        let out = self.pcm.get_mut(len..).unwrap_or_default();
+                        codec.decoder.decode(piece, out).map(|more| len += more)
+                    })
+                    .map(|()| len)
+            }
+            None => {
+                let mut scratch = [0; MAX_RECEIVED_PAYLOAD];
+                let payload = self.store.get(entry.stored, &mut scratch);
+                codec.decoder.decode(payload, &mut self.pcm)
+            }
+            Some(resampler) => {
+                let mut scratch = [0; MAX_RECEIVED_PAYLOAD];
+                let payload = self.store.get(entry.stored, &mut scratch);
+                codec.decoder.decode(payload, &mut self.raw).map(|len| {
+                    let raw = self.raw.get(..len).unwrap_or_default();
+                    let len = scaled(len, from, self.config.rate).min(self.pcm.len());
+                    let (out, _) = self.pcm.split_at_mut(len);
+                    let made = resampler.process(raw, out).produced;
+                    // The filter has to fill once: the last sample stands in.
+                    let last = made.checked_sub(1).and_then(|n| out.get(n)).copied();
+                    if let Some(rest) = out.get_mut(made..) {
+                        rest.fill(last.unwrap_or(0));
+                    }
+                    len
+                })
+            }
         };
         match decoded {
             Ok(len) => {

@@ -3,7 +3,7 @@
 use crate::reach::Tell;
 
 /// Bytes of a chunk: 10 ms of G.711.
-const CHUNK: usize = 80;
+pub(super) const CHUNK: usize = 80;
 const NONE: u16 = u16::MAX;
 
 /// A payload that is stored.
@@ -70,29 +70,32 @@ impl Store {
         Some(Slot { first, len })
     }
 
-    /// The payload of `slot`: where it lies if in one piece, else put together in `scratch`.
-    pub(super) fn get<'a>(&'a self, slot: Slot, scratch: &'a mut [u8]) -> &'a [u8] {
-        let len = usize::from(slot.len);
-        if len <= CHUNK {
-            return self
-                .bytes
-                .get(usize::from(slot.first))
-                .and_then(|c| c.get(..len))
-                .unwrap_or_default();
-        }
-        let Some(out) = scratch.get_mut(..len) else {
-            return &[];
-        };
+    /// The payload of `slot` in the pieces in which it lies: all of [`CHUNK`] bytes but the last.
+    pub(super) fn pieces(&self, slot: Slot) -> impl Iterator<Item = &[u8]> {
         let mut at = slot.first;
-        for piece in out.chunks_mut(CHUNK) {
-            let Some(chunk) = self.bytes.get(usize::from(at)) else {
-                return &[];
-            };
-            let (front, _) = chunk.split_at(piece.len());
-            piece.copy_from_slice(front);
-            at = self.next.get(usize::from(at)).copied().unwrap_or(NONE);
+        let mut left = usize::from(slot.len);
+        std::iter::from_fn(move || {
+            if left == 0 {
+                return None;
+            }
+            let index = usize::from(at);
+            let piece = self.bytes.get(index)?.get(..left.min(CHUNK))?;
+            at = *self.next.get(index)?;
+            left -= piece.len();
+            Some(piece)
+        })
+    }
+
+    /// The payload of `slot`, put together in `scratch`.
+    pub(super) fn get<'a>(&self, slot: Slot, scratch: &'a mut [u8]) -> &'a [u8] {
+        let mut len = 0;
+        for piece in self.pieces(slot) {
+            if let Some(out) = scratch.get_mut(len..len + piece.len()) {
+                out.copy_from_slice(piece);
+                len += piece.len();
+            }
         }
-        out
+        scratch.get(..len).unwrap_or_default()
     }
 
     /// Tells where the payload of `slot` lies, as far as that can be known without looking far.
