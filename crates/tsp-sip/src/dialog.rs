@@ -127,6 +127,29 @@ impl Dialog {
         Ok(dialog)
     }
 
+    /// The dialog that `response`, a success to a request of ours that is not kept any more, makes at the calling end:
+    /// it repeats who we are.
+    ///
+    /// # Errors
+    /// Those of reading From, To, Call-ID, `CSeq`, Contact and Record-Route.
+    pub fn answered(response: &Response) -> Result<Self> {
+        let headers = &response.headers;
+        let (local, remote) = (headers.from()?, headers.to()?);
+        let tag = local.tag().unwrap_or_default();
+        let mut dialog = Self {
+            id: DialogId::new(&headers.call_id()?, tag, remote.tag()),
+            target: remote.uri().detached(),
+            local: local.detached(),
+            remote: remote.detached(),
+            local_number: headers.cseq()?.number,
+            remote_number: None,
+            routes: Vec::new(),
+            confirmed: false,
+        };
+        dialog.learn(response)?;
+        Ok(dialog)
+    }
+
     /// Takes the route set and the peer's address from a further response to the INVITE that made the dialog: what
     /// a 2xx says replaces what earlier responses said (RFC 3261 section 13.2.2.4).
     ///

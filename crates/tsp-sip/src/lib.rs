@@ -17,6 +17,7 @@ pub mod call;
 mod counters;
 pub mod dialog;
 mod error;
+mod memory;
 pub mod net;
 #[cfg(feature = "rsip")]
 mod rsip_compat;

@@ -15,7 +15,7 @@ use super::interface::{
     Output, Route,
 };
 use super::refusal::{explain, status_of};
-use super::services::{ALLOW, Errand, Purpose, Services};
+use super::services::{ALLOW, Answered, Errand, Purpose, Services};
 use super::state::{Call, Leg, Phase};
 use crate::dialog::DialogId;
 use crate::transaction::{self, ClientId, ServerId, TransactionStats};
@@ -99,7 +99,7 @@ impl UserAgent {
     /// Whether nothing is under way: no call, no request of ours that waits for its answer.
     pub fn is_idle(&self) -> bool {
         let done = |c: &Call| {
-            matches!(c.phase, Phase::Over { invite: None, .. })
+            matches!(c.phase, Phase::Over { invite: None })
                 && c.legs.iter().all(|l| l.unacknowledged.is_none())
         };
         let of_call = |p| matches!(p, Purpose::Invite(_) | Purpose::Change(..));
@@ -158,7 +158,7 @@ impl UserAgent {
                 }
                 self.settle(now);
                 // An INVITE made its call only now.
-                let key = call_id.and_then(|id| self.services.call_ids.get(id.as_str()).copied());
+                let key = call_id.and_then(|id| self.services.call_of(id.as_str()));
                 if let Some(Output::Message { call, .. }) = self.services.out.get_mut(place) {
                     *call = key;
                 }
@@ -238,6 +238,9 @@ impl UserAgent {
                 }
                 transaction::Output::Stray { .. } => self.services.stats.stray_responses += 1,
                 transaction::Output::TimedOut(id) => self.unanswered(now, id),
+                transaction::Output::Over(id) => {
+                    self.services.answered.remove(&id);
+                }
                 // The refusal stands, whether the peer heard it or not.
                 transaction::Output::Unacknowledged(_) => {}
             }
@@ -366,11 +369,13 @@ impl UserAgent {
             Errand::Within {
                 call,
                 leg,
+                what,
                 request,
                 port,
                 fallback,
             } => {
-                self.send_within_by(now, call, leg, *request, way(port).unwrap_or(fallback));
+                let flow = way(port).unwrap_or(fallback);
+                self.send_within_by(now, call, leg, *request, what, flow);
             }
         }
     }
@@ -404,23 +409,38 @@ impl UserAgent {
     }
 
     fn answered(&mut self, now: Instant, id: ClientId, flow: Flow, response: &Response) {
-        let Some(sent) = self.services.sent.get_mut(&id) else {
+        let status = response.status;
+        let sent = match self.services.sent.get_mut(&id) {
+            Some(sent) => {
+                sent.heard = true;
+                Some(sent.purpose)
+            }
+            None => self.services.answered.get(&id).map(|a| a.purpose),
+        };
+        let Some(purpose) = sent else {
             // What answers a CANCEL says nothing: the INVITE is answered by itself.
             if !matches!(response.headers.cseq(), Ok(c) if c.method == Method::Cancel) {
                 self.services.stats.idle_responses += 1;
             }
             return;
         };
-        sent.heard = true;
-        match sent.purpose {
-            Purpose::Invite(key) => self.invite_answered(now, key, flow, response),
-            Purpose::Change(key, leg) => self.change_answered(now, key, leg, flow, response),
-            _ if response.status.is_provisional() => {}
-            Purpose::Bye => {
-                self.services.sent.remove(&id);
+        if status.is_final() {
+            self.services.sent.remove(&id);
+        }
+        if status.is_success() && matches!(purpose, Purpose::Invite(_) | Purpose::Change(..)) {
+            let acks = Vec::new();
+            let answered = || Box::new(Answered { purpose, acks });
+            self.services.answered.entry(id).or_insert_with(answered);
+            if self.services.acknowledge_again(id, response) {
+                return;
             }
+        }
+        match purpose {
+            Purpose::Invite(key) => self.invite_answered(now, key, id, flow, response),
+            Purpose::Change(key, leg) => self.change_answered(now, key, leg, id, flow, response),
+            _ if status.is_provisional() => {}
+            Purpose::Bye => {}
             Purpose::Options(key, asked) => {
-                self.services.sent.remove(&id);
                 let text = |name: &HeaderName| join(&response.headers, name);
                 let names = [HeaderName::UserAgent, HeaderName::Server];
                 let kind = CallEventKind::Capabilities {
@@ -493,10 +513,6 @@ impl UserAgent {
             Phase::Alerting { .. } if call.remind.is_some_and(|at| at <= now) => {
                 self.ring(now, key);
             }
-            Phase::Over {
-                until: Some(until),
-                invite: None,
-            } if *until <= now => self.forget(now, key),
             _ => self.arm(key),
         }
     }
@@ -527,10 +543,7 @@ impl UserAgent {
                 msp_core::link::ToMsp::Disconnected { cause },
             );
         }
-        let over = Phase::Over {
-            invite: None,
-            until: Some(now),
-        };
+        let over = Phase::Over { invite: None };
         let invite = match std::mem::replace(&mut call.phase, over) {
             Phase::Inviting(inviting) if !inviting.answered => Some(inviting),
             _ => None,
@@ -540,14 +553,10 @@ impl UserAgent {
                 self.services.transactions.cancel(now, invite);
             }
         }
-        // Copies of a 2xx that we have acknowledged, or that a proxy still holds, may come for this long.
-        let stragglers = invite.is_some() || call.legs.iter().any(Leg::lingers);
-        let until = stragglers.then(|| now + self.services.config.timers.transaction());
-        let waits = call.legs.iter().any(|l| l.unacknowledged.is_some());
-        if invite.is_none() && until.is_none() && !waits {
+        if invite.is_none() && !call.legs.iter().any(Leg::waits) {
             self.forget(now, key);
         } else {
-            call.phase = Phase::Over { invite, until };
+            call.phase = Phase::Over { invite };
             self.arm(key);
         }
         self.services.tell(key, CallEventKind::Ended(why));
@@ -559,14 +568,8 @@ impl UserAgent {
             return;
         };
         self.services.fade(now, &call.call_id, key);
-        if let Some(invite) = call.invite {
-            self.services.sent.remove(&invite);
-        }
         for leg in &call.legs {
             self.services.dialogs.remove(leg.dialog.id());
-            if let Some(change) = leg.changed_by {
-                self.services.sent.remove(&change);
-            }
             if let Some(serving) = &leg.serving {
                 self.services.invites.remove(&serving.server);
             }

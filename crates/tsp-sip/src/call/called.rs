@@ -15,7 +15,7 @@ use super::refusal::description;
 use super::services::{ALLOW, describe};
 use super::state::{Applying, Call, Leg, Phase, Serving, ServingStep, Unacknowledged};
 use crate::dialog::{Dialog, DialogId, copy_record_route, tagged_response};
-use crate::transaction::ServerId;
+use crate::transaction::{Cancelled, ServerId};
 use crate::transport::Flow;
 use crate::wire::{HeaderName, Request, Response, StatusCode};
 
@@ -305,11 +305,16 @@ impl UserAgent {
         response.headers.put(HeaderName::Supported, "");
         describe(&mut response.headers, &mut response.body, text);
         let timers = self.services.config.timers;
-        self.services.respond(now, serving.server, &response);
+        let Some((back, bytes)) = self.services.respond(now, serving.server, &response) else {
+            if !serving.again {
+                self.fail(now, key, EndCause::Unreachable, None, "too late");
+            }
+            return;
+        };
         leg.dialog.confirm();
         leg.unacknowledged = Some(Unacknowledged {
-            server: serving.server,
-            response: Box::new(response),
+            flow: back,
+            bytes,
             number: serving
                 .request
                 .headers
@@ -373,12 +378,15 @@ impl UserAgent {
 
     /// A CANCEL came.
     pub(super) fn cancelled(&mut self, now: Instant, id: ServerId, cancel: &Request) {
-        let Some(invite) = self.services.transactions.cancelled(cancel) else {
+        let Some(cancelled) = self.services.transactions.cancelled(cancel) else {
             self.services
                 .refuse(now, id, cancel, StatusCode::CALL_DOES_NOT_EXIST);
             return;
         };
-        let serving = self.services.invites.get(&invite).copied();
+        let serving = match cancelled {
+            Cancelled::Invite(invite) => self.services.invites.get(&invite).copied(),
+            Cancelled::Accepted => None,
+        };
         let mut response = self.services.refusal(&cancel.headers, StatusCode::OK);
         if let Some((key, leg)) = serving
             && let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg))
@@ -473,8 +481,8 @@ impl UserAgent {
             } else if waiting.repeat <= now {
                 waiting.interval = (waiting.interval * 2).min(t2);
                 waiting.repeat = now + waiting.interval;
-                let (server, response) = (waiting.server, (*waiting.response).clone());
-                self.services.respond(now, server, &response);
+                let (flow, bytes) = (waiting.flow, waiting.bytes.clone());
+                self.services.transmit(flow, bytes);
             }
         }
         for leg in lost {

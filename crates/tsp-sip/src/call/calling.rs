@@ -13,10 +13,11 @@ use super::agent::{destination, ended};
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::{SLOTS, agreed};
 use super::refusal::description;
-use super::services::{ALLOW, Errand, Purpose, describe};
-use super::state::{Ack, Applying, Call, Dialing, Inviting, Leg, Phase, media_due};
+use super::services::{ALLOW, Errand, Purpose, Within, describe};
+use super::state::{Applying, Call, Dialing, Inviting, Leg, Phase, media_due};
 use crate::Result;
 use crate::dialog::{Dialog, DialogId};
+use crate::transaction::ClientId;
 use crate::transport::Flow;
 use crate::wire::{HeaderName, Method, NameAddr, Request, Response, StatusCode, Text, Uri};
 
@@ -151,7 +152,7 @@ impl UserAgent {
         to: &Uri,
         flow: Flow,
         description: String,
-    ) -> Result<(crate::transaction::ClientId, Request)> {
+    ) -> Result<(ClientId, Request)> {
         let (call_id, tag) = match self.calls.get(&key) {
             Some(call) => (call.call_id.clone(), call.local_tag.clone()),
             None => return Err(crate::Error::new(crate::ErrorKind::Unknown, "call")),
@@ -183,12 +184,13 @@ impl UserAgent {
         &mut self,
         now: Instant,
         key: CallKey,
+        invite: ClientId,
         flow: Flow,
         response: &Response,
     ) {
         let status = response.status;
         if status.is_success() {
-            self.accepted(now, key, flow, response);
+            self.accepted(now, key, invite, flow, response);
         } else if status.is_final() {
             self.refused(now, key, response);
         } else if status != StatusCode::TRYING {
@@ -255,9 +257,16 @@ impl UserAgent {
         }
     }
 
-    /// A 2xx: the first one is the call. Those of other branches, and those that come after the call was taken back,
-    /// are acknowledged and ended (RFC 3261 section 13.2.2.4).
-    fn accepted(&mut self, now: Instant, key: CallKey, flow: Flow, response: &Response) {
+    /// A 2xx: the first one is the call. Those of other branches, and those that come after the call was taken back or
+    /// is over, are acknowledged and ended (RFC 3261 section 13.2.2.4).
+    fn accepted(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        invite: ClientId,
+        flow: Flow,
+        response: &Response,
+    ) {
         let (Ok(id), Ok(cseq)) = (
             DialogId::of_response(&response.headers),
             response.headers.cseq(),
@@ -265,80 +274,63 @@ impl UserAgent {
             self.services.stats.idle_responses += 1;
             return;
         };
-        let Some(call) = self.calls.get_mut(&key) else {
+        if self.services.acknowledged(invite) >= MAX_LEGS {
+            self.services.stats.excess_branches += 1;
             return;
-        };
-        if let Some(leg) = call.legs.iter().find(|l| *l.dialog.id() == id) {
-            match &leg.ack {
-                Ack::Sent(way, bytes) => {
-                    let (way, bytes) = (*way, bytes.clone());
-                    self.services.transmit(way, bytes);
-                    return;
-                }
-                Ack::Waiting => return,
-                Ack::None => {}
-            }
-        } else {
-            let (request, offer) = match &call.phase {
-                Phase::Inviting(i)
-                | Phase::Over {
-                    invite: Some(i), ..
-                } => (&i.request, Some(&i.offer)),
-                _ => match &call.original {
-                    Some(request) => (request, None),
-                    None => {
-                        self.services.stats.idle_responses += 1;
-                        return;
-                    }
-                },
-            };
-            if call.legs.len() >= MAX_LEGS {
+        }
+        // Nothing but this branch is left of a call that was forgotten.
+        let call = self.calls.entry(key).or_insert_with(|| {
+            let over = Phase::Over { invite: None };
+            let (call_id, tag) = (id.call_id.clone(), id.local_tag.clone());
+            Call::new(call_id, tag, over)
+        });
+        match call.legs.iter().find(|l| *l.dialog.id() == id) {
+            // The ACK waits for its way.
+            Some(leg) if leg.acknowledged => return,
+            Some(_) => {}
+            None if call.legs.len() >= MAX_LEGS => {
                 self.services.stats.excess_branches += 1;
                 return;
             }
-            let Ok(dialog) = Dialog::calling(request, response) else {
-                self.services.stats.idle_responses += 1;
-                return;
-            };
-            let media = offer
-                .cloned()
-                .unwrap_or_else(|| self.services.session(flow));
-            let leg = Leg::new(leg_id(call.legs.len()), dialog, flow, media);
-            self.services.dialogs.insert(id.clone(), (key, leg.id));
-            call.legs.push(leg);
+            None => {
+                let offered = match &call.phase {
+                    Phase::Inviting(i) | Phase::Over { invite: Some(i) } => Some(i),
+                    _ => None,
+                };
+                let (dialog, media) = match offered {
+                    Some(i) => (Dialog::calling(&i.request, response), i.offer.clone()),
+                    None => (Dialog::answered(response), self.services.session(flow)),
+                };
+                let Ok(dialog) = dialog else {
+                    self.services.stats.idle_responses += 1;
+                    self.tidy(now, key);
+                    return;
+                };
+                let leg = Leg::new(leg_id(call.legs.len()), dialog, flow, media);
+                self.services.dialogs.insert(id.clone(), (key, leg.id));
+                call.legs.push(leg);
+            }
         }
-        let first = match &mut call.phase {
-            Phase::Inviting(inviting) => {
-                inviting.answered = true;
-                true
-            }
-            Phase::Over { invite, until } => {
-                if let Some(inviting) = invite.take() {
-                    call.original = Some(inviting.request);
-                }
-                *until = Some(now + self.services.config.timers.transaction());
-                false
-            }
-            _ => false,
-        };
+        let first = matches!(call.phase, Phase::Inviting(_));
+        if let Phase::Over { invite } = &mut call.phase {
+            *invite = None;
+        }
         let Some(leg) = call.legs.iter_mut().find(|l| *l.dialog.id() == id) else {
             return;
         };
         leg.flow = flow;
         let read = leg.dialog.learn(response);
-        leg.ack = Ack::Waiting;
+        leg.acknowledged = true;
         let (leg_id, ack) = (leg.id, leg.dialog.ack(cseq.number));
         if first {
             call.chosen = Some(leg_id);
-            let phase = std::mem::replace(&mut call.phase, Phase::Up);
-            if let Phase::Inviting(inviting) = phase {
-                call.original = Some(inviting.request);
-            }
+            call.phase = Phase::Up;
         }
-        self.send_within(now, key, leg_id, ack);
+        self.send_within(now, key, leg_id, ack, Within::Ack(invite));
         self.arm(key);
         if !first {
             self.say_goodbye(now, key, leg_id);
+            self.tidy(now, key);
         } else if read.is_err() {
             self.say_goodbye(now, key, leg_id);
             self.fail(
@@ -396,7 +388,7 @@ impl UserAgent {
                 };
                 self.end(now, key, why, Cause::RemoteRequest);
             }
-            Phase::Over { invite, .. } => {
+            Phase::Over { invite } => {
                 *invite = None;
                 self.tidy(now, key);
             }
@@ -426,7 +418,7 @@ impl UserAgent {
                     "no answer",
                 );
             }
-            Phase::Over { invite, .. } => {
+            Phase::Over { invite } => {
                 *invite = None;
                 self.tidy(now, key);
             }
@@ -478,11 +470,10 @@ impl UserAgent {
         let Some(call) = self.calls.get(&key) else {
             return;
         };
-        if !matches!(call.phase, Phase::Over { invite: None, .. }) {
+        if !matches!(call.phase, Phase::Over { invite: None }) {
             return;
         }
-        let waits = |l: &Leg| l.unacknowledged.is_some() || l.lingers();
-        if call.legs.iter().any(waits) {
+        if call.legs.iter().any(Leg::waits) {
             self.arm(key);
         } else {
             self.forget(now, key);

@@ -16,8 +16,9 @@ use super::UserAgent;
 use super::interface::{EndCause, Ended};
 use super::media::agreed;
 use super::refusal::description;
-use super::services::{ALLOW, Purpose, describe};
-use super::state::{Ack, Applying, Change, Leg, Phase};
+use super::services::{ALLOW, Purpose, Within, describe};
+use super::state::{Applying, Change, Leg, Phase};
+use crate::transaction::ClientId;
 use crate::transport::Flow;
 use crate::wire::{HeaderName, Method, Request, Response, StatusCode};
 
@@ -48,7 +49,7 @@ impl UserAgent {
         let Some(leg) = call.confirmed().filter(|l| l.change_is_due(now)) else {
             return;
         };
-        if !connected || !leg.is_quiet() || self.services.looks_up_media(key, leg.id) {
+        if !connected || !leg.is_quiet() || self.services.looks_up(key, leg.id) {
             leg.change_at = Some(now + self.services.config.timers.t1);
             self.arm(key);
             return;
@@ -85,16 +86,14 @@ impl UserAgent {
         leg.change = Some(Change::Inviting {
             patience: Some(now + PATIENCE),
         });
-        if let Some(earlier) = leg.changed_by.take() {
-            self.services.sent.remove(&earlier);
-        }
+        leg.changed_by = None;
         let mut request = leg.dialog.request(Method::Invite);
         let contact = self.services.contact(leg.flow);
         request.headers.put(HeaderName::Contact, contact);
         request.headers.put(HeaderName::Allow, ALLOW);
         request.headers.put(HeaderName::Accept, "application/sdp");
         describe(&mut request.headers, &mut request.body, offer.to_string());
-        self.send_within(now, key, leg_id, request);
+        self.send_within(now, key, leg_id, request, Within::Change);
         self.arm(key);
     }
 
@@ -127,6 +126,7 @@ impl UserAgent {
         now: Instant,
         key: CallKey,
         leg_id: LegId,
+        invite: ClientId,
         flow: Flow,
         response: &Response,
     ) {
@@ -140,11 +140,12 @@ impl UserAgent {
             return;
         }
         if status.is_success() {
+            // Without an open change its ACK waits for its way.
             if leg.change.take().is_some() {
-                self.change_accepted(now, key, leg_id, flow, response, over);
-            } else if let Ack::Sent(way, bytes) = &leg.change_ack {
-                let (way, bytes) = (*way, bytes.clone());
-                self.services.transmit(way, bytes);
+                self.change_accepted(now, key, leg_id, invite, flow, response);
+            }
+            if over {
+                self.tidy(now, key);
             }
             return;
         }
@@ -163,7 +164,7 @@ impl UserAgent {
             return;
         }
         // Both ends asked at once: whoever made the Call-ID waits longer (RFC 3261 section 14.1).
-        let tens_of_ms = match self.calls.get(&key).is_some_and(|c| c.original.is_some()) {
+        let tens_of_ms = match self.calls.get(&key).is_some_and(|c| c.invite.is_some()) {
             true => 210 + self.services.random_below(191),
             false => self.services.random_below(201),
         };
@@ -179,14 +180,16 @@ impl UserAgent {
         now: Instant,
         key: CallKey,
         leg_id: LegId,
+        invite: ClientId,
         flow: Flow,
         response: &Response,
-        over: bool,
     ) {
         let number = response.headers.cseq().map(|c| c.number);
-        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
+        let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
+        let over = call.is_over();
+        let Some(leg) = call.leg(leg_id) else { return };
         leg.flow = flow;
         // A Contact that cannot be read leaves the peer where it was.
         let _unread = leg.dialog.learn(response);
@@ -197,7 +200,7 @@ impl UserAgent {
             &mut leg.media,
             description(&response.headers, &response.body),
         );
-        self.send_within(now, key, leg_id, ack);
+        self.send_within(now, key, leg_id, ack, Within::Ack(invite));
         match agreement {
             _ if over => {}
             Ok(agreement) => self.apply(now, key, leg_id, Applying::Final, agreement),
@@ -274,7 +277,6 @@ impl Leg {
             && self.serving.is_none()
             && self.unacknowledged.is_none()
             && self.applying.is_empty()
-            && !matches!(self.ack, Ack::Waiting)
             && self.media.state() == State::Stable
     }
 }

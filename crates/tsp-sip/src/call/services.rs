@@ -1,7 +1,7 @@
 //! What all calls share: transactions, ways, random numbers, and the queue of what is to be done.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +14,7 @@ use tsp_sdp::{Identity, OfferAnswer, Policy};
 use super::interface::{AgentConfig, AgentStats, CallEvent, CallEventKind, LookupId, Output};
 use super::media::Agreed;
 use crate::dialog::DialogId;
+use crate::memory::Memory;
 use crate::transaction::{ClientId, ServerId, TransactionLayer};
 use crate::transport::{Flow, Transport, stamp};
 use crate::wire::{
@@ -54,6 +55,33 @@ pub(super) struct Sent {
     pub(super) heard: bool,
 }
 
+/// An INVITE of ours that was answered with success, as long as copies of that may come.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) purpose: Purpose,
+    pub(super) acks: Vec<SentAck>,
+}
+
+/// An ACK that is sent again for each copy of what it acknowledges.
+#[derive(Debug)]
+pub(super) struct SentAck {
+    /// The tag of the branch that it is for.
+    tag: Box<str>,
+    flow: Flow,
+    bytes: Box<[u8]>,
+}
+
+/// A request within a dialog.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Within {
+    /// The ACK of a success to this INVITE.
+    Ack(ClientId),
+    /// A BYE.
+    Bye,
+    /// An INVITE.
+    Change,
+}
+
 /// What a look-up is for.
 #[derive(Debug)]
 pub(super) enum Errand {
@@ -67,6 +95,7 @@ pub(super) enum Errand {
     Within {
         call: CallKey,
         leg: LegId,
+        what: Within,
         request: Box<Request>,
         port: u16,
         fallback: Flow,
@@ -82,19 +111,19 @@ pub(super) struct Services {
     /// The error of the last message that could not be read.
     pub(super) last_error: Option<Error>,
     pub(super) sent: HashMap<ClientId, Sent>,
+    pub(super) answered: HashMap<ClientId, Box<Answered>>,
     /// INVITEs of peers that are not answered finally, by their transaction.
     pub(super) invites: HashMap<ServerId, (CallKey, LegId)>,
     pub(super) dialogs: HashMap<DialogId, (CallKey, LegId)>,
     /// For the trace: which call a message belongs to.
     pub(super) call_ids: HashMap<Box<str>, CallKey>,
-    /// Calls that are forgotten, and until when what still comes and goes is said to be theirs.
-    fading_calls: VecDeque<(Instant, Box<str>, CallKey)>,
+    /// The same of calls that are forgotten: what still comes and goes for a while is theirs.
+    past_calls: Memory<CallKey>,
     pub(super) errands: HashMap<LookupId, Errand>,
     /// When which call has something to do; an entry counts only if the call still has that deadline.
     pub(super) deadlines: BinaryHeap<Reverse<(Instant, CallKey)>>,
-    /// Requests outside of dialogs that came lately, by what copies have in common, and until when they count.
-    pub(super) originals: HashSet<Box<str>>,
-    pub(super) fading: VecDeque<(Instant, Box<str>)>,
+    /// Requests outside of dialogs that came lately, by what copies have in common.
+    originals: Memory<()>,
     /// Our tag in refusals that keep no state: copies of a request get the same (RFC 3261 section 8.2.7).
     refusal_tag: String,
     next_lookup: u64,
@@ -112,14 +141,14 @@ impl Services {
             stats: AgentStats::default(),
             last_error: None,
             sent: HashMap::new(),
+            answered: HashMap::new(),
             invites: HashMap::new(),
             dialogs: HashMap::new(),
             call_ids: HashMap::new(),
-            fading_calls: VecDeque::new(),
+            past_calls: Memory::new(),
             errands: HashMap::new(),
             deadlines: BinaryHeap::new(),
-            originals: HashSet::new(),
-            fading: VecDeque::new(),
+            originals: Memory::new(),
             refusal_tag,
             next_lookup: 0,
             next_incoming: 0,
@@ -158,7 +187,7 @@ impl Services {
     }
 
     pub(super) fn transmit(&mut self, flow: Flow, bytes: Bytes) {
-        let call = call_id_of(&bytes).and_then(|id| self.call_ids.get(id).copied());
+        let call = call_id_of(&bytes).and_then(|id| self.call_of(id));
         self.out.push_back(Output::Message {
             call,
             way: Way::Out,
@@ -250,21 +279,63 @@ impl Services {
         Ok(id)
     }
 
-    /// Sends an ACK to a 2xx, and gives its bytes to be sent again.
-    pub(super) fn send_ack(&mut self, flow: Flow, mut ack: Request) -> Result<Bytes> {
+    /// Sends an ACK to a 2xx to the INVITE `invite`, and remembers it for copies of that.
+    pub(super) fn send_ack(
+        &mut self,
+        flow: Flow,
+        mut ack: Request,
+        invite: ClientId,
+    ) -> Result<()> {
         self.dress(&mut ack, flow)?;
+        let tag = ack.headers.to()?.tag().unwrap_or_default().into();
         let bytes = Message::Request(ack).to_bytes();
-        self.transmit(flow, bytes.clone());
-        Ok(bytes)
+        if let Some(answered) = self.answered.get_mut(&invite) {
+            answered.acks.reserve_exact(1);
+            answered.acks.push(SentAck {
+                tag,
+                flow,
+                bytes: bytes[..].into(),
+            });
+        }
+        self.transmit(flow, bytes);
+        Ok(())
     }
 
-    /// Answers a request by its transaction. That it is gone, or answered already, needs no care.
-    pub(super) fn respond(&mut self, now: Instant, id: ServerId, response: &Response) {
+    /// Acknowledges a copy of a 2xx to the INVITE `invite`. `false` if it is no copy.
+    pub(super) fn acknowledge_again(&mut self, invite: ClientId, response: &Response) -> bool {
+        let to = response.headers.to();
+        let tag = to.as_ref().ok().and_then(|t| t.tag()).unwrap_or_default();
+        let acks = self.answered.get(&invite).map(|a| &a.acks);
+        let Some(ack) = acks.and_then(|a| a.iter().find(|a| *a.tag == *tag)) else {
+            return false;
+        };
+        self.transmit(ack.flow, Bytes::copy_from_slice(&ack.bytes));
+        true
+    }
+
+    /// How many branches of the INVITE `invite` were acknowledged.
+    pub(super) fn acknowledged(&self, invite: ClientId) -> usize {
+        self.answered.get(&invite).map_or(0, |a| a.acks.len())
+    }
+
+    /// The call that messages of `call_id` belong to.
+    pub(super) fn call_of(&self, call_id: &str) -> Option<CallKey> {
+        let live = self.call_ids.get(call_id);
+        live.or_else(|| self.past_calls.get(call_id)).copied()
+    }
+
+    /// Answers a request by its transaction, and gives what was sent where. That it is gone, or answered already, needs
+    /// no care; the transactions count it.
+    pub(super) fn respond(
+        &mut self,
+        now: Instant,
+        id: ServerId,
+        response: &Response,
+    ) -> Option<(Flow, Bytes)> {
         if response.status.is_final() {
             self.invites.remove(&id);
         }
-        // The transactions count those.
-        let _too_late = self.transactions.respond(now, id, response);
+        self.transactions.respond(now, id, response).ok()
     }
 
     /// Refuses a request of no dialog that has a transaction.
@@ -337,9 +408,13 @@ impl Services {
         Ok(())
     }
 
-    /// Whether what was agreed for a leg waits for the address of a name in it.
-    pub(super) fn looks_up_media(&self, key: CallKey, leg: LegId) -> bool {
-        let of_leg = |e: &Errand| matches!(e, Errand::Media(k, a) if *k == key && a.leg == leg);
+    /// Whether what was agreed for a leg waits for the address of a name in it, or a request within it for its way.
+    pub(super) fn looks_up(&self, key: CallKey, leg: LegId) -> bool {
+        let of_leg = |e: &Errand| match e {
+            Errand::Media(k, agreed) => *k == key && agreed.leg == leg,
+            Errand::Within { call, leg: l, .. } => *call == key && *l == leg,
+            _ => false,
+        };
         self.errands.values().any(of_leg)
     }
 
@@ -359,34 +434,23 @@ impl Services {
 
     /// The call that messages of `call_id` belong to is forgotten.
     pub(super) fn fade(&mut self, now: Instant, call_id: &str, key: CallKey) {
+        if self.call_ids.get(call_id) == Some(&key) {
+            self.call_ids.remove(call_id);
+        }
         let until = now + self.config.timers.transaction();
-        self.fading_calls.push_back((until, call_id.into(), key));
+        self.past_calls.put(until, call_id, key);
     }
 
     /// How much is remembered of what is over.
     pub(super) fn memories(&self) -> usize {
         let waiting = self.sent.len() + self.errands.len() + self.invites.len();
-        self.fading.len() + self.fading_calls.len() + waiting
+        self.answered.len() + self.originals.len() + self.past_calls.len() + waiting
     }
 
     /// Forgets what has faded.
     pub(super) fn sweep(&mut self, now: Instant) {
-        while self
-            .fading_calls
-            .front()
-            .is_some_and(|(until, ..)| *until <= now)
-        {
-            if let Some((_, call_id, key)) = self.fading_calls.pop_front()
-                && self.call_ids.get(&call_id) == Some(&key)
-            {
-                self.call_ids.remove(&call_id);
-            }
-        }
-        while self.fading.front().is_some_and(|(until, _)| *until <= now) {
-            if let Some((_, key)) = self.fading.pop_front() {
-                self.originals.remove(&key);
-            }
-        }
+        while self.past_calls.forget(now).is_some() {}
+        while self.originals.forget(now).is_some() {}
     }
 
     /// Whether a request is a copy of another that came a different way (RFC 3261 section 8.2.2.2).
@@ -394,12 +458,11 @@ impl Services {
         let Some(key) = merge_key(request) else {
             return false;
         };
-        if self.originals.contains(&key) {
+        if self.originals.get(&*key).is_some() {
             return true;
         }
         let until = now + self.config.timers.transaction();
-        self.fading.push_back((until, key.clone()));
-        self.originals.insert(key);
+        self.originals.put(until, &*key, ());
         false
     }
 }

@@ -14,7 +14,7 @@ use tsp_sdp::OfferAnswer;
 use crate::dialog::Dialog;
 use crate::transaction::{ClientId, ServerId};
 use crate::transport::Flow;
-use crate::wire::{Request, Response, Text, Uri};
+use crate::wire::{Request, Text, Uri};
 
 /// How long the media half may take for an answer. It opens ports and changes streams, and waits for no peer.
 const MEDIA_PATIENCE: Duration = Duration::from_secs(10);
@@ -25,10 +25,8 @@ pub(super) struct Call {
     pub(super) call_id: Text,
     pub(super) local_tag: Text,
     pub(super) phase: Phase,
-    /// The transaction of our INVITE.
+    /// The transaction of our INVITE, if the call is ours.
     pub(super) invite: Option<ClientId>,
-    /// Our INVITE after it was answered, from which further branches' dialogs are made.
-    pub(super) original: Option<Box<Request>>,
     pub(super) legs: Vec<Leg>,
     /// The leg that is the call, once it is up. Others may be confirmed too, and are ended (RFC 3261 section 13.2.2.4).
     pub(super) chosen: Option<LegId>,
@@ -58,12 +56,11 @@ pub(super) enum Phase {
     },
     /// A 2xx was given.
     Up,
-    /// The application was told that the call is over. What is left repeats an ACK or waits for one.
+    /// The application was told that the call is over. What is left waits: for the ACK of our 2xx, or for the final
+    /// response to an INVITE of ours.
     Over {
-        /// The INVITE has no final response yet.
+        /// The INVITE of the call, if it has no final response yet.
         invite: Option<Inviting>,
-        /// Until when copies of a 2xx may come.
-        until: Option<Instant>,
     },
 }
 
@@ -108,16 +105,14 @@ pub(super) struct Leg {
     pub(super) serving: Option<Serving>,
     /// Our 2xx, until its ACK comes.
     pub(super) unacknowledged: Option<Unacknowledged>,
-    /// Our ACK of the peer's 2xx to the INVITE that made the leg.
-    pub(super) ack: Ack,
+    /// The peer's 2xx to the INVITE that made the leg came, and its ACK is on its way.
+    pub(super) acknowledged: bool,
     /// When to ask the peer for the change that the media half wants, if it wants one.
     pub(super) change_at: Option<Instant>,
     /// The change that we ask the peer for.
     pub(super) change: Option<Change>,
     /// The transaction of our last INVITE that asked for a change.
     pub(super) changed_by: Option<ClientId>,
-    /// Our ACK of the peer's 2xx to it.
-    pub(super) change_ack: Ack,
 }
 
 /// How far a change is that we ask for.
@@ -141,17 +136,6 @@ pub(super) enum Applying {
     Final,
     /// Our answer to the INVITE that is being served.
     Served,
-}
-
-/// Our ACK to a 2xx.
-#[derive(Debug)]
-pub(super) enum Ack {
-    /// There was no 2xx.
-    None,
-    /// It waits for a way.
-    Waiting,
-    /// It was sent, and is sent again for each copy of the 2xx.
-    Sent(Flow, Bytes),
 }
 
 /// An INVITE of the peer's that is being answered.
@@ -191,8 +175,8 @@ pub(super) enum ServingStep {
 /// A 2xx that is repeated until its ACK comes (RFC 3261 section 13.3.1.4).
 #[derive(Debug)]
 pub(super) struct Unacknowledged {
-    pub(super) server: ServerId,
-    pub(super) response: Box<Response>,
+    pub(super) flow: Flow,
+    pub(super) bytes: Bytes,
     /// The number of the INVITE.
     pub(super) number: u32,
     /// The ACK brings the answer to our offer.
@@ -211,7 +195,6 @@ impl Call {
             local_tag,
             phase,
             invite: None,
-            original: None,
             legs: Vec::new(),
             chosen: None,
             prepared: false,
@@ -240,17 +223,10 @@ impl Call {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let own = match &self.phase {
             Phase::Inviting(inviting) => Some(inviting.patience),
-            Phase::Over {
-                until,
-                invite: None,
-            } => *until,
-            // What is cancelled ends by the timers of its transaction.
-            Phase::Over {
-                invite: Some(_), ..
-            } => None,
             Phase::Alerting { patience } => patience.iter().copied().chain(self.remind).min(),
             Phase::Dialing(dialing) => dialing.due,
-            Phase::Up => None,
+            // What was cancelled ends by the timers of its transaction.
+            Phase::Up | Phase::Over { .. } => None,
         };
         let up = matches!(self.phase, Phase::Up);
         let changes = self.legs.iter().filter(|_| up);
@@ -275,11 +251,10 @@ impl Leg {
             due: None,
             serving: None,
             unacknowledged: None,
-            ack: Ack::None,
+            acknowledged: false,
             change_at: None,
             change: None,
             changed_by: None,
-            change_ack: Ack::None,
         }
     }
 
@@ -307,12 +282,9 @@ impl Leg {
         matches!(self.change, Some(Change::Preparing))
     }
 
-    /// Something may still come that has to be answered after the call is over: the ACK of our 2xx, a 2xx of the
-    /// peer's.
-    pub(super) const fn lingers(&self) -> bool {
-        let acknowledges = !matches!(self.ack, Ack::None) || !matches!(self.change_ack, Ack::None);
-        let invites = matches!(self.change, Some(Change::Inviting { .. }));
-        acknowledges || invites
+    /// The call cannot be forgotten: the ACK of our 2xx, or the answer to an INVITE of ours, may still come.
+    pub(super) const fn waits(&self) -> bool {
+        self.unacknowledged.is_some() || matches!(self.change, Some(Change::Inviting { .. }))
     }
 
     /// The media half has to say something.

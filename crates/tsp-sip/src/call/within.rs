@@ -8,8 +8,8 @@ use super::UserAgent;
 use super::called::{later, reason_of, without_body};
 use super::interface::{EndCause, Ended};
 use super::refusal::description;
-use super::services::{Errand, Purpose, Services};
-use super::state::{Ack, Call, Phase, Serving, ServingStep};
+use super::services::{Errand, Purpose, Services, Within};
+use super::state::{Phase, Serving, ServingStep};
 use crate::transaction::ServerId;
 use crate::transport::Flow;
 use crate::wire::{Method, Request, StatusCode};
@@ -87,7 +87,7 @@ impl UserAgent {
         leg_id: LegId,
     ) {
         let seconds = self.services.random_below(11);
-        let looking_up = self.services.looks_up_media(key, leg_id);
+        let looking_up = self.services.looks_up(key, leg_id);
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
@@ -200,7 +200,7 @@ impl UserAgent {
             return;
         };
         let (id, bye) = (leg.id, leg.dialog.request(Method::Bye));
-        self.send_within(now, key, id, bye);
+        self.send_within(now, key, id, bye, Within::Bye);
     }
 
     /// Sends an ACK, a BYE or an INVITE on a leg, once the way is known.
@@ -210,6 +210,7 @@ impl UserAgent {
         key: CallKey,
         leg_id: LegId,
         request: Request,
+        what: Within,
     ) {
         let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
             return;
@@ -222,18 +223,19 @@ impl UserAgent {
             Some(_) => Services::known_way(hop, fallback),
         };
         let Some((host, port)) = super::agent::destination(hop).filter(|_| way.is_none()) else {
-            self.send_within_by(now, key, leg_id, request, way.unwrap_or(fallback));
+            self.send_within_by(now, key, leg_id, request, what, way.unwrap_or(fallback));
             return;
         };
         let errand = Errand::Within {
             call: key,
             leg: leg_id,
+            what,
             request: Box::new(request.clone()),
             port,
             fallback,
         };
         if self.services.look_up(host, errand).is_err() {
-            self.send_within_by(now, key, leg_id, request, fallback);
+            self.send_within_by(now, key, leg_id, request, what, fallback);
         }
     }
 
@@ -244,35 +246,22 @@ impl UserAgent {
         key: CallKey,
         leg: LegId,
         request: Request,
+        what: Within,
         flow: Flow,
     ) {
-        if request.method == Method::Ack {
-            match self.services.send_ack(flow, request) {
-                Ok(bytes) => {
-                    if let Some(leg) = self.calls.get_mut(&key).and_then(|c: &mut Call| c.leg(leg))
-                    {
-                        // A change begins only after the ACK of the call itself has left.
-                        let place = match leg.ack {
-                            Ack::Waiting => &mut leg.ack,
-                            _ => &mut leg.change_ack,
-                        };
-                        *place = Ack::Sent(flow, bytes);
-                    }
-                }
-                Err(_) => self.services.stats.unsent += 1,
+        let sent = match what {
+            Within::Ack(invite) => self.services.send_ack(flow, request, invite),
+            // One that finds no room is lost like a datagram: the peer's own timers end the call.
+            Within::Bye => {
+                let bye = self.services.send(now, flow, request, Purpose::Bye);
+                bye.map(|_| ())
             }
-            return;
-        }
-        if request.method == Method::Invite {
-            self.send_change(now, key, leg, request, flow);
-            return;
-        }
-        // A BYE that finds no room is lost like a datagram: the peer's own timers end the call.
-        if self
-            .services
-            .send(now, flow, request, Purpose::Bye)
-            .is_err()
-        {
+            Within::Change => {
+                self.send_change(now, key, leg, request, flow);
+                return;
+            }
+        };
+        if sent.is_err() {
             self.services.stats.unsent += 1;
         }
     }

@@ -167,3 +167,14 @@ fn responses_get_our_tag_once() {
     let second = tagged_response(&within, StatusCode::OK, "mine").unwrap();
     assert_eq!(second.headers.to().unwrap().tag(), Some("t"));
 }
+
+#[test]
+fn a_success_alone_tells_the_dialog_that_it_makes() {
+    let routes = "Record-Route: <sip:p2.example.com;lr>, <sip:p1.example.com;lr>\nContact: <sip:bob@192.0.2.4>\n";
+    let success = ok(200, routes);
+    let of_request = Dialog::calling(&request(INVITE), &success).unwrap();
+    assert!(Dialog::answered(&success).unwrap() == of_request);
+    // A peer that names no place to reach it is looked for where its address says.
+    let dialog = Dialog::answered(&ok(200, "")).unwrap();
+    assert_eq!(dialog.target().as_str(), "sip:bob@biloxi.com");
+}

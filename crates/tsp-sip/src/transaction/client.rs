@@ -15,7 +15,7 @@ enum State {
     /// Nothing came back: "Calling" of an INVITE, "Trying" of anything else.
     Calling,
     Proceeding,
-    /// A success came to an INVITE: more of them may follow from other branches.
+    /// A success came to an INVITE: more of them may follow from other branches. The layer remembers such by itself.
     Accepted,
     Completed,
     Terminated,
@@ -90,6 +90,11 @@ impl Client {
         self.state == State::Terminated
     }
 
+    /// Whether nothing is left but further successes.
+    pub(super) fn is_accepted(&self) -> bool {
+        self.state == State::Accepted
+    }
+
     pub(super) fn timeout(&mut self, now: Instant, timers: &Timers) -> Step {
         let mut step = Step::default();
         if self.end.is_some_and(|t| t <= now) {
@@ -135,9 +140,6 @@ impl Client {
             }
             State::Calling | State::Proceeding if status.is_success() => {
                 self.state = State::Accepted;
-                self.retransmit = None;
-                self.end = Some(now + timers.transaction());
-                self.forget();
                 step.deliver = true;
             }
             State::Calling | State::Proceeding => {
@@ -153,11 +155,10 @@ impl Client {
                 step.send = Some(self.bytes.clone());
                 step.deliver = true;
             }
-            State::Accepted => step.deliver = status.is_success(),
             State::Completed if status.is_final() && !status.is_success() => {
                 step.send = Some(self.bytes.clone());
             }
-            State::Completed | State::Terminated => {}
+            State::Accepted | State::Completed | State::Terminated => {}
         }
         step
     }

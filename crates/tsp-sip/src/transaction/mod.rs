@@ -21,6 +21,7 @@ use msp_core::time::Instant;
 pub use timers::Timers;
 
 use crate::counters::counters;
+use crate::memory::Memory;
 use crate::transport::{Flow, stamp};
 use crate::wire::{HeaderName, Method, Request, Response, StatusCode};
 use crate::{Error, ErrorKind, Limit, Result};
@@ -80,6 +81,8 @@ pub enum Output {
     },
     /// No final response came in time.
     TimedOut(ClientId),
+    /// An INVITE that was answered with success is over: no further successes are delivered.
+    Over(ClientId),
     /// No ACK came to a final response that is no success.
     Unacknowledged(ServerId),
 }
@@ -114,6 +117,22 @@ enum Id {
     Server(ServerId),
 }
 
+/// What copies of a request are answered with, in as little room as it takes.
+#[derive(Debug)]
+struct Answer {
+    flow: Flow,
+    bytes: Box<[u8]>,
+}
+
+/// What a CANCEL is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cancelled {
+    /// An INVITE whose transaction is there. It may have been refused.
+    Invite(ServerId),
+    /// An INVITE that was answered with success: nothing can be taken back.
+    Accepted,
+}
+
 /// All transactions of a user agent.
 pub struct TransactionLayer {
     timers: Timers,
@@ -123,6 +142,10 @@ pub struct TransactionLayer {
     servers: HashMap<ServerId, (Server, ServerKey)>,
     by_client_key: HashMap<ClientKey, ClientId>,
     by_server_key: HashMap<ServerKey, ServerId>,
+    /// INVITEs of ours that were answered with success.
+    accepted: Memory<ClientId>,
+    /// Requests that were answered for good, and with what copies of them are answered.
+    answered: Memory<Option<Box<Answer>>>,
     /// Deadlines, earliest first. An entry counts only if its transaction still has that very deadline.
     deadlines: BinaryHeap<Reverse<(Instant, Id)>>,
     outputs: VecDeque<Output>,
@@ -152,6 +175,8 @@ impl TransactionLayer {
             servers: HashMap::new(),
             by_client_key: HashMap::new(),
             by_server_key: HashMap::new(),
+            accepted: Memory::new(),
+            answered: Memory::new(),
             deadlines: BinaryHeap::new(),
             outputs: VecDeque::new(),
             stats: TransactionStats::default(),
@@ -167,7 +192,7 @@ impl TransactionLayer {
         if request.method == Method::Ack {
             return Err(Error::new(ErrorKind::WrongState, "ACK"));
         }
-        if self.clients.len() >= self.capacity {
+        if self.clients.len() + self.accepted.len() >= self.capacity {
             return Err(Error::new(ErrorKind::Limit(Limit::Transactions), "client"));
         }
         let key = ClientKey::of_request(&request)?;
@@ -198,11 +223,18 @@ impl TransactionLayer {
         }
     }
 
-    /// Answers a request. Answers that the state of the transaction does not allow any more are not sent.
+    /// Answers a request, and gives what was sent where: a success to an INVITE is sent again by whoever gives it, until
+    /// its ACK comes (RFC 6026 section 7.1). Answers that the state of the transaction does not allow any more are not sent.
     ///
     /// # Errors
-    /// [`ErrorKind::Unknown`] when the transaction is over, [`ErrorKind::WrongState`] when it was answered.
-    pub fn respond(&mut self, now: Instant, id: ServerId, response: &Response) -> Result<()> {
+    /// [`ErrorKind::Unknown`] when the transaction is over or was answered for good, [`ErrorKind::WrongState`] when it
+    /// is an INVITE that was refused.
+    pub fn respond(
+        &mut self,
+        now: Instant,
+        id: ServerId,
+        response: &Response,
+    ) -> Result<(Flow, Bytes)> {
         let Some((server, _)) = self.servers.get_mut(&id) else {
             self.stats.late_responses += 1;
             return Err(Error::new(ErrorKind::Unknown, "server transaction"));
@@ -212,9 +244,12 @@ impl TransactionLayer {
             self.stats.late_responses += 1;
             return Err(Error::new(ErrorKind::WrongState, "server transaction"));
         };
-        self.outputs.push_back(Output::Transmit { flow, bytes });
+        self.outputs.push_back(Output::Transmit {
+            flow,
+            bytes: bytes.clone(),
+        });
         self.settle_server(now, id);
-        Ok(())
+        Ok((flow, bytes))
     }
 
     /// A request came.
@@ -245,8 +280,19 @@ impl TransactionLayer {
             }
             return Ok(());
         }
+        if let Some(answer) = self.answered.get(&key) {
+            self.stats.retransmitted_requests += 1;
+            if let Some(Answer { flow, bytes }) = answer.as_deref() {
+                self.stats.retransmissions += 1;
+                self.outputs.push_back(Output::Transmit {
+                    flow: *flow,
+                    bytes: Bytes::copy_from_slice(bytes),
+                });
+            }
+            return Ok(());
+        }
         let back = stamp(&mut request, flow)?;
-        if self.servers.len() >= self.capacity {
+        if self.servers.len() + self.answered.len() >= self.capacity {
             self.refuse(back, &request);
             return Ok(());
         }
@@ -269,7 +315,14 @@ impl TransactionLayer {
         let id = self.by_client_key.get(&key).copied();
         let Some((id, (client, _))) = id.and_then(|id| Some((id, self.clients.get_mut(&id)?)))
         else {
-            self.outputs.push_back(Output::Stray { response, flow });
+            match self.accepted.get(&key).copied() {
+                Some(id) if response.status.is_success() => {
+                    self.outputs
+                        .push_back(Output::Response { id, response, flow });
+                }
+                Some(_) => self.stats.absorbed_responses += 1,
+                None => self.outputs.push_back(Output::Stray { response, flow }),
+            }
             return Ok(());
         };
         let way = client.flow;
@@ -315,6 +368,10 @@ impl TransactionLayer {
                 Id::Server(id) => self.server_timeout(now, at, id),
             }
         }
+        while let Some(id) = self.accepted.forget(now) {
+            self.outputs.push_back(Output::Over(id));
+        }
+        while self.answered.forget(now).is_some() {}
     }
 
     /// The next output.
@@ -324,25 +381,30 @@ impl TransactionLayer {
 
     /// When [`timeout`](Self::timeout) is due.
     pub fn deadline(&self) -> Option<Instant> {
-        self.deadlines.peek().map(|Reverse((at, _))| *at)
+        let timers = self.deadlines.peek().map(|Reverse((at, _))| *at);
+        let memories = [self.accepted.next(), self.answered.next()];
+        memories.into_iter().flatten().chain(timers).min()
     }
 
     /// The INVITE that a CANCEL is for, as long as its transaction is there. One that was answered finally is found too:
     /// the CANCEL changes nothing then, but is answered 200 all the same (RFC 3261 section 9.2).
-    pub fn cancelled(&self, cancel: &Request) -> Option<ServerId> {
+    pub fn cancelled(&self, cancel: &Request) -> Option<Cancelled> {
         let via = cancel.headers.via().ok()?;
         let key = ServerKey::new(cancel, &via, Method::Invite).ok()?;
-        self.by_server_key.get(&key).copied()
+        let open = self.by_server_key.get(&key).copied();
+        let accepted = || self.answered.get(&key).map(|_| Cancelled::Accepted);
+        open.map(Cancelled::Invite).or_else(accepted)
     }
 
     /// How many transactions there are.
     pub fn len(&self) -> usize {
-        self.clients.len() + self.servers.len()
+        let over = self.accepted.len() + self.answered.len();
+        self.clients.len() + self.servers.len() + over
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.clients.is_empty() && self.servers.is_empty()
+        self.len() == 0
     }
 
     /// What was thrown away and sent again.
@@ -351,13 +413,12 @@ impl TransactionLayer {
     }
 
     fn receive_ack(&mut self, now: Instant, flow: Flow, known: Option<ServerId>, request: Request) {
-        if let Some((server, _)) = known.and_then(|id| self.servers.get_mut(&id))
-            && server.ack(now, &self.timers)
+        if let Some(id) = known
+            && let Some((server, _)) = self.servers.get_mut(&id)
         {
+            server.ack(now, &self.timers);
             self.stats.absorbed_acks += 1;
-            if let Some(id) = known {
-                self.settle_server(now, id);
-            }
+            self.settle_server(now, id);
             return;
         }
         self.outputs.push_back(Output::Ack { request, flow });
@@ -421,9 +482,16 @@ impl TransactionLayer {
 
     /// Ends a transaction whose time is over, or schedules its next deadline.
     fn settle_client(&mut self, now: Instant, id: ClientId) {
-        let Some((client, _)) = self.clients.get_mut(&id) else {
+        let Some((client, key)) = self.clients.get_mut(&id) else {
             return;
         };
+        if client.is_accepted() {
+            self.by_client_key.remove(key);
+            let until = now + self.timers.transaction();
+            self.accepted.put(until, key, id);
+            self.clients.remove(&id);
+            return;
+        }
         match client.next() {
             Some(at) if at > now => self.schedule(Some(at), Id::Client(id)),
             // Timer K or D of a reliable transport has no length.
@@ -439,9 +507,22 @@ impl TransactionLayer {
     }
 
     fn settle_server(&mut self, now: Instant, id: ServerId) {
-        let Some((server, _)) = self.servers.get_mut(&id) else {
+        let Some((server, key)) = self.servers.get_mut(&id) else {
             return;
         };
+        if let Some(last) = server.done() {
+            let flow = server.flow;
+            let answer = |bytes: Bytes| Answer {
+                flow,
+                bytes: bytes[..].into(),
+            };
+            let until = now + self.timers.transaction();
+            self.answered
+                .put(until, key, last.map(answer).map(Box::new));
+            self.by_server_key.remove(key);
+            self.servers.remove(&id);
+            return;
+        }
         match server.next() {
             Some(at) if at > now => self.schedule(Some(at), Id::Server(id)),
             Some(_) => server.terminate(),

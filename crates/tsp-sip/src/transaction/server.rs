@@ -15,11 +15,13 @@ enum State {
     /// Nothing was answered: "Trying" of what is no INVITE.
     Trying,
     Proceeding,
-    /// An INVITE was answered with success: retransmissions of it are absorbed.
-    Accepted,
+    /// An INVITE was refused, and its ACK has not come.
     Completed,
     /// The ACK to a final response that is no success came.
     Confirmed,
+    /// All was said, and copies of the request may come for 64 times T1: those of an INVITE that was answered with
+    /// success are absorbed ("Accepted"), others are answered again ("Completed" of what is no INVITE).
+    Done,
     Terminated,
 }
 
@@ -73,6 +75,11 @@ impl Server {
         self.state == State::Terminated
     }
 
+    /// Whether nothing is left but copies of the request, which are answered with what is given here, or absorbed.
+    pub(super) fn done(&mut self) -> Option<Option<Bytes>> {
+        (self.state == State::Done).then(|| self.last.take())
+    }
+
     /// Whether a final response was given.
     fn is_answered(&self) -> bool {
         !matches!(self.state, State::Trying | State::Proceeding)
@@ -103,26 +110,20 @@ impl Server {
     pub(super) fn retransmission(&self) -> Option<Bytes> {
         match self.state {
             State::Proceeding | State::Completed => self.last.clone(),
-            // The 200 is retransmitted by whoever gave it (RFC 6026 section 7.1).
-            State::Trying | State::Accepted | State::Confirmed | State::Terminated => None,
+            State::Trying | State::Confirmed | State::Done | State::Terminated => None,
         }
     }
 
-    /// The ACK to a final response came. Whether it was that of a response that is no success, and so goes no further.
-    pub(super) fn ack(&mut self, now: Instant, timers: &Timers) -> bool {
-        match self.state {
-            State::Completed => {
-                self.state = State::Confirmed;
-                self.retransmit = None;
-                self.last = None;
-                self.end = Some(match self.flow.transport.is_reliable() {
-                    true => now,
-                    false => now + timers.t4,
-                });
-                true
-            }
-            State::Accepted => false,
-            _ => true,
+    /// The ACK to a response that is no success came.
+    pub(super) fn ack(&mut self, now: Instant, timers: &Timers) {
+        if self.state == State::Completed {
+            self.state = State::Confirmed;
+            self.retransmit = None;
+            self.last = None;
+            self.end = Some(match self.flow.transport.is_reliable() {
+                true => now,
+                false => now + timers.t4,
+            });
         }
     }
 
@@ -134,14 +135,10 @@ impl Server {
         timers: &Timers,
     ) -> Option<Bytes> {
         let status = response.status;
-        let again = self.state == State::Accepted && status.is_success();
-        if self.is_answered() && !again {
+        if self.is_answered() {
             return None;
         }
         let bytes = Message::Response(response.clone()).to_bytes();
-        if again {
-            return Some(bytes);
-        }
         self.trying = None;
         self.retransmit = None;
         let reliable = self.flow.transport.is_reliable();
@@ -149,22 +146,20 @@ impl Server {
             self.state = State::Proceeding;
             self.last = Some(bytes.clone());
         } else if self.invite && status.is_success() {
-            self.state = State::Accepted;
+            // Whoever gave it sends it again (RFC 6026 section 7.1).
+            self.state = State::Done;
             self.last = None;
-            self.end = Some(now + timers.transaction());
         } else if self.invite {
             self.state = State::Completed;
             self.last = Some(bytes.clone());
             self.retransmit = (!reliable).then(|| now + timers.t1);
             self.end = Some(now + timers.transaction());
+        } else if reliable {
+            // Timer J of a reliable transport has no length.
+            self.terminate();
         } else {
-            self.state = State::Completed;
+            self.state = State::Done;
             self.last = Some(bytes.clone());
-            self.end = Some(if reliable {
-                now
-            } else {
-                now + timers.transaction()
-            });
         }
         Some(bytes)
     }

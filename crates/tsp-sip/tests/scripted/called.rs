@@ -6,7 +6,7 @@ use tsp_sip::call::{CallEventKind, Command, EndCause};
 use crate::peer::{
     PEER, SDP, US, alone, ask, ask_once, call_up, field, ms, plain, seconds, tag, with_sdp, within,
 };
-use crate::support::Manner;
+use crate::support::{Manner, kept};
 
 #[test]
 fn a_call_from_a_scripted_peer() {
@@ -194,4 +194,27 @@ fn media_at_a_host_name_are_looked_up() {
         heard.last().unwrap().starts_with("SIP/2.0 488"),
         "{heard:?}"
     );
+}
+
+#[test]
+fn copies_of_what_made_and_ended_a_call_find_nothing_new() {
+    let mut w = alone(Manner::Answer);
+    let our_tag = call_up(&mut w, "x");
+    let bye = within("BYE", "x", 2, &our_tag, "");
+    let ok = ask_once(&mut w, &bye);
+    let (calls, dialogs, _) = kept(&w, 0);
+    assert_eq!((calls, dialogs), (0, 0), "the call itself is gone at once");
+    w.run(seconds(30));
+    assert_eq!(ask_once(&mut w, &bye), ok);
+    let invite = plain("INVITE sip:user@192.0.2.2", "x", "1 INVITE", "");
+    assert!(ask(&mut w, &with_sdp(&invite, SDP)).is_empty());
+    assert!(ask(&mut w, &within("ACK", "x", 1, &our_tag, "")).is_empty());
+    // Nor can it be taken back any more (RFC 3261 section 9.2).
+    let cancel = plain("CANCEL sip:user@192.0.2.2", "x", "1 CANCEL", "");
+    assert!(ask_once(&mut w, &cancel).starts_with("SIP/2.0 200"));
+    assert_eq!(w.phones[0].incoming().len(), 1);
+    let late = within("OPTIONS", "x", 3, &our_tag, "");
+    assert!(ask_once(&mut w, &late).starts_with("SIP/2.0 481"));
+    w.run(seconds(40));
+    assert_eq!(kept(&w, 0), (0, 0, 0));
 }

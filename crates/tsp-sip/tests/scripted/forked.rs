@@ -6,9 +6,9 @@ use msp_core::params::MediaSlot;
 use tsp_sip::call::{CallEventKind, Command, EndCause, Input};
 
 use crate::peer::{
-    CONTACT, Invite, SDP, alone, ask, ask_once, dial, field, ms, plain, tag, with_sdp,
+    CONTACT, Invite, SDP, alone, ask, ask_once, dial, field, ms, plain, seconds, tag, with_sdp,
 };
-use crate::support::{Manner, World};
+use crate::support::{Manner, World, kept};
 
 #[test]
 fn early_media_of_a_fork_and_the_branch_that_answers() {
@@ -173,4 +173,57 @@ fn media_that_are_lost_end_the_branch_that_has_them() {
             .collect::<Vec<_>>(),
         [("BYE", "right".into())]
     );
+}
+
+#[test]
+fn successes_that_come_after_the_call_was_ended_are_acknowledged_each_time() {
+    let mut w = alone(Manner::Silent);
+    let (key, invite) = dial(&mut w, 1);
+    let ok = |side: &str| with_sdp(&invite.response("200 OK", side, CONTACT), SDP);
+    let ack = ask_once(&mut w, &ok("right"));
+    w.command(0, Command::HangUp(key));
+    w.run(ms(1));
+    let bye = w.heard().remove(0);
+    ask(&mut w, &Invite { text: bye }.response("200 OK", "", ""));
+    let (calls, dialogs, _) = kept(&w, 0);
+    assert_eq!((calls, dialogs), (0, 0), "the call itself is gone at once");
+    w.run(seconds(20));
+    assert_eq!(ask_once(&mut w, &ok("right")), ack);
+    // A branch that nobody heard of before is ended like one that answered in time (RFC 3261 section 13.2.2.4).
+    let late = ask(&mut w, &ok("left"));
+    let starts: Vec<_> = late.iter().map(|m| (&m[..3], tag(m, "To"))).collect();
+    assert_eq!(starts, [("ACK", "left".into()), ("BYE", "left".into())]);
+    for name in ["From", "Call-ID", "CSeq"] {
+        let number = |m: &str| field(m, name).unwrap().replace("INVITE", "ACK");
+        assert_eq!(number(&late[0]), number(&invite.text), "{name}");
+    }
+    let bye = Invite {
+        text: late[1].clone(),
+    };
+    ask(&mut w, &bye.response("200 OK", "", ""));
+    assert_eq!(ask_once(&mut w, &ok("left")), late[0]);
+    assert_eq!(kept(&w, 0).0, 0);
+    // Copies come for 64 times T1 after the first, and no longer.
+    w.run(seconds(12));
+    assert!(ask(&mut w, &ok("right")).is_empty());
+    assert_eq!(w.phones[0].agent.stats().stray_responses, 1);
+    w.run(seconds(40));
+    assert_eq!(kept(&w, 0), (0, 0, 0));
+}
+
+#[test]
+fn only_so_many_branches_are_ended_after_the_call() {
+    let mut w = alone(Manner::Silent);
+    let (key, invite) = dial(&mut w, 1);
+    let ok = |n: u32| with_sdp(&invite.response("200 OK", &n.to_string(), CONTACT), SDP);
+    ask(&mut w, &ok(0));
+    w.command(0, Command::HangUp(key));
+    w.run(ms(1));
+    w.heard();
+    for n in 1..64 {
+        assert_eq!(ask(&mut w, &ok(n)).len(), 2, "{n}");
+    }
+    assert!(ask(&mut w, &ok(64)).is_empty());
+    assert_eq!(w.phones[0].agent.stats().excess_branches, 1);
+    assert_eq!(kept(&w, 0).0, 0);
 }

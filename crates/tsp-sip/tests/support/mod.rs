@@ -96,7 +96,7 @@ impl Phone {
     }
 
     /// What the media half answers.
-    fn media_answer(&self, message: &Envelope<ToMsp>) -> Option<ToTsp> {
+    pub fn media_answer(&self, message: &Envelope<ToMsp>) -> Option<ToTsp> {
         match &message.body {
             ToMsp::Prepare { slots, .. } => Some(match self.refuse_prepare {
                 Some(kind) => ToTsp::Refused(kind.into()),
