@@ -176,7 +176,7 @@ pub struct StreamPort {
 ///
 /// ```
 /// # use std::sync::Arc;
-/// # use msp_core::{Result, id::TerminalId, media::Direction};
+/// # use msp_core::{Error, ErrorKind, Result, id::TerminalId, media::Direction};
 /// # use msp_core::terminal::*;
 /// # struct Jukebox;
 /// # impl Jukebox { fn next_record(&self) {} }
@@ -185,7 +185,7 @@ pub struct StreamPort {
 /// #     fn name(&self) -> &str { "jukebox" }
 /// #     fn class(&self) -> &TerminalClass { static CLASS: TerminalClass = TerminalClass::new("jukebox"); &CLASS }
 /// #     fn direction(&self) -> Direction { Direction::Capture }
-/// #     fn connect(&self, _: StreamPort) -> Result<Connection> { unimplemented!() }
+/// #     fn connect(&self, _: StreamPort) -> Result<Connection> { Err(Error::new(ErrorKind::Unsupported, "jukebox")) }
 /// # }
 /// # let terminal: Arc<dyn Terminal> = Arc::new(Jukebox);
 /// // `terminal` came from Address::create_terminal.
