@@ -24,6 +24,26 @@ pub(crate) struct Setup<'a> {
     pub(crate) codecs: &'static str,
 }
 
+impl<'a> Setup<'a> {
+    /// A phone that speaks `voice` to whom it calls.
+    pub(crate) const fn caller(voice: &'a Path) -> Self {
+        Self {
+            voice,
+            auto_answer: false,
+            codecs: "PCMU/8000/1,PCMA/8000/1",
+        }
+    }
+
+    /// A phone that speaks `voice` to who calls it.
+    pub(crate) const fn callee(voice: &'a Path) -> Self {
+        Self {
+            voice,
+            auto_answer: true,
+            codecs: "PCMU/8000/1,PCMA/8000/1,L16/8000/1",
+        }
+    }
+}
+
 /// A running baresip.
 pub(crate) struct Baresip {
     process: Process,

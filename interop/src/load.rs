@@ -80,9 +80,8 @@ fn theirs(lab: &Lab) -> Result<Cost, Error> {
         .map_err(|error| Error::io(voice.display(), &error))?
         .len();
     let setup = Setup {
-        voice: &voice,
-        auto_answer: true,
         codecs: "PCMA/8000/1",
+        ..Setup::callee(&voice)
     };
     let baresip = Baresip::start_for(lab, &setup, CALLS)?;
     let cost = measure(lab, baresip.id(), baresip.port())?;

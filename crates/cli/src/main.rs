@@ -8,6 +8,7 @@ mod exit;
 mod faults;
 mod impaired;
 mod line;
+mod listen;
 mod output;
 mod scratch;
 mod talk;

@@ -41,14 +41,7 @@ fn an_echo_is_heard_recorded_and_reported() {
     let _turn = Turn::take();
     let folder = Folder::new("echo");
     let [wav, pcap, report] = ["call.wav", "call.pcap", "call.html"].map(|n| folder.file(n));
-    let mut echo = Beside::start(&[
-        "echo",
-        "--bind",
-        "127.0.0.1:0",
-        "--max-calls",
-        "1",
-        "--json",
-    ]);
+    let mut echo = Beside::echo();
     let uri = echo.uri();
     let run = Run::of(&mut program(&[
         "call",
@@ -93,25 +86,9 @@ fn both_ends_leave_their_evidence() {
     let _turn = Turn::take();
     let folder = Folder::new("answer");
     let [wav, pcap, report] = ["b.wav", "b.pcap", "b.html"].map(|n| folder.file(n));
-    let mut answer = Beside::start(&[
-        "answer",
-        "--bind",
-        "127.0.0.1:0",
-        "--auto-answer",
-        "--max-calls",
-        "1",
-        "--play",
-        SPEECH,
-        "--record",
-        &wav,
-        "--pcap",
-        &pcap,
-        "--report",
-        &report,
-        "--duration",
-        "2s",
-        "--json",
-    ]);
+    let files = ["--record", &wav, "--pcap", &pcap, "--report", &report];
+    let more = [&["--play", SPEECH, "--duration", "2s"], &files[..]].concat();
+    let mut answer = Beside::answer("1", &more);
     let uri = answer.uri();
     let run = Run::of(&mut program(&[
         "call", &uri, "--play", SPEECH, "--codec", "l16", "--json",
@@ -192,19 +169,7 @@ fn nonsense_at_every_port_disturbs_no_call() {
     let _turn = Turn::take();
     let seed = 0x7469_7072_696e_6721;
     let mut dice = Dice(seed);
-    let mut answer = Beside::start(&[
-        "answer",
-        "--bind",
-        "127.0.0.1:0",
-        "--ports",
-        "41200-41203",
-        "--auto-answer",
-        "--max-calls",
-        "1",
-        "--play",
-        SPEECH,
-        "--json",
-    ]);
+    let mut answer = Beside::answer("1", &["--ports", "41200-41203", "--play", SPEECH]);
     let sip = answer.address;
     let uri = answer.uri();
     let caller = program(&[

@@ -257,14 +257,7 @@ fn the_call_goes_on_when_the_disk_is_full() {
     }
     let _mounted = Mounted(small.clone());
     let _turn = Turn::take();
-    let mut echo = Beside::start(&[
-        "echo",
-        "--bind",
-        "127.0.0.1:0",
-        "--max-calls",
-        "1",
-        "--json",
-    ]);
+    let mut echo = Beside::echo();
     let record = format!("{small}/call.wav");
     let uri = echo.uri();
     let run = Run::of(&mut program(&[

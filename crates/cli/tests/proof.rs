@@ -62,7 +62,7 @@ fn verdict(folder: &Folder, run: &Run, holds: bool) -> Value {
 fn a_good_call_is_proven_by_a_report_without_a_recording_to_keep() {
     let _turn = Turn::take();
     let folder = Folder::new("proof");
-    let mut echo = Beside::start(&["echo", "--bind", HERE, "--max-calls", "1", "--json"]);
+    let mut echo = Beside::echo();
     let uri = echo.uri();
     let run = call(&folder, &uri, &["--play", SPEECH, "--assert"]);
     assert_eq!((run.code, &*run.err), (Some(0), ""), "{run:?}");
@@ -90,16 +90,7 @@ fn a_peer_that_is_muted() {
     let folder = Folder::new("muted");
     // It is given nothing to play: so it sends silence, and that is no failure of its own.
     let theirs = folder.file("answer.html");
-    let args = [
-        "answer",
-        "--bind",
-        HERE,
-        "--auto-answer",
-        "--max-calls",
-        "2",
-    ];
-    let args = [&args[..], &["--json", "--assert", "--report", &theirs]].concat();
-    let mut answer = Beside::start(&args);
+    let mut answer = Beside::answer("2", &["--assert", "--report", &theirs]);
     let uri = answer.uri();
     let expected = [(answer.address.ip().to_string(), "one_way_silent".to_owned())];
     for (assert, code) in [(&["--assert"][..], 1), (&[], 0)] {
@@ -165,16 +156,7 @@ fn half_of_the_packets_lost() {
 #[test]
 fn one_bad_call_of_several_is_not_forgotten() {
     let _turn = Turn::take();
-    let args = [
-        "answer",
-        "--bind",
-        HERE,
-        "--auto-answer",
-        "--max-calls",
-        "2",
-    ];
-    let args = [&args[..], &["--json", "--assert"]].concat();
-    let mut answer = Beside::start(&args);
+    let mut answer = Beside::answer("2", &["--assert"]);
     let uri = answer.uri();
     for (play, holds) in [(&[][..], false), (&["--play", SPEECH], true)] {
         let args = ["call", &uri, "--bind", HERE, "--duration", "1s", "--quiet"];

@@ -29,24 +29,10 @@ fn two_of_them_hear_each_other_and_nobody_else() {
     let alice = lab_a.voice("alice", Codec::Pcma).expect("a voice");
     let bob = lab_b.voice("bob", Codec::Pcma).expect("a voice");
     let codecs = "PCMA/8000/1";
-    let mut a = Baresip::start(
-        &lab_a,
-        &Setup {
-            voice: &alice,
-            auto_answer: false,
-            codecs,
-        },
-    )
-    .expect("a phone");
-    let mut b = Baresip::start(
-        &lab_b,
-        &Setup {
-            voice: &bob,
-            auto_answer: true,
-            codecs,
-        },
-    )
-    .expect("a phone");
+    let a_law = |setup| Setup { codecs, ..setup };
+    let start = |lab, setup| Baresip::start(lab, &a_law(setup)).expect("a phone");
+    let mut a = start(&lab_a, Setup::caller(&alice));
+    let mut b = start(&lab_b, Setup::callee(&bob));
     a.dial(&format!("sip:baresip@127.0.0.1:{}", b.port()))
         .expect("dialled");
     a.wait_for("CALL_ESTABLISHED", SOON).expect("connected");
@@ -91,12 +77,7 @@ fn sipp_echoes_sample_for_sample() {
         ..Sipp::callee(Scenario::Own("uas"), port)
     };
     let mut sipp = callee.start(&lab).expect("a callee");
-    let setup = Setup {
-        voice: &alice,
-        auto_answer: false,
-        codecs: "PCMU/8000/1",
-    };
-    let mut phone = Baresip::start(&lab, &setup).expect("a phone");
+    let mut phone = Baresip::start(&lab, &Setup::caller(&alice)).expect("a phone");
     phone
         .dial(&format!("sip:echo@127.0.0.1:{port}"))
         .expect("dialled");

@@ -24,19 +24,7 @@ pub(super) const CALLS: Case = Case {
     with: &[Peer::Baresip, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = ports::block()?;
-        let mut ours = Ours::answer(lab, port, Codec::Pcmu)?;
-        let voice = lab.voice("bob", Codec::Pcmu)?;
-        let mut baresip = Baresip::start(
-            lab,
-            &Setup {
-                voice: &voice,
-                auto_answer: false,
-                codecs: "PCMU/8000/1,PCMA/8000/1",
-            },
-        )?;
-        baresip.dial(&format!("sip:tipring@127.0.0.1:{port}"))?;
-        baresip.wait_for("CALL_ESTABLISHED", SOON)?;
+        let (mut ours, mut baresip) = calls_us(lab)?;
         pause(TALK);
         baresip.hang_up()?;
         ours.tipring.wait_for_code(SOON, exit::FINE)?;
@@ -68,17 +56,20 @@ pub(super) const CALLED_L16: Case = Case {
     run: |lab| called(lab, Codec::L16),
 };
 
+/// A call of baresip, which speaks as bob, to us.
+pub(super) fn calls_us(lab: &Lab) -> Result<(Ours, Baresip), Error> {
+    let port = ports::block()?;
+    let ours = Ours::answer(lab, port, Codec::Pcmu)?;
+    let voice = lab.voice("bob", Codec::Pcmu)?;
+    let mut baresip = Baresip::start(lab, &Setup::caller(&voice))?;
+    baresip.dial(&format!("sip:tipring@127.0.0.1:{port}"))?;
+    baresip.wait_for("CALL_ESTABLISHED", SOON)?;
+    Ok((ours, baresip))
+}
+
 fn called(lab: &Lab, codec: Codec) -> Result<(), Error> {
     let voice = lab.voice("bob", codec)?;
-    let codecs = "PCMU/8000/1,PCMA/8000/1,L16/8000/1";
-    let mut baresip = Baresip::start(
-        lab,
-        &Setup {
-            voice: &voice,
-            auto_answer: true,
-            codecs,
-        },
-    )?;
+    let mut baresip = Baresip::start(lab, &Setup::callee(&voice))?;
     let uri = format!("sip:baresip@127.0.0.1:{}", baresip.port());
     let duration = format!("{}s", TALK.as_secs());
     let mut ours = Ours::call(

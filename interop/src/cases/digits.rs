@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::baresip::calls_us;
 use super::ours::{LIMIT, Ours, SOON};
 use crate::baresip::{Baresip, Setup};
 use crate::case::{Case, Peer};
@@ -18,7 +19,7 @@ pub(super) const TO_BARESIP: Case = Case {
     raw: false,
     run: |lab| {
         let voice = lab.voice("bob", Codec::Pcmu)?;
-        let mut baresip = Baresip::start(lab, &setup(&voice, true))?;
+        let mut baresip = Baresip::start(lab, &Setup::callee(&voice))?;
         let uri = format!("sip:baresip@127.0.0.1:{}", baresip.port());
         let mut ours = Ours::call(
             lab,
@@ -37,12 +38,7 @@ pub(super) const FROM_BARESIP: Case = Case {
     with: &[Peer::Baresip, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = ports::block()?;
-        let mut ours = Ours::answer(lab, port, Codec::Pcmu)?;
-        let voice = lab.voice("bob", Codec::Pcmu)?;
-        let mut baresip = Baresip::start(lab, &setup(&voice, false))?;
-        baresip.dial(&format!("sip:tipring@127.0.0.1:{port}"))?;
-        baresip.wait_for("CALL_ESTABLISHED", SOON)?;
+        let (mut ours, mut baresip) = calls_us(lab)?;
         for digit in "2580*#".chars() {
             baresip.send_digit(digit)?;
             // It presses a key for as long as nobody presses the next.
@@ -95,11 +91,3 @@ pub(super) const TO_SIPP: Case = Case {
         ours.tipring.must_have_digits("0A1D")
     },
 };
-
-fn setup(voice: &std::path::Path, auto_answer: bool) -> Setup<'_> {
-    Setup {
-        voice,
-        auto_answer,
-        codecs: "PCMU/8000/1",
-    }
-}

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::baresip::calls_us;
 use super::ours::{LIMIT, Ours, SOON};
-use crate::baresip::{Baresip, Setup};
 use crate::case::{Case, Peer};
 use crate::clock::pause;
 use crate::ports;
@@ -120,22 +120,10 @@ pub(super) const BARESIP_VANISHES: Case = Case {
     with: &[Peer::Baresip, Peer::Sox],
     raw: false,
     run: |lab| {
-        let port = ports::block()?;
-        let mut ours = Ours::answer(lab, port, Codec::Pcmu)?;
-        let voice = lab.voice("bob", Codec::Pcmu)?;
-        let mut baresip = Baresip::start(
-            lab,
-            &Setup {
-                voice: &voice,
-                auto_answer: false,
-                codecs: "PCMU/8000/1",
-            },
-        )?;
-        baresip.dial(&format!("sip:tipring@127.0.0.1:{port}"))?;
-        baresip.wait_for("CALL_ESTABLISHED", SOON)?;
+        let (mut ours, mut baresip) = calls_us(lab)?;
         pause(Duration::from_secs(3));
         baresip.kill();
         ours.tipring.wait_for_code(LIMIT, exit::MEDIA_FAILURE)?;
-        ours.must_have_heard_with(&voice, 2, &["ceased"])
+        ours.must_have_heard_with(&lab.voice("bob", Codec::Pcmu)?, 2, &["ceased"])
     },
 };

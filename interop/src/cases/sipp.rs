@@ -7,6 +7,7 @@ use super::ours::{LIMIT, Ours, SOON};
 use crate::capture;
 use crate::case::{Case, Peer};
 use crate::error::{Error, ensure};
+use crate::lab::Lab;
 use crate::ports;
 use crate::sipp::{self, Scenario, Sipp};
 use crate::sound::{self, Codec};
@@ -76,21 +77,7 @@ pub(super) const CALLED_ECHO: Case = Case {
     shows: "we call SIPp's own `uas`; our voice goes there and comes back, each sample µ-law's",
     with: &[Peer::Sipp, Peer::Sox],
     raw: false,
-    run: |lab| {
-        let port = ports::block()?;
-        let mut callee = Sipp::callee(Scenario::Own("uas"), port);
-        callee.echo = true;
-        let mut sipp = callee.start(lab)?;
-        let mut ours = Ours::call(
-            lab,
-            &format!("sip:echo@127.0.0.1:{port}"),
-            Codec::Pcmu,
-            &["--duration", "5s"],
-        )?;
-        ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
-        sipp::wait(&mut sipp, lab, SOON)?;
-        ours.must_have_heard(&ours.voice, 4)
-    },
+    run: |lab| called_echo(lab, "127.0.0.1", 5),
 };
 
 pub(super) const CALLED_PLAYING: Case = Case {
@@ -120,25 +107,25 @@ pub(super) const CALLED_IPV6: Case = Case {
     shows: "the same as sipp-is-called-and-echoes over ::1",
     with: &[Peer::Sipp, Peer::Sox],
     raw: false,
-    run: |lab| {
-        let port = ports::block()?;
-        let callee = Sipp {
-            host: "[::1]",
-            echo: true,
-            ..Sipp::callee(Scenario::Own("uas"), port)
-        };
-        let mut sipp = callee.start(lab)?;
-        let mut ours = Ours::call(
-            lab,
-            &format!("sip:echo@[::1]:{port}"),
-            Codec::Pcmu,
-            &["--duration", "4s"],
-        )?;
-        ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
-        sipp::wait(&mut sipp, lab, SOON)?;
-        ours.must_have_heard(&ours.voice, 3)
-    },
+    run: |lab| called_echo(lab, "[::1]", 4),
 };
+
+/// We call SIPp at `host` for so many `seconds`, all of which but one our voice has to come back.
+fn called_echo(lab: &Lab, host: &'static str, seconds: usize) -> Result<(), Error> {
+    let port = ports::block()?;
+    let callee = Sipp {
+        host,
+        echo: true,
+        ..Sipp::callee(Scenario::Own("uas"), port)
+    };
+    let mut sipp = callee.start(lab)?;
+    let uri = format!("sip:echo@{host}:{port}");
+    let duration = format!("{seconds}s");
+    let mut ours = Ours::call(lab, &uri, Codec::Pcmu, &["--duration", &duration])?;
+    ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
+    sipp::wait(&mut sipp, lab, SOON)?;
+    ours.must_have_heard(&ours.voice, seconds - 1)
+}
 
 pub(super) const ASKS: Case = Case {
     name: "sipp-asks",

@@ -152,6 +152,18 @@ impl Beside {
         beside
     }
 
+    /// A `tipring answer` that takes `calls` calls at once, with JSON and `more`.
+    pub(crate) fn answer(calls: &str, more: &[&str]) -> Self {
+        let args = ["answer", "--bind", "127.0.0.1:0", "--auto-answer", "--json"];
+        Self::start(&[&args[..], &["--max-calls", calls], more].concat())
+    }
+
+    /// A `tipring echo` for one call, with JSON.
+    pub(crate) fn echo() -> Self {
+        let args = ["echo", "--bind", "127.0.0.1:0", "--max-calls", "1"];
+        Self::start(&[&args[..], &["--json"]].concat())
+    }
+
     pub(crate) fn uri(&self) -> String {
         format!("sip:bob@{}", self.address)
     }
