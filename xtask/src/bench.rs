@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::cargo::{cargo, root};
+use crate::cargo::{cargo, package_name, root};
 use crate::steps::{self, Failure};
 use crate::tools::{self, Install};
 
@@ -119,12 +119,6 @@ fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>, Failure> {
     Ok(paths)
 }
 
-fn package_name(manifest: &str) -> Option<&str> {
-    manifest
-        .lines()
-        .find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
-}
-
 fn document(machine: &str, all: &[Said]) -> String {
     // Writing to a string cannot fail.
     let mut text = format!("{machine}\n\n");
@@ -211,13 +205,5 @@ mod tests {
         let text = document("Machine: any.", &all);
         assert!(text.contains("| reading | 1 µs | 3 µs | 3.0 |"), "{text}");
         assert!(text.contains("```text\nnoise\n```"), "{text}");
-    }
-
-    #[test]
-    fn a_package_is_named_by_its_manifest() {
-        assert_eq!(
-            package_name("[package]\nname = \"tsp-sip\"\n"),
-            Some("tsp-sip")
-        );
     }
 }

@@ -1,4 +1,4 @@
-//! Calls to the cargo that runs us, in the workspace root.
+//! The workspace, and calls to the cargo that runs us in its root.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,4 +21,24 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
         }
     }
     command
+}
+
+/// The name of the package whose manifest this is.
+pub(crate) fn package_name(manifest: &str) -> Option<&str> {
+    manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_named_by_its_manifest() {
+        assert_eq!(
+            package_name("[package]\nname = \"tsp-sip\"\n"),
+            Some("tsp-sip")
+        );
+    }
 }

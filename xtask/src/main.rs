@@ -4,6 +4,8 @@
 mod bench;
 mod cargo;
 mod ci;
+mod claims;
+mod conformance;
 mod steps;
 mod test;
 mod tools;
@@ -15,6 +17,7 @@ cargo xtask ci      [--no-install]            everything that has to hold before
 cargo xtask test    [--no-install]            the tests, then the calls with real peers
 cargo xtask interop [--no-install] [ARGS...]  only the calls with real peers (`--list` names them)
 cargo xtask bench   [NAMES...]                ours beside the other; without names writes docs/measurements.md
+cargo xtask conformance                       writes what the tests say they show into docs/conformance.md
 
 --no-install: say what is missing instead of installing it";
 
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         ("ci", []) => ci::run(install),
         ("test", []) => test::run(install),
         ("bench", names) => bench::run(names),
+        ("conformance", []) => conformance::run(),
         ("interop", rest) => test::interop(install, rest),
         ("help" | "--help" | "-h", _) => {
             println!("{USAGE}");

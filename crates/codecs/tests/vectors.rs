@@ -23,6 +23,7 @@ fn words(name: &str) -> Option<Vec<i16>> {
     )
 }
 
+// Shows: G.711 A-law, each sample | ITU-T G.711, G.191
 #[test]
 fn alaw_is_bit_exact_with_the_itu_sweep() {
     let (Some(source), Some(coded), Some(decoded), Some(both)) = (

@@ -28,6 +28,7 @@ fn refusal(answer: ToTsp) -> ErrorKind {
     }
 }
 
+// Shows: ports are opened when a call is prepared, rest after use, and nothing is held after the end | RFC 3264 5.1
 #[test]
 fn c03_making_a_call_opens_no_port_and_preparing_it_opens_a_pair() {
     let mut world = World::new(1);
@@ -65,6 +66,7 @@ fn c03_making_a_call_opens_no_port_and_preparing_it_opens_a_pair() {
     assert_eq!(world.one.live_pairs(), 1);
 }
 
+// Shows: ports are opened when a call is prepared, rest after use, and nothing is held after the end
 #[test]
 fn c06_after_the_end_a_call_can_be_asked_but_holds_nothing() {
     let mut world = World::new(2);
@@ -170,6 +172,7 @@ fn c01_c02_addresses_are_apart_and_calls_are_made_once() {
     y.address.create_call(key, MediaKinds::AUDIO).unwrap();
 }
 
+// Shows: ports are opened when a call is prepared, rest after use, and nothing is held after the end
 #[test]
 fn ports_rest_before_they_are_used_again_and_foreign_ones_are_passed_over() {
     let mut sim = Simulation::new(5);
@@ -261,6 +264,7 @@ fn what_cannot_be_done_is_refused() {
     assert_eq!(refusal(no_such_slot), ErrorKind::InvalidStream);
 }
 
+// Shows: a stream flows once it is wanted, allowed and has a terminal, whichever comes last
 #[test]
 fn c07_c08_a_stream_flows_whichever_comes_last_and_stops_when_told() {
     let mut world = World::new(7);
@@ -321,6 +325,7 @@ fn c07_c08_a_stream_flows_whichever_comes_last_and_stops_when_told() {
     );
 }
 
+// Shows: a change that fails goes back to what ran before | RFC 6141
 #[test]
 fn a_round_is_rolled_back_to_what_ran_before() {
     let mut world = World::new(8);
@@ -357,6 +362,7 @@ fn a_round_is_rolled_back_to_what_ran_before() {
     assert_eq!(refusal(a.answer(&mut wait)), ErrorKind::StaleMessage);
 }
 
+// Shows: forked calls: one leg is heard at a time, the others end with the answer
 #[test]
 fn one_leg_is_heard_at_a_time_and_the_others_end_with_the_answer() {
     let mut sim = Simulation::new(9);

@@ -29,6 +29,7 @@ fn threads() -> usize {
 }
 
 /// In one test, for it counts what the whole process has.
+// Shows: a thousand calls leave nothing behind
 #[test]
 fn a_thousand_calls_leave_nothing_behind() {
     let (files, tasks) = (descriptors(), threads());

@@ -65,11 +65,13 @@ fn call_carries_speech(ip: &str, base: u16) {
     two.close();
 }
 
+// Shows: speech over real sockets, IPv4 and IPv6
 #[test]
 fn speech_is_heard_over_ipv4() {
     call_carries_speech("127.0.0.1", 21_000);
 }
 
+// Shows: speech over real sockets, IPv4 and IPv6
 #[test]
 fn speech_is_heard_over_ipv6() {
     call_carries_speech("::1", 21_100);

@@ -20,6 +20,7 @@ use msp_core::stats::DropReason;
 use msp_core::terminal::Terminal;
 use msp_engine::sim::Simulation;
 
+// Shows: terminals change while they run, several at once, of any rate; one that panics is lost alone
 #[test]
 fn c11_sinks_all_hear_it_and_sources_are_mixed() {
     let mut world = World::new(21);
@@ -46,6 +47,7 @@ fn c11_sinks_all_hear_it_and_sources_are_mixed() {
     assert!(find(&first, &expected).is_some());
 }
 
+// Shows: terminals change while they run, several at once, of any rate; one that panics is lost alone
 #[test]
 fn c10_another_terminal_takes_over_without_a_trace_of_the_first() {
     let mut world = World::new(22);
@@ -73,6 +75,7 @@ fn c10_another_terminal_takes_over_without_a_trace_of_the_first() {
     );
 }
 
+// Shows: terminals change while they run, several at once, of any rate; one that panics is lost alone
 #[test]
 fn a_terminal_of_another_rate_is_converted() {
     // The caller prefers 16,000 Hz, so terminals are connected at that; the callee has only 8,000 Hz.
@@ -119,6 +122,7 @@ fn a_terminal_of_another_rate_is_converted() {
     assert_eq!(late.heard.lock().unwrap().rate, 8000);
 }
 
+// Shows: terminals change while they run, several at once, of any rate; one that panics is lost alone
 #[test]
 fn c14_a_terminal_that_panics_is_lost_and_all_others_go_on() {
     let mut world = World::new(24);
@@ -165,6 +169,7 @@ fn c14_a_terminal_that_panics_is_lost_and_all_others_go_on() {
     assert_eq!(second.samples().len() - heard, 2400);
 }
 
+// Shows: media that stop are missed, media that return are told
 #[test]
 fn c15_media_that_stop_are_missed_and_media_that_return_are_told() {
     let mut world = World::with(25, |c| c.media_timeout(Some(Duration::from_secs(2))));
@@ -202,6 +207,7 @@ fn c15_media_that_stop_are_missed_and_media_that_return_are_told() {
     );
 }
 
+// Shows: late work is made up or skipped, and the timestamp follows time
 #[test]
 fn late_slices_are_made_up_or_skipped_and_the_timestamp_follows_time() {
     let mut world = World::new(26);
@@ -257,6 +263,7 @@ fn late_slices_are_made_up_or_skipped_and_the_timestamp_follows_time() {
     let _ = first;
 }
 
+// Shows: digits sent and heard, each once
 #[test]
 fn digits_arrive_as_they_were_pressed() {
     let mut world = World::new(27);
@@ -294,6 +301,7 @@ fn digits_arrive_as_they_were_pressed() {
     );
 }
 
+// Shows: random and damaged packets are counted and harm no call
 #[test]
 fn random_bytes_are_counted_and_harm_nothing() {
     let mut world = World::new(28);
@@ -332,6 +340,7 @@ fn random_bytes_are_counted_and_harm_nothing() {
     assert!(find(&ear.samples(), &round_trip(&Pcmu, &said).unwrap()).is_some());
 }
 
+// Shows: random and damaged packets are counted and harm no call
 #[test]
 fn damaged_packets_of_the_peer_are_counted_and_the_call_goes_on() {
     let mut world = World::new(29);

@@ -104,6 +104,7 @@ fn advertise_is_told_and_bind_is_used() {
     assert!(call.came().iter().all(|(from, _)| *from == local.bound));
 }
 
+// Shows: RTP and RTCP on one port
 #[test]
 fn reports_share_the_port_when_told_so() {
     for mux in [false, true] {
@@ -349,6 +350,7 @@ fn the_trace_has_everything_that_happened() {
     }
 }
 
+// Shows: media before the answer wait, bounded, and are heard then
 #[test]
 fn media_before_the_answer_wait_and_are_heard_then() {
     let mut sim = Simulation::new(45);

@@ -74,6 +74,7 @@ fn heard_by_frames_or_packets(name: &str, packet_ms: u64, way_ms: u64, low_delay
     }
 }
 
+// Shows: playout: a clean network changes not one sample
 #[test]
 fn g711_is_heard_to_the_sample() {
     heard_to_the_sample("PCMU", 20, 10);
@@ -82,6 +83,7 @@ fn g711_is_heard_to_the_sample() {
     heard_to_the_sample("PCMA", 10, 3);
 }
 
+// Shows: playout: a clean network changes not one sample
 #[test]
 fn l16_is_heard_to_the_sample() {
     heard_to_the_sample("L16/16000", 20, 10);

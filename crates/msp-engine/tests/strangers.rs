@@ -62,6 +62,7 @@ fn injected() -> (bool, bool, u64) {
     (locked, heard, wrong)
 }
 
+// Shows: symmetric RTP: the source is learned, then locked; strangers are not heard
 #[cfg(not(feature = "faults"))]
 #[test]
 fn after_the_latch_has_shut_a_stranger_is_heard_for_no_packet() {

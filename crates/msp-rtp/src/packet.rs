@@ -52,6 +52,7 @@ impl DatagramClass {
 mod tests {
     use super::*;
 
+    // Shows: what shares a port with RTP is told apart | RFC 7983
     #[test]
     fn every_first_byte_has_the_class_of_rfc_7983() {
         for first in 0..=255u8 {
@@ -68,6 +69,7 @@ mod tests {
         assert_eq!(DatagramClass::of(&[0x80]), DatagramClass::Unknown);
     }
 
+    // Shows: RTP and RTCP on one port | RFC 5761
     #[test]
     fn rtcp_is_told_by_payload_types_64_to_95() {
         for second in 0..=255u8 {

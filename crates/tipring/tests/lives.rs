@@ -47,6 +47,7 @@ async fn a_call_is_dialled_once() {
     bob.close().await;
 }
 
+// Shows: phones that share a provider call each other
 #[tokio::test]
 async fn phones_that_share_a_provider_call_each_other() {
     let engine: Arc<dyn Provider> = Arc::new(builder().engine().unwrap());
@@ -73,6 +74,7 @@ async fn phones_that_share_a_provider_call_each_other() {
     }
 }
 
+// Shows: whatever ends a phone, its peers are told and nothing is told afterwards
 #[tokio::test]
 async fn a_phone_that_is_dropped_says_goodbye() {
     let (alice, bob) = (
@@ -95,6 +97,7 @@ async fn a_phone_that_is_dropped_says_goodbye() {
     bob.close().await;
 }
 
+// Shows: whatever ends a phone, its peers are told and nothing is told afterwards
 #[tokio::test]
 async fn the_events_of_a_closed_phone_end() {
     let phone = builder().start().await.unwrap();
@@ -190,6 +193,7 @@ fn ok(request: &str, fields: &str, body: &str) -> String {
     )
 }
 
+// Shows: peers that vanish are given up
 #[tokio::test]
 async fn a_call_whose_sound_is_lost_is_ended_by_the_phone_itself() {
     let phone = builder()

@@ -23,6 +23,7 @@ fn write_wav(path: &Path, samples: &[i16]) {
     wav.finalize().unwrap();
 }
 
+// Shows: a call is placed and a file played in six statements
 #[tokio::test]
 async fn the_readme_places_a_call_and_plays_a_file() -> tipring::Result<()> {
     let folder = std::env::temp_dir().join(format!("tipring-readme-{}", std::process::id()));

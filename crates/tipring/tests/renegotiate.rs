@@ -70,6 +70,7 @@ async fn hears(call: &Call) {
     }
 }
 
+// Shows: we change a call when the media half wants it, and wait when both ends do
 #[tokio::test]
 async fn a_media_half_that_wants_another_round_gets_it() {
     let (told, mut heard) = mpsc::unbounded_channel();

@@ -50,6 +50,7 @@ fn stray(method: &str) -> String {
 const STRAY_RESPONSE: &str = "SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKnone\n\
      From: <sip:a@b>;tag=1\nTo: <sip:a@b>\nCall-ID: x\nCSeq: 1 INVITE\n\n";
 
+// Shows: every dropped message is counted with its reason, where an application reads it
 #[tokio::test]
 async fn rubbish_is_counted_with_its_reasons() {
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -88,6 +89,7 @@ async fn rubbish_is_counted_with_its_reasons() {
     phone.close().await;
 }
 
+// Shows: every dropped message is counted with its reason, where an application reads it
 #[tokio::test]
 async fn what_cannot_be_sent_is_counted() {
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

@@ -135,6 +135,7 @@ mod tests {
         (String::from_utf8_lossy(line).into_owned(), back.remote)
     }
 
+    // Shows: responses go back to where the request came from | RFC 3261 18.2.2, RFC 3581
     #[test]
     fn rfc3581_responses_go_to_the_source_when_asked() {
         let (via, back) = stamped("SIP/2.0/UDP 10.1.1.1:4540;rport;branch=z9hG4bKkjshdyff");
@@ -145,6 +146,7 @@ mod tests {
         assert_eq!(back, flow().remote);
     }
 
+    // Shows: responses go back to where the request came from
     #[test]
     fn rfc3261_18_2_2_else_to_the_port_of_sent_by() {
         let (via, back) =

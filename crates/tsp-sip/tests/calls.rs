@@ -27,6 +27,7 @@ fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
+// Shows: calls both ways, hung up by either end | RFC 3261 13, 15
 #[test]
 fn a_call_is_made_answered_and_hung_up() {
     let mut w = world(Manner::Ring);
@@ -66,6 +67,7 @@ fn a_call_is_made_answered_and_hung_up() {
     }
 }
 
+// Shows: calls both ways, hung up by either end
 #[test]
 fn the_called_end_hangs_up() {
     let mut w = world(Manner::Answer);
@@ -78,6 +80,7 @@ fn the_called_end_hangs_up() {
     assert_eq!(w.phones[0].ended(a).unwrap().cause, EndCause::RemoteHangUp);
 }
 
+// Shows: the answer holds on the media side before the 200 leaves; late offers | RFC 3264, RFC 3261 13.3.1
 #[test]
 fn a_200_is_given_only_after_the_media_half_applied_the_answer() {
     let mut w = world(Manner::Answer);
@@ -98,6 +101,7 @@ fn a_200_is_given_only_after_the_media_half_applied_the_answer() {
     assert!(answered(&w));
 }
 
+// Shows: a call is taken back, also when CANCEL and 200 cross | RFC 3261 9
 #[test]
 fn a_call_is_taken_back_while_it_rings() {
     let mut w = world(Manner::Ring);
@@ -140,6 +144,7 @@ fn a_call_is_taken_back_before_anything_came_back() {
     assert_eq!((kept(&w, 0), kept(&w, 1)), ((0, 0, 0), (0, 0, 0)));
 }
 
+// Shows: a call is taken back, also when CANCEL and 200 cross
 #[test]
 fn cancel_and_200_cross() {
     let mut w = world(Manner::Ring);
@@ -214,6 +219,7 @@ fn media_that_cannot_be_set_up_refuse_the_call() {
     );
 }
 
+// Shows: peers that vanish are given up
 #[test]
 fn nobody_is_there() {
     let mut w = World::new(
@@ -334,6 +340,7 @@ fn a_call_that_is_taken_late_is_not_refused() {
     assert!(w.phones[0].is_connected(a) && w.phones[1].is_connected(b));
 }
 
+// Shows: peers that vanish are given up
 #[test]
 fn a_peer_that_never_acknowledges_is_given_up() {
     let mut w = world(Manner::Ring);
@@ -365,6 +372,7 @@ fn a_peer_that_never_acknowledges_is_given_up() {
     let _ = a;
 }
 
+// Shows: calls both ways, hung up by either end
 #[test]
 fn the_called_end_waits_for_the_ack_before_it_hangs_up() {
     let mut w = world(Manner::Answer);
@@ -386,6 +394,7 @@ fn the_called_end_waits_for_the_ack_before_it_hangs_up() {
     assert_eq!((kept(&w, 0), kept(&w, 1)), ((0, 0, 0), (0, 0, 0)));
 }
 
+// Shows: host names in URIs, routes and media; IPv6
 #[test]
 fn names_are_looked_up_and_ipv6_is_spoken() {
     let phones = vec![
@@ -410,6 +419,7 @@ fn names_are_looked_up_and_ipv6_is_spoken() {
     assert!(invite.contains("\r\nc=IN IP6 2001:db8::1\r\n"), "{invite}");
 }
 
+// Shows: OPTIONS both ways | RFC 3261 11
 #[test]
 fn peers_are_asked_what_they_can_do() {
     let mut w = world(Manner::Silent);
@@ -484,6 +494,7 @@ fn there_is_a_bound_on_calls() {
 }
 
 /// Calls complete whatever the network does to their messages, and leave nothing behind.
+// Shows: calls survive loss, copies and disorder of messages
 #[test]
 fn calls_survive_loss_copies_and_disorder() {
     let bad = Impairment::PERFECT

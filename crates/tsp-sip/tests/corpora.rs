@@ -110,6 +110,7 @@ fn is_known(file: &str) -> bool {
     KNOWN.iter().any(|(f, _)| *f == file)
 }
 
+// Shows: torture messages, where the corpus is at hand | RFC 4475
 #[test]
 fn torture_messages_get_their_verdict() {
     let Some(path) = corpus("01-sip-torture") else {

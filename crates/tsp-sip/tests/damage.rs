@@ -100,6 +100,7 @@ const SEED: &[u8] = b"INVITE sips:al%69ce:p@[2001:db8::1]:5071;transport=tcp;lr?
     m: <sip:a@b>;q=0.3, \"x\" <tel:+1-2>\r\nRecord-Route: <sip:p;lr>,<sip:q;lr>\r\nReason: SIP;cause=200;text=\"x\"\r\n\
     Retry-After: 10 (x)\r\nc: application/sdp;a=b\r\nl: 5\r\n\r\nv=0\r\nrest";
 
+// Shows: damaged and random messages harm neither the agent nor its call
 #[test]
 fn damaged_messages_do_no_harm() {
     let mut paths = Vec::new();
@@ -150,6 +151,7 @@ fn damaged_messages_do_no_harm() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
+    // Shows: damaged and random messages harm neither the agent nor its call
     #[test]
     fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         exercise(&Bytes::from(bytes));

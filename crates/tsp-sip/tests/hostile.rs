@@ -128,6 +128,7 @@ fn damage(text: &str, numbers: &mut Numbers) -> Vec<u8> {
     bytes
 }
 
+// Shows: damaged and random messages harm neither the agent nor its call
 #[test]
 fn damaged_datagrams_harm_neither_the_agent_nor_its_call() {
     let phones = vec![

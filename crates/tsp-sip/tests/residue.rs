@@ -203,11 +203,13 @@ impl Lean {
     }
 }
 
+// Shows: a finished call keeps at most 512 bytes beside its last message
 #[test]
 fn a_finished_call_to_us_keeps_little_beside_its_last_response() {
     weigh(Lean::called);
 }
 
+// Shows: a finished call keeps at most 512 bytes beside its last message
 #[test]
 fn a_finished_call_of_ours_keeps_little() {
     weigh(Lean::calling);

@@ -27,6 +27,7 @@ fn wanted(expect: &str) -> Vec<String> {
         .collect()
 }
 
+// Shows: torture messages, where the corpus is at hand
 #[test]
 fn torture_messages_are_answered_rightly() {
     let path =

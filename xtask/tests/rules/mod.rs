@@ -1,10 +1,10 @@
 //! The rules themselves, as functions from text or edges to violations.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// From the ground up: folder and package. A crate uses only what stands above it here.
-const ORDER: &[(&str, &str)] = &[
+pub(crate) const ORDER: &[(&str, &str)] = &[
     ("crates/msp-core", "msp-core"),
     ("crates/netsim", "tipring-netsim"),
     ("crates/msp-dsp", "msp-dsp"),
@@ -216,63 +216,6 @@ pub(crate) fn machine_paths(path: &Path, text: &str) -> Vec<String> {
             .iter()
             .find(|root| line.contains(**root))
             .map(|root| format!("names `{root}`, a path of one machine"))
-    })
-}
-
-/// The tests that a document claims something by: `package::test` in the last cell of a table's row.
-pub(crate) fn claims(document: &str) -> Vec<(String, String)> {
-    document
-        .lines()
-        .filter_map(|line| {
-            line.strip_prefix("| ")?
-                .trim_end()
-                .strip_suffix(" |")?
-                .rsplit(" | ")
-                .next()
-        })
-        .flat_map(|cell| cell.split(", "))
-        .filter_map(|name| name.strip_prefix('`')?.strip_suffix('`')?.split_once("::"))
-        .map(|(package, test)| (package.to_owned(), test.to_owned()))
-        .collect()
-}
-
-/// A claim whose crate has no such test.
-pub(crate) fn claims_without_test(
-    claims: &[(String, String)],
-    texts: &[(PathBuf, String)],
-) -> Vec<String> {
-    claims
-        .iter()
-        .filter(|(package, test)| {
-            let folder = ORDER
-                .iter()
-                .find(|(_, name)| name == package)
-                .map(|(folder, _)| *folder);
-            !texts.iter().any(|(path, text)| {
-                folder.is_some_and(|folder| path.starts_with(folder))
-                    && is_rust(path)
-                    && has_test(text, test)
-            })
-        })
-        .map(|(package, test)| {
-            format!("docs/conformance.md claims by {package}::{test}, and there is no such test")
-        })
-        .collect()
-}
-
-/// Whether `text` has the function `name` with an attribute `test` (or a test inside `proptest!`) above it.
-fn has_test(text: &str, name: &str) -> bool {
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    lines.iter().enumerate().any(|(at, line)| {
-        let line = line.strip_prefix("async ").unwrap_or(line);
-        line.strip_prefix("fn ").is_some_and(|rest| {
-            rest.strip_prefix(name)
-                .is_some_and(|rest| rest.starts_with('('))
-        }) && lines[..at]
-            .iter()
-            .rev()
-            .take_while(|line| line.starts_with("#[") || line.starts_with("//"))
-            .any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
     })
 }
 

@@ -141,18 +141,3 @@ fn a_path_of_a_machine_is_seen() {
         .is_empty()
     );
 }
-
-#[test]
-fn a_claim_without_a_test_is_seen() {
-    let document = "| what | where | shown by |\n|---|---|---|\n| a | RFC 1 | `msp-rtp::rolls_over`, `msp-rtp::resets` |\n";
-    let claims = claims(document);
-    assert_eq!(claims.len(), 2);
-    let text = "#[test]\nfn rolls_over() {}\n\nfn resets() {}\n".to_owned();
-    let found = claims_without_test(
-        &claims,
-        &[(PathBuf::from("crates/msp-rtp/src/lib.rs"), text.clone())],
-    );
-    assert_eq!(found.len(), 1, "{found:?}");
-    let elsewhere = claims_without_test(&claims, &[(PathBuf::from("crates/sdp/src/lib.rs"), text)]);
-    assert_eq!(elsewhere.len(), 2);
-}

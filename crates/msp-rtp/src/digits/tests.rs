@@ -89,6 +89,7 @@ impl Ear {
     }
 }
 
+// Shows: digits sent and heard, each once | RFC 4733
 #[test]
 fn a_digit_is_a_marked_packet_updates_and_three_final_ones() {
     let mut s = sender(20);
@@ -175,6 +176,7 @@ fn a_long_key_goes_in_segments_and_is_one_digit() {
     assert_eq!(ear.releases, [('9', 160_000)]);
 }
 
+// Shows: digits sent and heard, each once
 #[test]
 fn a_digit_without_start_marker_or_updates_is_heard_once() {
     let mut ear = Ear::new();
@@ -186,6 +188,7 @@ fn a_digit_without_start_marker_or_updates_is_heard_once() {
     assert_eq!(ear.releases, [('3', 800)]);
 }
 
+// Shows: digits sent and heard, each once
 #[test]
 fn a_digit_whose_end_is_lost_ends_by_silence_or_by_the_next() {
     let mut ear = Ear::new();

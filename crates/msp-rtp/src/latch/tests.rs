@@ -61,6 +61,7 @@ fn packets_out_of_sequence_prove_nothing() {
     assert_eq!(b.hear(PEER, 9), Verdict::Proven);
 }
 
+// Shows: symmetric RTP: the source is learned, then locked; strangers are not heard | RFC 4961
 #[test]
 fn a_peer_behind_a_nat_is_learned_and_locked_after_the_window() {
     let mut b = Bench::new(PEER);
@@ -93,6 +94,7 @@ fn the_signalled_address_replaces_a_stranger_in_the_window_and_never_back() {
     }
 }
 
+// Shows: symmetric RTP: the source is learned, then locked; strangers are not heard
 #[test]
 fn a_flood_of_strangers_cannot_keep_the_peer_from_proving_itself() {
     let mut b = Bench::new(PEER);

@@ -116,6 +116,7 @@ fn stream(b: &mut Bench, packets: i64, lost: &[i64]) {
     }
 }
 
+// Shows: playout: a clean network changes not one sample
 #[test]
 fn a_clean_stream_is_heard_bit_by_bit_after_the_target_delay() {
     let mut b = Bench::new();
@@ -136,6 +137,7 @@ fn a_stream_that_begins_later_has_the_same_delay() {
     assert_eq!(b.checked()[0], (Silence, 7 * 80 + 320));
 }
 
+// Shows: playout: what is lost is concealed, late or double is dropped with its reason
 #[test]
 fn a_lost_packet_is_concealed_and_the_delay_stays() {
     let mut b = Bench::new();
@@ -161,6 +163,7 @@ fn reordered_packets_are_put_in_order() {
     assert_eq!(log[..2], [(Silence, 320), (Normal, 12 * 80)]);
 }
 
+// Shows: playout: what is lost is concealed, late or double is dropped with its reason
 #[test]
 fn duplicates_and_late_packets_are_dropped_with_their_reason() {
     let mut b = Bench::new();

@@ -20,6 +20,7 @@ fn valid(first: u16) -> Source {
     s
 }
 
+// Shows: sequence numbers: probation, wrap, restarts, loss | RFC 3550 A.1, A.3
 #[test]
 fn two_packets_in_a_row_make_a_source_valid() {
     let s = valid(100);
@@ -52,6 +53,7 @@ fn who_is_vouched_for_needs_no_probation() {
     assert_eq!((s.expected(), s.received), (1, 1));
 }
 
+// Shows: sequence numbers: probation, wrap, restarts, loss
 #[test]
 fn losses_reordering_and_duplicates_are_told_apart() {
     let mut s = valid(10);
@@ -64,6 +66,7 @@ fn losses_reordering_and_duplicates_are_told_apart() {
 }
 
 /// The limits of appendix A.1, on either side.
+// Shows: sequence numbers: probation, wrap, restarts, loss
 #[test]
 fn jumps_are_told_from_gaps_by_the_limits_of_the_rfc() {
     for (ahead, taken) in [
@@ -149,6 +152,7 @@ fn the_fraction_lost_is_of_the_time_since_the_last_report() {
 }
 
 /// RFC 3550 appendix A.8 by hand: differences of 8 ms, then none.
+// Shows: interarrival jitter | RFC 3550 A.8
 #[test]
 fn jitter_is_a_sixteenth_of_each_difference() {
     let mut s = valid(0);

@@ -33,6 +33,7 @@ fn limits_are_named_with_their_line() {
     SessionDescription::parse(text.as_bytes()).unwrap();
 }
 
+// Shows: broken and hostile descriptions are refused or passed over with a reason
 #[test]
 fn broken_lines_are_named() {
     for (bad, kind) in [
@@ -61,6 +62,7 @@ fn broken_lines_are_named() {
     assert_eq!((error.kind(), error.line()), (ErrorKind::NotText, Some(2)));
 }
 
+// Shows: broken and hostile descriptions are refused or passed over with a reason
 #[test]
 fn hostile_values_are_passed_over_with_a_reason() {
     let media = "m=audio 9 RTP/AVP 0 0 96 97 128 4294967296 x 98 99\r\n\

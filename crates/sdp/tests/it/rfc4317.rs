@@ -51,6 +51,7 @@ fn media_lines(text: &str) -> Vec<&str> {
     text.lines().filter(|l| l.starts_with("m=")).collect()
 }
 
+// Shows: offer and answer: hold, moved addresses, deleted streams, refused lines keep their place | RFC 3264, RFC 4317
 #[test]
 fn audio_and_video_1_section_2_1() {
     let offer = [AUDIO_OF_THREE, VIDEO].concat();
@@ -162,6 +163,7 @@ fn one_of_two_streams_section_2_6() {
     assert_eq!(numbers(&agreement.params[1].receive), [97, 101]);
 }
 
+// Shows: offer and answer: hold, moved addresses, deleted streams, refused lines keep their place
 #[test]
 fn hold_and_unhold_section_3_1() {
     let mut alice = leg_of("alice", 1, Policy::default());
@@ -182,6 +184,7 @@ fn hold_and_unhold_section_3_1() {
     assert_eq!(gist(&answer.description.to_string())[0].2, ["97"]);
 }
 
+// Shows: offer and answer: hold, moved addresses, deleted streams, refused lines keep their place
 #[test]
 fn a_stream_is_deleted_section_4_3() {
     let mut alice = leg_of("alice", 1, Policy::default());

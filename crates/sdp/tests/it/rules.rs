@@ -184,6 +184,7 @@ fn the_name_of_a_medium_is_the_offerers() {
     assert!(!text.contains("a=mid"), "{text}");
 }
 
+// Shows: offer and answer: hold, moved addresses, deleted streams, refused lines keep their place
 #[test]
 fn what_is_refused_keeps_its_place_and_says_why() {
     let media = "m=video 5002 RTP/AVP 31 97\r\na=rtpmap:97 H264/90000\r\nm=audio 5004 RTP/AVP 0\r\n\

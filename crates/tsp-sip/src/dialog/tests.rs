@@ -37,6 +37,7 @@ fn text(request: Request) -> String {
     String::from_utf8(Message::Request(request).to_bytes().to_vec()).unwrap()
 }
 
+// Shows: dialogs: routes, strict routers, numbers, peers of RFC 2543 | RFC 3261 12
 #[test]
 fn the_called_end_keeps_the_order_of_the_routes() {
     let mut dialog = Dialog::called(&request(INVITE), "a6c85cf").unwrap();
@@ -53,6 +54,7 @@ fn the_called_end_keeps_the_order_of_the_routes() {
     );
 }
 
+// Shows: dialogs: routes, strict routers, numbers, peers of RFC 2543
 #[test]
 fn the_calling_end_turns_the_routes_round_and_believes_the_2xx() {
     let invite = request(INVITE);
@@ -87,6 +89,7 @@ fn the_calling_end_turns_the_routes_round_and_believes_the_2xx() {
 }
 
 /// RFC 3261 section 12.2.1.1, the example of a strict router.
+// Shows: dialogs: routes, strict routers, numbers, peers of RFC 2543
 #[test]
 fn a_strict_router_stands_in_the_request_uri() {
     let invite = request(&INVITE.replace(
@@ -105,6 +108,7 @@ fn a_strict_router_stands_in_the_request_uri() {
     );
 }
 
+// Shows: dialogs: routes, strict routers, numbers, peers of RFC 2543
 #[test]
 fn numbers_that_go_back_are_unwelcome() {
     let mut dialog = Dialog::called(&request(INVITE), "t").unwrap();
@@ -142,6 +146,7 @@ fn ids_are_seen_from_our_end() {
     );
 }
 
+// Shows: dialogs: routes, strict routers, numbers, peers of RFC 2543
 #[test]
 fn peers_of_rfc_2543_have_no_tag_and_no_contact() {
     let old = request(

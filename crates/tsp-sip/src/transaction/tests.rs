@@ -152,6 +152,7 @@ impl Rig {
     }
 }
 
+// Shows: all four transactions, each timer | RFC 3261 17, RFC 6026
 #[test]
 fn timers_a_and_b_an_invite_doubles_its_interval_for_64_t1() {
     let mut rig = Rig::new();
@@ -165,6 +166,7 @@ fn timers_a_and_b_an_invite_doubles_its_interval_for_64_t1() {
     assert!(rig.layer.is_empty());
 }
 
+// Shows: all four transactions, each timer
 #[test]
 fn timers_e_and_f_others_double_up_to_t2_for_64_t1() {
     let mut rig = Rig::new();
@@ -216,6 +218,7 @@ fn an_invite_that_rings_is_not_sent_again_and_has_no_end() {
     assert_eq!((rig.timed_out(), rig.layer.len()), (vec![], 1));
 }
 
+// Shows: all four transactions, each timer
 #[test]
 fn timer_d_a_refusal_is_acknowledged_each_time_and_delivered_once() {
     let mut rig = Rig::new();
@@ -255,6 +258,7 @@ fn rfc3261_17_1_1_3_the_ack_takes_the_to_of_the_response_and_the_rest_of_the_req
     assert_eq!(String::from_utf8_lossy(&sent[1]), expected);
 }
 
+// Shows: all four transactions, each timer
 #[test]
 fn rfc6026_timer_m_every_success_goes_up_for_64_t1() {
     let mut rig = Rig::new();
@@ -280,6 +284,7 @@ fn rfc6026_timer_m_every_success_goes_up_for_64_t1() {
     assert_eq!(rig.times("ACK"), []);
 }
 
+// Shows: all four transactions, each timer
 #[test]
 fn timer_k_a_final_response_is_delivered_once_and_remembered_for_t4() {
     let mut rig = Rig::new();
@@ -359,6 +364,7 @@ fn a_request_that_comes_again_is_answered_again_and_goes_up_once() {
     assert_eq!((up, rig.layer.stats().retransmitted_requests), (2, 4));
 }
 
+// Shows: all four transactions, each timer
 #[test]
 fn timers_g_and_h_a_refusal_is_sent_until_it_is_acknowledged() {
     let mut rig = Rig::new();
@@ -378,6 +384,7 @@ fn timers_g_and_h_a_refusal_is_sent_until_it_is_acknowledged() {
     assert!(rig.layer.is_empty());
 }
 
+// Shows: all four transactions, each timer
 #[test]
 fn timer_i_acks_are_absorbed_for_t4() {
     let mut rig = Rig::new();
@@ -402,6 +409,7 @@ fn timer_i_acks_are_absorbed_for_t4() {
     );
 }
 
+// Shows: all four transactions, each timer
 #[test]
 fn rfc6026_timer_l_an_accepted_invite_absorbs_and_passes_acks_up() {
     let mut rig = Rig::new();
@@ -434,6 +442,7 @@ fn rfc6026_timer_l_an_accepted_invite_absorbs_and_passes_acks_up() {
     assert!(rig.layer.is_empty());
 }
 
+// Shows: all four transactions, each timer
 #[test]
 fn timer_j_an_answer_is_kept_for_64_t1() {
     let mut rig = Rig::new();

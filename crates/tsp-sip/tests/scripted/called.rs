@@ -8,6 +8,7 @@ use crate::peer::{
 };
 use crate::support::{Manner, kept};
 
+// Shows: calls both ways, hung up by either end
 #[test]
 fn a_call_from_a_scripted_peer() {
     let mut w = alone(Manner::Ring);
@@ -74,6 +75,7 @@ fn a_call_from_a_scripted_peer() {
     );
 }
 
+// Shows: a call is taken back, also when CANCEL and 200 cross
 #[test]
 fn a_cancel_ends_an_invite_and_nothing_else() {
     let mut w = alone(Manner::Ring);
@@ -115,6 +117,7 @@ fn a_cancel_ends_an_invite_and_nothing_else() {
     assert!(w.phones[0].ended(w.phones[0].incoming()[1]).is_none());
 }
 
+// Shows: the answer holds on the media side before the 200 leaves; late offers
 #[test]
 fn a_late_offer_is_answered_with_ours() {
     let mut w = alone(Manner::Answer);
@@ -164,6 +167,7 @@ fn a_late_offer_is_answered_with_ours() {
     );
 }
 
+// Shows: host names in URIs, routes and media; IPv6
 #[test]
 fn media_at_a_host_name_are_looked_up() {
     let mut w = alone(Manner::Answer);

@@ -35,6 +35,7 @@ fn our_invite_has_what_it_must_have() {
     assert!(tag(t, "From").len() >= 32);
 }
 
+// Shows: peers that vanish are given up
 #[test]
 fn a_phone_that_rings_for_ever_is_given_up() {
     let mut w = alone(Manner::Silent);
@@ -47,6 +48,7 @@ fn a_phone_that_rings_for_ever_is_given_up() {
     assert_eq!(w.phones[0].ended(key).unwrap().cause, EndCause::NoAnswer);
 }
 
+// Shows: a call is taken back, also when CANCEL and 200 cross
 #[test]
 fn a_success_after_the_cancel_is_acknowledged_and_ended() {
     let mut w = alone(Manner::Silent);
@@ -123,6 +125,7 @@ fn an_answer_that_is_none_ends_the_call() {
     }
 }
 
+// Shows: host names in URIs, routes and media; IPv6
 #[test]
 fn a_route_by_name_is_looked_up_and_a_dead_one_falls_back() {
     let mut w = alone(Manner::Silent);

@@ -10,6 +10,7 @@ use crate::peer::{
 };
 use crate::support::Manner;
 
+// Shows: the peer changes a call: one change at a time, taken back if it fails | RFC 3261 14.2, RFC 6141
 #[test]
 fn a_call_is_changed_by_the_peer() {
     let mut w = alone(Manner::Answer);
@@ -144,6 +145,7 @@ fn a_call_is_changed_by_the_peer() {
     );
 }
 
+// Shows: the peer changes a call: one change at a time, taken back if it fails
 #[test]
 fn a_second_change_has_to_wait_for_the_first() {
     let mut w = alone(Manner::Answer);
@@ -170,6 +172,7 @@ fn a_second_change_has_to_wait_for_the_first() {
     );
 }
 
+// Shows: the peer changes a call: one change at a time, taken back if it fails
 #[test]
 fn a_change_has_to_wait_until_an_answer_to_our_offer_holds() {
     // The media half has not applied it yet, or it names a host whose address is not known yet.
@@ -230,6 +233,7 @@ fn a_change_has_to_wait_until_the_answer_to_our_invite_holds() {
     assert!(ok.starts_with("SIP/2.0 200"), "{ok}");
 }
 
+// Shows: the peer changes a call: one change at a time, taken back if it fails
 #[test]
 fn a_change_that_the_media_half_does_not_make_is_refused_and_the_call_goes_on() {
     for acknowledged in [true, false] {

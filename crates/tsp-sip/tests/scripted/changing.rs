@@ -56,6 +56,7 @@ fn renegotiate(w: &mut World, key: CallKey) -> Invite {
 const ANSWER: &str =
     "v=0\no=- 1 2 IN IP4 192.0.2.9\ns=-\nc=IN IP4 192.0.2.9\nt=0 0\nm=audio 5006 RTP/AVP 8\n";
 
+// Shows: we change a call when the media half wants it, and wait when both ends do | RFC 3261 14.1
 #[test]
 fn a_change_that_the_media_half_wants_is_offered_applied_and_committed() {
     let (mut w, key, our_tag, invite) = changing();
@@ -99,6 +100,7 @@ fn a_change_that_the_media_half_wants_is_offered_applied_and_committed() {
     assert_eq!(w.phones[0].agent.stats().stray_media, 0);
 }
 
+// Shows: we change a call when the media half wants it, and wait when both ends do
 #[test]
 fn a_change_that_the_peer_refuses_is_taken_back() {
     let (mut w, key, our_tag, invite) = changing();
@@ -113,6 +115,7 @@ fn a_change_that_the_peer_refuses_is_taken_back() {
     assert!(ok.starts_with("SIP/2.0 200"), "{ok}");
 }
 
+// Shows: we change a call when the media half wants it, and wait when both ends do
 #[test]
 fn both_ends_that_change_a_call_at_once_wait_and_try_again() {
     for ours in [false, true] {

@@ -10,6 +10,7 @@ use crate::peer::{
 };
 use crate::support::{Manner, World, kept};
 
+// Shows: forks: each branch is a leg, one is the call, the others are ended | RFC 3261 13.2.2.4
 #[test]
 fn early_media_of_a_fork_and_the_branch_that_answers() {
     let mut w = alone(Manner::Silent);
@@ -119,6 +120,7 @@ fn forked(w: &mut World) -> (CallKey, Invite) {
     (key, invite)
 }
 
+// Shows: forks: each branch is a leg, one is the call, the others are ended
 #[test]
 fn a_goodbye_ends_the_branch_that_it_is_for() {
     let mut w = alone(Manner::Silent);
@@ -148,6 +150,7 @@ fn a_goodbye_ends_the_branch_that_it_is_for() {
     }
 }
 
+// Shows: peers that vanish are given up
 #[test]
 fn media_that_are_lost_end_the_branch_that_has_them() {
     let mut w = alone(Manner::Silent);
@@ -175,6 +178,7 @@ fn media_that_are_lost_end_the_branch_that_has_them() {
     );
 }
 
+// Shows: forks: each branch is a leg, one is the call, the others are ended
 #[test]
 fn successes_that_come_after_the_call_was_ended_are_acknowledged_each_time() {
     let mut w = alone(Manner::Silent);

@@ -8,6 +8,7 @@ use crate::peer::{
 };
 use crate::support::Manner;
 
+// Shows: what cannot be served is refused with the right status, and no ACK is ever answered | RFC 3261 8.2
 #[test]
 fn what_cannot_be_served_is_refused_rightly() {
     let mut w = alone(Manner::Answer);
@@ -166,6 +167,7 @@ fn what_cannot_be_served_is_refused_rightly() {
     assert_eq!(w.phones[0].agent.stats().refused, 19);
 }
 
+// Shows: what cannot be served is refused with the right status, and no ACK is ever answered
 #[test]
 fn neither_an_ack_nor_a_response_is_ever_answered() {
     let mut w = alone(Manner::Answer);
@@ -193,6 +195,7 @@ fn neither_an_ack_nor_a_response_is_ever_answered() {
     assert!(stats.stray_acks >= 1 && stats.unreadable >= 4, "{stats:?}");
 }
 
+// Shows: what cannot be served is refused with the right status, and no ACK is ever answered
 #[test]
 fn copies_that_came_another_way_are_refused() {
     let mut w = alone(Manner::Ring);
@@ -206,6 +209,7 @@ fn copies_that_came_another_way_are_refused() {
     assert_eq!(w.phones[0].incoming().len(), 1);
 }
 
+// Shows: every dropped message is counted with its reason, where an application reads it
 #[test]
 fn what_leads_to_nothing_is_counted_with_its_reason() {
     let mut w = alone(Manner::Silent);

@@ -28,6 +28,7 @@ fn a_clean_message_is_written_as_it_was_read() {
     assert_eq!(request.body, "v=0\n");
 }
 
+// Shows: messages of careless peers are understood, what hides something is refused | RFC 3261 7, 18.3, 25
 #[test]
 fn careless_peers_are_understood() {
     let message =
@@ -49,6 +50,7 @@ fn careless_peers_are_understood() {
     assert!(parse("SIP/2.0 100 \r\n\r\n").is_ok());
 }
 
+// Shows: messages of careless peers are understood, what hides something is refused
 #[test]
 fn content_length_is_not_believed_blindly() {
     let with = |lines: &str, body: &str| format!("{HEAD}{lines}\r\n{body}");
@@ -104,6 +106,7 @@ fn start_lines_are_read_strictly() {
     assert!(matches!(odd, Message::Request(r) if !r.version_ok));
 }
 
+// Shows: messages of careless peers are understood, what hides something is refused
 #[test]
 fn bytes_that_hide_something_are_refused() {
     for bad in [
