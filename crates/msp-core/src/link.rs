@@ -183,10 +183,26 @@ pub enum ToTsp {
 
 type Wake = Arc<Mutex<Option<Arc<dyn Fn() + Send + Sync>>>>;
 
-/// The sending side of one direction of a link.
+fn wake(wake: &Wake) {
+    let wake = wake.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some(wake) = wake {
+        wake();
+    }
+}
+
+/// The sending side of one direction of a link. The receiver is woken when it goes, too.
 pub struct LinkSender<T> {
-    queue: mpsc::SyncSender<Envelope<T>>,
+    /// Nothing only while it is dropped.
+    queue: Option<mpsc::SyncSender<Envelope<T>>>,
     wake: Wake,
+}
+
+impl<T> Drop for LinkSender<T> {
+    fn drop(&mut self) {
+        // Who is woken must find the queue without this sender.
+        self.queue = None;
+        wake(&self.wake);
+    }
 }
 
 /// The receiving side of one direction of a link.
@@ -211,28 +227,25 @@ impl<T> LinkSender<T> {
     /// [`ErrorKind::Busy`] when the link is full, [`ErrorKind::Closed`] when the other half is gone.
     pub fn send(&self, message: Envelope<T>) -> Result<()> {
         let call = message.call;
-        self.queue.try_send(message).map_err(|e| {
-            let kind = match e {
+        let refused = |kind| Error::new(kind, format!("control link, call {call}"));
+        let queue = self
+            .queue
+            .as_ref()
+            .ok_or_else(|| refused(ErrorKind::Closed))?;
+        queue.try_send(message).map_err(|e| {
+            refused(match e {
                 TrySendError::Full(_) => ErrorKind::Busy,
                 TrySendError::Disconnected(_) => ErrorKind::Closed,
-            };
-            Error::new(kind, format!("control link, call {call}"))
+            })
         })?;
-        let wake = self
-            .wake
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if let Some(wake) = wake {
-            wake();
-        }
+        wake(&self.wake);
         Ok(())
     }
 }
 
 impl<T> LinkReceiver<T> {
-    /// Has `wake` called after each message that is queued from now on, on the sender's thread: it must
-    /// not block. Messages queued before are waiting already.
+    /// Has `wake` called after each message that is queued from now on, and when a sender goes, on the sender's thread: it
+    /// must not block. Messages queued before are waiting already.
     pub fn set_wake(&self, wake: impl Fn() + Send + Sync + 'static) {
         *self.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(wake));
     }
@@ -317,7 +330,7 @@ fn one_way<T>(capacity: usize) -> (LinkSender<T>, LinkReceiver<T>) {
     let wake = Wake::default();
     (
         LinkSender {
-            queue: tx,
+            queue: Some(tx),
             wake: wake.clone(),
         },
         LinkReceiver { queue: rx, wake },
@@ -354,6 +367,23 @@ mod tests {
         }
         assert_eq!(msp.receiver.try_recv().unwrap(), None);
         assert_eq!(woken.load(Ordering::SeqCst), 3);
+    }
+
+    #[test]
+    fn who_waits_is_woken_when_the_other_half_goes_and_finds_it_gone() {
+        let (tsp, msp) = ControlLink::pair(8);
+        let receiver = Arc::new(Mutex::new(msp.receiver));
+        let (found, seen) = (Arc::new(Mutex::new(Vec::new())), receiver.clone());
+        let write = found.clone();
+        receiver.lock().unwrap().set_wake(move || {
+            let kind = seen.lock().unwrap().try_recv().map_err(|e| e.kind());
+            write.lock().unwrap().push(kind);
+        });
+        let clone = tsp.sender.clone();
+        drop(clone);
+        drop(tsp);
+        let found = found.lock().unwrap().clone();
+        assert_eq!(found, [Ok(None), Err(ErrorKind::Closed)]);
     }
 
     #[test]

@@ -170,6 +170,8 @@ impl ControlCore {
             address,
             core: Mutex::new(CallCore::new(&self.config, line.id, key, kinds)?),
         });
+        // Whoever finds the call from now on waits until it has heard what came before.
+        let mut call = lock(&entry.core);
         match self.calls.entry(key) {
             dashmap::Entry::Occupied(_) => {
                 return Err(Error::new(ErrorKind::CallExists, format!("call {key}")));
@@ -180,8 +182,9 @@ impl ControlCore {
         }
         let early = lock(&self.early).claim(key);
         for message in early {
-            self.with(now, &entry, |call, cx| call.message(cx, message));
+            self.with_core(now, &mut call, |call, cx| call.message(cx, message));
         }
+        drop(call);
         Ok(entry)
     }
 
@@ -201,7 +204,15 @@ impl ControlCore {
         entry: &CallEntry,
         f: impl FnOnce(&mut CallCore, &mut Context<'_>) -> T,
     ) -> T {
-        let mut call = lock(&entry.core);
+        self.with_core(now, &mut lock(&entry.core), f)
+    }
+
+    fn with_core<T>(
+        &self,
+        now: Instant,
+        call: &mut CallCore,
+        f: impl FnOnce(&mut CallCore, &mut Context<'_>) -> T,
+    ) -> T {
         let mut resources = lock(&self.resources);
         let mut cx = Context {
             now,
@@ -209,7 +220,7 @@ impl ControlCore {
             wall: self.wall,
             resources: &mut resources,
         };
-        f(&mut call, &mut cx)
+        f(call, &mut cx)
     }
 
     /// Looks at a call.
@@ -272,18 +283,29 @@ impl ControlCore {
     }
 
     fn message(&self, now: Instant, address: AddressId, message: Envelope<ToMsp>) {
-        match self.call(message.call) {
-            Some(entry) if entry.address == address => {
-                self.with(now, &entry, |call, cx| call.message(cx, message));
-            }
-            // A call of another address is none of this one.
-            Some(_) => self.refuse(address, message),
+        let entry = match self.call(message.call) {
+            Some(entry) => entry,
             None => {
-                let refused = lock(&self.early).hold(now, address, message);
-                if let Some((address, message)) = refused {
-                    self.refuse(address, message);
+                let mut early = lock(&self.early);
+                // It may have been made meanwhile; then nobody claims what is held now.
+                match self.call(message.call) {
+                    Some(entry) => entry,
+                    None => {
+                        let refused = early.hold(now, address, message);
+                        drop(early);
+                        if let Some((address, message)) = refused {
+                            self.refuse(address, message);
+                        }
+                        return;
+                    }
                 }
             }
+        };
+        if entry.address == address {
+            self.with(now, &entry, |call, cx| call.message(cx, message));
+        } else {
+            // A call of another address is none of this one.
+            self.refuse(address, message);
         }
     }
 

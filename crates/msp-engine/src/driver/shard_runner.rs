@@ -161,10 +161,11 @@ impl<I: ShardIo> ShardRunner<I> {
                     rtp,
                     rtcp,
                 }) => {
-                    // A socket that cannot be waited for is asked too rarely, but its media are not lost.
-                    let _polled_anyway = self.io.attach(id.rtp(), rtp, false);
+                    // Media are drained on the tick. Reports that cannot be waited for are not read: that costs numbers,
+                    // no sound.
+                    let _drained_anyway = self.io.attach(id.rtp(), rtp, false);
                     if let Some(rtcp) = rtcp {
-                        let _polled_anyway = self.io.attach(id.rtcp(), rtcp, true);
+                        let _unread = self.io.attach(id.rtcp(), rtcp, true);
                     }
                     let command = ShardCommand::Add(id, transport);
                     self.shard.handle(now, ShardInput::Command(command));
