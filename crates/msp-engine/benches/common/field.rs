@@ -184,8 +184,9 @@ struct Peer {
     path: Path,
     next: Instant,
     sent: u32,
-    /// Arrival and number of packets under way; no packet where there is none.
-    under_way: [Option<(Instant, u32)>; UNDER_WAY],
+    /// When packets under way arrive, [`Instant::FAR`] where there is none; and their numbers.
+    arrivals: [Instant; UNDER_WAY],
+    under_way: [u32; UNDER_WAY],
 }
 
 impl Peer {
@@ -197,7 +198,8 @@ impl Peer {
             path: Path::new(way, number as u64),
             next: now + Duration::from_micros(number as u64 * 7919 % 20_000),
             sent: 0,
-            under_way: [None; UNDER_WAY],
+            arrivals: [Instant::FAR; UNDER_WAY],
+            under_way: [0; UNDER_WAY],
         }
     }
 
@@ -253,22 +255,23 @@ impl Feed for Peers {
             let k = peer.sent;
             peer.sent += 1;
             if let Fate::Arrives { at, .. } = peer.path.send(peer.next, 200) {
-                let place = peer.under_way.iter_mut().find(|p| p.is_none());
-                *place.unwrap() = Some((at, k));
+                let place = peer.arrivals.iter().position(|p| *p == Instant::FAR);
+                let place = place.unwrap();
+                peer.arrivals[place] = at;
+                peer.under_way[place] = k;
             }
             peer.next += Duration::from_millis(20);
         }
         loop {
-            let first = peer
-                .under_way
-                .iter()
-                .enumerate()
-                .filter_map(|(i, p)| p.map(|(at, k)| (at, k, i)))
-                .min();
-            let Some((arrival, k, i)) = first.filter(|(at, ..)| *at <= now) else {
+            let arrival = peer.arrivals.into_iter().min().unwrap();
+            if arrival > now {
                 return;
-            };
-            peer.under_way[i] = None;
+            }
+            // Of those that arrive together the first sent comes first.
+            let together = (0..UNDER_WAY).filter(|i| peer.arrivals[*i] == arrival);
+            let i = together.min_by_key(|i| peer.under_way[*i]).unwrap();
+            let k = peer.under_way[i];
+            peer.arrivals[i] = Instant::FAR;
             let mut buffer = [0; 256];
             let (length, report) = peer.write(k, &self.speech.0, &mut buffer);
             take(Fed {
