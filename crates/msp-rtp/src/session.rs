@@ -59,7 +59,8 @@ pub struct SessionConfig {
 }
 
 impl SessionConfig {
-    /// The usual settings with these random numbers, of which `seed` makes everything that is not given.
+    /// The usual settings, and numbers that all follow from `seed`. Who sees some of them can tell the others: where that
+    /// matters, as outside of simulation, at least [`cname`](Self::cname) must come from elsewhere.
     pub fn new(seed: u64, wall_clock: WallClock) -> Self {
         let mut random = Random::new(seed);
         Self {

@@ -34,6 +34,8 @@ pub(crate) fn session(
         ssrc: Ssrc(random.next_u32()),
         sequence: SequenceNumber(random.next_u32() as u16),
         timestamp: random.next_u32(),
+        // Peers read it: of what the seed makes it would tell the rest.
+        cname: format!("{:016x}", random.next_u64()),
         digits: timing,
         // Who wants none waits for ever.
         keep_alive: config.keep_alive.unwrap_or(Duration::MAX),
