@@ -121,9 +121,12 @@ impl Shared {
         if let Some(Err(error)) = sender.map(|s| s.send(message)) {
             // A half that does not read what it is told is its own loss: it is counted, and calls go on.
             self.unheard.fetch_add(1, Ordering::Relaxed);
-            self.trace().record(now, Some(call), || {
-                TraceBody::Note(error.to_string().into())
-            });
+            // One that is gone misses nothing.
+            if error.kind() != ErrorKind::Closed {
+                self.trace().record(now, Some(call), || {
+                    TraceBody::Note(format!("signalling was not told: {error}").into())
+                });
+            }
         }
     }
 
