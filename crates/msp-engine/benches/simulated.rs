@@ -11,13 +11,17 @@ mod calls;
 #[path = "common/field.rs"]
 mod field;
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use field::{ALLOCATED, CLEAN, Field, IMPAIRED, Speech};
 
 const CORES: usize = 2;
+
+/// Measured so often, one after another. The best counts: on a machine that others use too, the rest is their time.
+const RUNS: usize = 3;
+const RUN: Duration = Duration::from_secs(5);
 
 fn main() {
     let speech = Arc::new(Speech::new());
@@ -25,27 +29,39 @@ fn main() {
         (25_000, CLEAN, "clean"),
         (10_000, IMPAIRED, "3 % loss, 40 ms jitter"),
     ] {
-        let took = std::thread::scope(|scope| {
+        let start = Barrier::new(CORES);
+        let took: Vec<Vec<Duration>> = std::thread::scope(|scope| {
             let parts: Vec<_> = (0..CORES)
                 .map(|core| {
-                    let speech = &speech;
+                    let (speech, start) = (&speech, &start);
                     scope.spawn(move || {
                         let numbers = (core..streams).step_by(CORES).collect::<Vec<_>>();
                         let mut field = Field::new(speech, &numbers, way, 0);
                         // Sources are heard, buffers are full; then it is counted.
                         field.run(Duration::from_secs(2));
-                        let before = std::time::Instant::now();
-                        field.run(Duration::from_secs(10));
-                        before.elapsed()
+                        let run = |_| {
+                            start.wait();
+                            let before = std::time::Instant::now();
+                            field.run(RUN);
+                            before.elapsed()
+                        };
+                        (0..RUNS).map(run).collect()
                     })
                 })
                 .collect();
-            parts.into_iter().map(|p| p.join().unwrap()).max().unwrap()
+            parts.into_iter().map(|p| p.join().unwrap()).collect()
         });
-        let times = 10.0 / took.as_secs_f64();
+        // A run is over when its last core is.
+        let times = (0..RUNS).map(|n| {
+            let longest = took.iter().map(|core| core[n]).max().unwrap();
+            RUN.as_secs_f64() / longest.as_secs_f64()
+        });
+        let times: Vec<f64> = times.collect();
+        let best = times.iter().copied().fold(0.0, f64::max);
         println!(
-            "measured: {streams} simulated streams of G.711, {name}, on {CORES} cores | {times:.2} times real time | 1 (real time) | {times:.2}"
+            "measured: {streams} simulated streams of G.711, {name}, on {CORES} cores | {best:.2} times real time | 1 (real time) | {best:.2}"
         );
+        println!("{streams} {name}: each of {RUNS} runs, in times of real time: {times:.2?}");
     }
     allocations(&speech);
     alone(&speech);
