@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Cause;
 use crate::id::{CallKey, Generation, LegId};
 use crate::media::{MediaDirection, MediaKind};
-use crate::params::{MediaParams, MediaSlot, SecurityPolicy};
+use crate::params::{MediaParams, MediaSlot, Profile, SecurityPolicy};
 
 /// A message and what it belongs to.
 #[derive(Clone, PartialEq, Debug)]
@@ -56,6 +56,8 @@ pub struct PrepareSlot {
     pub kind: MediaKind,
     /// What may flow at most.
     pub direction: MediaDirection,
+    /// How it is carried; the media half refuses what it cannot do.
+    pub profile: Profile,
 }
 
 /// What the signalling half tells the media half.

@@ -193,6 +193,7 @@ impl Line {
         let now = self.now();
         let reply = match message {
             ToMsp::Prepare { slots, .. } => {
+                call.model.place(&slots, |_| true);
                 call.model.prepared(now);
                 let local = slots.iter().map(|s| MediaParams {
                     direction: s.direction,

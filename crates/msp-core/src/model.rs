@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Cause, EventKind, MspEvent, Scope};
 use crate::flow::{Desired, FlowChange, FlowInput, FlowState, TransportState};
 use crate::id::{AddressId, CallKey, StreamId, TerminalId};
+use crate::link::PrepareSlot;
 use crate::media::{Direction, MediaDirection, MediaKind, MediaKinds};
 use crate::params::{MediaParams, MediaSlot};
 use crate::provider::MediaCallState;
@@ -220,6 +221,27 @@ impl CallModel {
         self.open_stream(stream)?;
         self.input(now, stream, FlowInput::Desire(desired), None);
         Ok(())
+    }
+
+    /// Signalling prepares `slots`: until ports are open, each stream pair takes the place of the first of its kind that `can`
+    /// be carried and no other took. Without one it stays where it was.
+    pub fn place(&mut self, slots: &[PrepareSlot], can: impl Fn(&PrepareSlot) -> bool) {
+        if self.state != MediaCallState::Idle {
+            return;
+        }
+        let mut left: Vec<_> = slots.iter().filter(|s| can(s)).collect();
+        for pair in self.streams.chunk_by_mut(|a, b| a.slot == b.slot) {
+            let Some(kind) = pair.first().map(|s| s.kind) else {
+                continue;
+            };
+            let Some(found) = left.iter().position(|s| s.kind == kind) else {
+                continue;
+            };
+            let slot = left.remove(found).slot;
+            for stream in pair {
+                stream.slot = slot;
+            }
+        }
     }
 
     /// Ports are open.

@@ -11,7 +11,7 @@ use msp_core::id::{CallKey, Generation, LegId, TerminalId};
 use msp_core::link::{Digit, Envelope, Finality, OfferRole, PrepareSlot, ToMsp, ToTsp, TspEnd};
 use msp_core::loopback::Loopback;
 use msp_core::media::{Direction, MediaDirection, MediaKind, MediaKinds};
-use msp_core::params::{MediaParams, MediaSlot, SecurityPolicy};
+use msp_core::params::{MediaParams, MediaSlot, Profile, SecurityPolicy};
 use msp_core::provider::{Address, Call, MediaCallState, OpenAddress, Provider};
 use msp_core::terminal::{
     Connection, FRAME, FrameSink, FrameSource, FrameTime, Pulled, StreamPort, Terminal,
@@ -164,6 +164,7 @@ impl Rig {
             slot: MediaSlot(0),
             kind: MediaKind::Audio,
             direction: MediaDirection::SendRecv,
+            profile: Profile::Avp,
         };
         let prepare = ToMsp::Prepare {
             role: OfferRole::Offerer,

@@ -16,7 +16,7 @@ use msp_core::event::{Cause, EventKind};
 use msp_core::id::{Generation, LegId};
 use msp_core::link::{Envelope, Finality, OfferRole, PrepareSlot, ToMsp, ToTsp};
 use msp_core::media::{MediaDirection, MediaKind, MediaKinds};
-use msp_core::params::{MediaParams, MediaSlot, SecurityPolicy};
+use msp_core::params::{MediaParams, MediaSlot, Profile, SecurityPolicy};
 use msp_core::provider::{MediaCallState, Provider};
 use msp_core::terminal::Terminal;
 use msp_engine::sim::Simulation;
@@ -240,6 +240,7 @@ fn what_cannot_be_done_is_refused() {
                 slot: MediaSlot(slot),
                 kind,
                 direction: MediaDirection::RecvOnly,
+                profile: Profile::Avp,
             })
             .to_vec(),
         policy: SecurityPolicy::Off,

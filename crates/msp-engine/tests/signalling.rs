@@ -14,7 +14,9 @@ use msp_core::event::{Cause, EventKind};
 use msp_core::id::PayloadType;
 use msp_core::link::{Finality, OfferRole, PrepareSlot, ToMsp, ToTsp};
 use msp_core::media::{MediaDirection, MediaKind};
-use msp_core::params::{CodecSpec, MediaParams, MediaSlot, PayloadMapping, SecurityPolicy};
+use msp_core::params::{
+    CodecSpec, MediaParams, MediaSlot, PayloadMapping, Profile, SecurityPolicy,
+};
 use msp_core::provider::MediaCallState;
 use msp_core::time::ClockRate;
 use msp_engine::sim::Simulation;
@@ -79,6 +81,7 @@ fn message() -> impl Strategy<Value = ToMsp> {
             slot: MediaSlot(slot),
             kind,
             direction,
+            profile: Profile::Avp,
         }),
         0..3,
     );

@@ -243,6 +243,7 @@ impl OfferAnswer {
                     slot: params.slot,
                     kind: params.kind,
                     direction: params.direction,
+                    profile: params.profile,
                 })
                 .collect(),
             toward: possible().find_map(MediaParams::remote_ip),
@@ -354,6 +355,7 @@ impl OfferAnswer {
                 slot: p.slot,
                 kind: p.kind,
                 direction: MediaDirection::SendRecv,
+                profile: p.profile,
             })
             .collect()
     }

@@ -17,7 +17,7 @@ use msp_core::event::{EventFilter, EventKind, EventReceiver, MspEvent};
 use msp_core::id::{CallKey, Generation, LegId, TerminalId};
 use msp_core::link::{Envelope, Finality, OfferRole, PrepareSlot, ToMsp, ToTsp, TspEnd};
 use msp_core::media::{Direction, MediaDirection, MediaKind, MediaKinds};
-use msp_core::params::{MediaParams, MediaSlot, SecurityPolicy};
+use msp_core::params::{MediaParams, MediaSlot, Profile, SecurityPolicy};
 use msp_core::provider::{Address, Call, OpenAddress, Provider, Stream};
 use msp_core::terminal::{
     Connection, FrameSink, FrameSource, FrameTime, Pulled, StreamPort, Terminal, TerminalClass,
@@ -325,6 +325,7 @@ pub(crate) fn prepare(role: OfferRole, toward: IpAddr) -> ToMsp {
             slot: MediaSlot(0),
             kind: MediaKind::Audio,
             direction: MediaDirection::SendRecv,
+            profile: Profile::Avp,
         }],
         policy: SecurityPolicy::Off,
         toward: Some(toward),

@@ -9,7 +9,7 @@ use msp_core::event::Cause;
 use msp_core::id::{CallKey, Generation, LegId};
 use msp_core::link::{Envelope, Finality, PrepareSlot, ToMsp, ToTsp};
 use msp_core::media::{MediaDirection, MediaKind};
-use msp_core::params::{MediaParams, MediaSlot};
+use msp_core::params::{MediaParams, MediaSlot, Profile};
 use msp_core::time::Instant;
 use tsp_sdp::{Agreement, OfferAnswer, Unresolved};
 
@@ -24,6 +24,7 @@ pub(super) const SLOTS: [PrepareSlot; 1] = [PrepareSlot {
     slot: MediaSlot(0),
     kind: MediaKind::Audio,
     direction: MediaDirection::SendRecv,
+    profile: Profile::Avp,
 }];
 
 /// What an answer comes to; without one, what an earlier answer to the same offer came to.

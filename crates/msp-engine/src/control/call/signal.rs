@@ -82,6 +82,14 @@ impl CallCore {
             return Err(Error::new(ErrorKind::Unsupported, what));
         }
         self.legs.prepare(leg, generation)?;
+        if self.pairs.iter().all(|p| p.place == Place::None) {
+            self.model.place(&slots, can_be_carried);
+            for pair in &mut self.pairs {
+                if let Some(stream) = self.model.stream(pair.render) {
+                    pair.slot = stream.slot();
+                }
+            }
+        }
         let shard = match self.shard {
             Some(shard) => shard,
             None => cx.resources.choose_shard()?,
@@ -357,5 +365,9 @@ impl CallCore {
 }
 
 fn carried(slot: &PrepareSlot, pair: &Pair) -> bool {
-    slot.slot == pair.slot && slot.kind == MediaKind::Audio
+    slot.slot == pair.slot && can_be_carried(slot)
+}
+
+const fn can_be_carried(slot: &PrepareSlot) -> bool {
+    matches!(slot.kind, MediaKind::Audio) && !slot.profile.is_secure()
 }
