@@ -192,16 +192,18 @@ fn wake(wake: &Wake) {
     }
 }
 
-/// The sending side of one direction of a link. The receiver is woken when it goes, too.
-pub struct LinkSender<T> {
+/// The sending side of one direction of a link. When the last one goes, the receiver is woken too.
+pub struct LinkSender<T>(Arc<Sending<T>>);
+
+struct Sending<T> {
     /// Nothing only while it is dropped.
     queue: Option<mpsc::SyncSender<Envelope<T>>>,
     wake: Wake,
 }
 
-impl<T> Drop for LinkSender<T> {
+impl<T> Drop for Sending<T> {
     fn drop(&mut self) {
-        // Who is woken must find the queue without this sender.
+        // Who is woken must find the queue without a sender.
         self.queue = None;
         wake(&self.wake);
     }
@@ -215,10 +217,7 @@ pub struct LinkReceiver<T> {
 
 impl<T> Clone for LinkSender<T> {
     fn clone(&self) -> Self {
-        Self {
-            queue: self.queue.clone(),
-            wake: self.wake.clone(),
-        }
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -231,6 +230,7 @@ impl<T> LinkSender<T> {
         let call = message.call;
         let refused = |kind| Error::new(kind, format!("control link, call {call}"));
         let queue = self
+            .0
             .queue
             .as_ref()
             .ok_or_else(|| refused(ErrorKind::Closed))?;
@@ -240,7 +240,7 @@ impl<T> LinkSender<T> {
                 TrySendError::Disconnected(_) => ErrorKind::Closed,
             })
         })?;
-        wake(&self.wake);
+        wake(&self.0.wake);
         Ok(())
     }
 }
@@ -331,10 +331,10 @@ fn one_way<T>(capacity: usize) -> (LinkSender<T>, LinkReceiver<T>) {
     let (tx, rx) = mpsc::sync_channel(capacity);
     let wake = Wake::default();
     (
-        LinkSender {
+        LinkSender(Arc::new(Sending {
             queue: Some(tx),
             wake: wake.clone(),
-        },
+        })),
         LinkReceiver { queue: rx, wake },
     )
 }
@@ -385,7 +385,7 @@ mod tests {
         drop(clone);
         drop(tsp);
         let found = found.lock().unwrap().clone();
-        assert_eq!(found, [Ok(None), Err(ErrorKind::Closed)]);
+        assert_eq!(found, [Err(ErrorKind::Closed)]);
     }
 
     #[test]

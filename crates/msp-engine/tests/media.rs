@@ -301,6 +301,41 @@ fn digits_arrive_as_they_were_pressed() {
     );
 }
 
+// Shows: digits that media cannot carry come back to signalling, each once
+#[test]
+fn digits_that_are_not_sent_are_told() {
+    let mut world = World::new(31);
+    let (a, b) = world.ends();
+    let one = [Digit::from_char('5').unwrap()];
+    a.capture()
+        .select(Mouth::new(speech(1, 80_000, 8000)))
+        .unwrap();
+    let (mut agreed, _) = world.agree(&a, &b);
+    // There is room for 64; of what comes at once and does not fit all comes back.
+    a.capture().send_digits(&one.repeat(40)).unwrap();
+    a.capture().send_digits(&one.repeat(40)).unwrap();
+    world.run_ms(100);
+    for _ in 0..40 {
+        let ToTsp::Digit { digit, .. } = a.answer(&mut || ()) else {
+            panic!("not a digit");
+        };
+        assert_eq!(digit, one[0]);
+    }
+    world.run_ms(10_000);
+    assert_eq!(b.render().stats().received.digits, 40);
+    // Those that wait when the peer turns out to take none come back too.
+    a.capture().stop().unwrap();
+    a.capture().send_digits(&one.repeat(3)).unwrap();
+    agreed.send.retain(|m| !m.codec.is_telephone_event());
+    let sim = &mut world.sim;
+    a.apply(agreed, &mut || sim.run_for(Duration::from_millis(1)));
+    a.capture().start().unwrap();
+    world.run_ms(20);
+    for _ in 0..3 {
+        assert!(matches!(a.answer(&mut || ()), ToTsp::Digit { .. }));
+    }
+}
+
 // Shows: random and damaged packets are counted and harm no call
 #[test]
 fn random_bytes_are_counted_and_harm_nothing() {

@@ -138,6 +138,11 @@ impl CallCore {
                     self.reply(cx, leg, generation, ToTsp::MediaLost { slot });
                 }
             }
+            MediaReport::Unsent(digits) => {
+                for digit in &digits.0 {
+                    self.tell_unsent(cx, *digit);
+                }
+            }
             MediaReport::StreamPanicked(direction) => {
                 let stream = pair.stream(direction);
                 let error = Error::new(ErrorKind::Panicked, format!("stream {stream}"));
@@ -376,12 +381,21 @@ impl CallCore {
         ));
     }
 
+    /// Hands a digit that media do not carry to the signalling half, which has other ways or tells the application.
+    fn tell_unsent(&self, cx: &mut Context<'_>, digit: Digit) {
+        let leg = self.legs.selected().unwrap_or(LegId::FIRST);
+        let duration = cx.config.digit_length;
+        let body = ToTsp::Digit { digit, duration };
+        self.reply(cx, leg, self.legs.generation(leg), body);
+    }
+
     /// Tells what changed: events to the application, flow and digits to the shard.
     fn publish(&mut self, cx: &mut Context<'_>) {
         for event in self.model.drain_events() {
             cx.resources.outputs.push_back(ControlOutput::Event(event));
         }
         let selected = self.legs.selected().and_then(|l| self.legs.running(l));
+        let mut unsent = Vec::new();
         for pair in &mut self.pairs {
             let agreed = selected.and_then(|a| a.params.iter().find(|p| p.slot == pair.slot));
             let receive = self.model.flows(pair.render);
@@ -392,11 +406,16 @@ impl CallCore {
             };
             pair.set_flow(cx.resources, flow);
             if flow.send && !pair.digits.is_empty() {
-                let digits = Box::new(Keys(pair.digits.drain(..).collect()));
                 if agreed.is_some_and(takes_digits) {
+                    let digits = Box::new(Keys(pair.digits.drain(..).collect()));
                     pair.tell(cx.resources, |t| ShardCommand::Digits(t, digits));
+                } else {
+                    unsent.extend(pair.digits.drain(..));
                 }
             }
+        }
+        for digit in unsent {
+            self.tell_unsent(cx, digit);
         }
     }
 }

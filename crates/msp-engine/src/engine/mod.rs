@@ -185,7 +185,9 @@ impl Shared {
         self.run();
         line.bus.close();
         self.core.remove_line(line.id);
-        lock(&self.links).ends.remove(&line.id);
+        // What goes with it wakes the other half: not under our lock.
+        let end = lock(&self.links).ends.remove(&line.id);
+        drop(end);
         lock(&self.ready).retain(|a| *a != line.id);
     }
 

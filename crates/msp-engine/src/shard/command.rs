@@ -56,7 +56,7 @@ pub(crate) enum ShardCommand {
 }
 
 /// Digits that are to be sent one after another.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Keys(pub(crate) Vec<Digit>);
 
 /// Something that is to be dropped where that may take its time.
@@ -117,6 +117,8 @@ pub(crate) enum MediaReport {
     },
     /// No media came for too long (`false`), or they came again.
     Arrives(bool),
+    /// Digits for which there is no room, or no stream that takes them.
+    Unsent(Box<Keys>),
     /// Code of the stream panicked: nothing flows on it any more.
     StreamPanicked(Direction),
     /// Code of a terminal panicked: it is off the stream.

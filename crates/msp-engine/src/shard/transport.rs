@@ -301,11 +301,15 @@ impl Transport {
     }
 
     pub(super) fn send_digits(&mut self, digits: Box<Keys>, out: &mut Outbox) {
-        if let Some(session) = self.legs.heard_mut() {
-            // The control side counts and checks them before.
-            let _taken = session.send_digits(&digits.0, None);
+        let taken = match self.legs.heard_mut() {
+            Some(session) => session.send_digits(&digits.0, None).is_ok(),
+            None => false,
+        };
+        if taken {
+            out.drop(Garbage::of(digits));
+        } else {
+            self.tell(MediaReport::Unsent(digits), out);
         }
-        out.drop(Garbage::of(digits));
     }
 
     /// Says goodbye to the peers, and shows the last numbers.
