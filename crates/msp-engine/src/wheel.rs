@@ -15,6 +15,9 @@ const SLICE_NANOS: u64 = SLICE.as_nanos() as u64;
 /// How many slices that were missed are made up for; more are skipped (they would only make the next ones late).
 const MADE_UP: u64 = 2;
 
+/// Slices that can be due at one time.
+pub(crate) const AT_ONCE: u64 = MADE_UP + 1;
+
 /// Phases that streams are spread over.
 pub(crate) const PHASES: usize = 4;
 

@@ -10,7 +10,7 @@ use msp_core::time::Instant;
 use super::{ShardIo, SocketId};
 use crate::clock::Clock;
 use crate::shard::{Load, Report, Shard, ShardCommand, ShardInput, Transport, TransportId};
-use crate::wheel::SLICE;
+use crate::wheel::{AT_ONCE, SLICE};
 
 /// What a shard's thread is told.
 pub(crate) enum ToShard<S> {
@@ -130,8 +130,12 @@ impl<I: ShardIo> ShardRunner<I> {
             }
         }
         self.ready.clear();
-        while let Some(slice) = self.shard.due(clock.now()) {
+        // Whoever cannot keep up does the rest in between all the same: his deadline has passed, so he comes back at once.
+        for _ in 0..AT_ONCE {
             let now = clock.now();
+            let Some(slice) = self.shard.due(now) else {
+                break;
+            };
             let mut n = 0;
             while let Some(socket) = self.shard.pair_of(n) {
                 if let Some(socket) = socket {
@@ -293,7 +297,99 @@ impl Busy {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::mpsc::{channel, sync_channel};
+
+    use msp_core::id::{CallKey, LegId, StreamId};
+    use msp_core::params::LocalAddress;
+    use msp_rtp::rtcp::WallClock;
+    use netsim::Network;
+
     use super::*;
+    use crate::config::EngineConfig;
+    use crate::driver::Driver;
+    use crate::driver::simulated::SharedWorld;
+    use crate::random::SeededRandom;
+    use crate::shard::{self, Birth, ShardSettings};
+
+    /// A slice passes whenever it is looked at.
+    struct Racing(AtomicU64);
+
+    impl Clock for Racing {
+        fn now(&self) -> Instant {
+            let looked = self.0.fetch_add(1, Ordering::Relaxed);
+            assert!(looked < 1000, "the shard never comes back");
+            Instant::ZERO + SLICE * looked as u32
+        }
+
+        fn wall(&self) -> WallClock {
+            WallClock::default()
+        }
+    }
+
+    #[test]
+    fn a_shard_that_cannot_keep_up_still_hears_and_tells() {
+        let config = EngineConfig::default();
+        let world = SharedWorld::new(Network::new(1));
+        let bound = SocketAddr::from(([192, 0, 2, 1], 4000));
+        let (id, local) = (
+            TransportId(0),
+            LocalAddress {
+                bound,
+                advertised: bound,
+            },
+        );
+        let transport = Transport::new(Birth {
+            call: CallKey(1),
+            stream: StreamId(1),
+            rtp: local,
+            rtcp: None,
+            answers: false,
+            leg: LegId::FIRST,
+            session: shard::session(&config, WallClock::default(), &mut SeededRandom::new(1)),
+            published: Arc::default(),
+            edges: Vec::new(),
+        });
+        let (tell, told) = channel();
+        let (outbox, reports) = sync_channel(10);
+        let load = Arc::new(Load::default());
+        let mut runner = ShardRunner::new(
+            0,
+            Shard::new(ShardSettings::of(&config)),
+            world.shard_io().unwrap(),
+            told,
+            outbox,
+            Arc::new(|| ()),
+            Arc::clone(&load),
+        );
+        let clock = Racing(AtomicU64::new(0));
+        tell.send(ToShard::Attach {
+            id,
+            transport,
+            rtp: world.bind(bound).unwrap(),
+            rtcp: None,
+        })
+        .unwrap();
+        for _ in 0..20 {
+            runner.run(&clock);
+        }
+        assert_eq!(load.streams(), 1);
+        assert!(load.late_slices() > 0);
+        let due = runner.deadline().unwrap();
+        assert!(due <= clock.now(), "it comes back at once");
+        tell.send(ToShard::Command(ShardCommand::Remove(id)))
+            .unwrap();
+        runner.run(&clock);
+        let told: Vec<_> = reports.try_iter().map(|(_, told)| told).collect();
+        assert!(matches!(
+            &told[..],
+            [
+                FromShard::Sockets(..),
+                FromShard::Report(Report::Removed(..))
+            ]
+        ));
+    }
 
     #[test]
     fn load_follows_the_share_of_time_at_work_and_what_was_skipped() {
