@@ -11,13 +11,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::world::{A, B, World, config, ip};
-use common::{Ear, Mouth, connect, find, rtp_of, speech};
+use common::{Ear, End, Mouth, agreed, connect, find, rtp_of, speech};
 use msp_codecs::{CodecRegistry, Pcmu, round_trip};
 use msp_core::ErrorKind;
 use msp_core::event::{Cause, EventKind};
-use msp_core::link::{Digit, ToTsp};
+use msp_core::link::{Digit, Finality, OfferRole, ToMsp, ToTsp};
+use msp_core::media::MediaDirection;
+use msp_core::params::MediaSlot;
 use msp_core::stats::DropReason;
 use msp_core::terminal::Terminal;
+use msp_core::trace::{PlayoutAction, Trace, TraceBody, TraceLog};
 use msp_engine::sim::Simulation;
 
 // Shows: terminals change while they run, several at once, of any rate; one that panics is lost alone
@@ -89,10 +92,7 @@ fn a_terminal_of_another_rate_is_converted() {
         .engine(config(A).codecs(codecs(&["L16/16000", "PCMU"])))
         .unwrap();
     let two = sim.engine(config(B).codecs(codecs(&["PCMU"]))).unwrap();
-    let (a, b) = (
-        common::End::new(&one, "alice"),
-        common::End::new(&two, "bob"),
-    );
+    let (a, b) = (End::new(&one, "alice"), End::new(&two, "bob"));
     let tone = |rate: f64| -> Vec<i16> {
         (0..rate as usize * 2)
             .map(|n| (8000.0 * (std::f64::consts::TAU * 440.0 * n as f64 / rate).sin()) as i16)
@@ -205,6 +205,120 @@ fn c15_media_that_stop_are_missed_and_media_that_return_are_told() {
         (&back.kind, back.cause),
         (&EventKind::StreamActive, Cause::MediaRecovered)
     );
+}
+
+/// Whether the signalling half was told that media are lost.
+fn told_lost(end: &End) -> bool {
+    let mut lost = false;
+    while let Some(message) = end.link.receiver.try_recv().unwrap() {
+        lost |= matches!(message.body, ToTsp::MediaLost { .. });
+    }
+    lost
+}
+
+// Shows: media that stop are missed, media that return are told
+#[test]
+fn c15_media_are_missed_from_the_final_answer_on_however_early_they_could_come() {
+    let mut world = World::with(27, |c| c.media_timeout(Some(Duration::from_secs(2))));
+    let (a, b) = world.ends();
+    b.render().select(Ear::new()).unwrap();
+    let sim = &mut world.sim;
+    let mut wait = || sim.run_for(Duration::from_millis(1));
+    let offer = a.prepare(OfferRole::Offerer, ip(B), &mut wait);
+    let answer = b.prepare(OfferRole::Answerer, ip(B), &mut wait);
+    let of_b = agreed(&answer, &offer);
+    b.say(ToMsp::Apply {
+        finality: Finality::Provisional,
+        params: vec![of_b.clone()],
+    });
+    assert_eq!(b.answer(&mut wait), ToTsp::Applied);
+    // Nobody has to be heard while it rings.
+    world.run_ms(5000);
+    assert!(!told_lost(&b));
+    let sim = &mut world.sim;
+    b.apply(of_b, &mut || sim.run_for(Duration::from_millis(1)));
+    world.run_ms(1900);
+    assert!(!told_lost(&b));
+    world.run_ms(200);
+    assert!(told_lost(&b));
+}
+
+// Shows: media that stop are missed, media that return are told
+#[test]
+fn c15_after_a_hold_media_are_missed_anew_and_only_sound_is_a_recovery() {
+    let mut world = World::with(28, |c| c.media_timeout(Some(Duration::from_secs(2))));
+    let (a, b) = world.ends();
+    b.render().select(Ear::new()).unwrap();
+    world.agree(&a, &b);
+    world.run_ms(5000);
+    assert!(told_lost(&b));
+    let _ = b.seen();
+    for direction in [MediaDirection::SendOnly, MediaDirection::SendRecv] {
+        b.say(ToMsp::Direction {
+            slot: MediaSlot(0),
+            direction,
+            cause: Cause::RemoteRequest,
+        });
+        world.run_ms(1500);
+    }
+    let recovered = |end: &End| {
+        let mut seen = end.seen().into_iter();
+        seen.any(|e| e.cause == Cause::MediaRecovered)
+    };
+    assert!(!recovered(&b) && !told_lost(&b));
+    world.run_ms(600);
+    assert!(!recovered(&b) && told_lost(&b));
+    let mouth = Mouth::new(speech(1, 80_000, 8000));
+    a.capture().select(mouth).unwrap();
+    world.run_ms(100);
+    assert!(recovered(&b));
+}
+
+// Shows: late work is made up or skipped, and the timestamp follows time
+#[test]
+fn after_a_long_stall_only_what_could_still_wait_is_rendered() {
+    let log = TraceLog::new(100_000);
+    let mut world = World::with(29, |c| c.trace(Trace::to(log.clone())));
+    let (a, b) = world.ends();
+    let ear = Ear::new();
+    b.render().select(ear.clone()).unwrap();
+    a.capture()
+        .select(Mouth::new(speech(1, 800_000, 8000)))
+        .unwrap();
+    world.agree(&a, &b);
+    world.run_ms(1000);
+    world.sim.stall(Duration::from_secs(60));
+    world.run_ms(1000);
+    b.call.close();
+    world.run_ms(10);
+    let times = ear.heard.lock().unwrap().times.clone();
+    for pair in times.windows(2) {
+        let passed = pair[1].at.saturating_since(pair[0].at).as_nanos() as u64;
+        let samples = pair[1].position - pair[0].position;
+        assert_eq!(samples * 125_000, passed, "the position follows time");
+    }
+    let stream = b.render().id();
+    let mut segments = Vec::new();
+    for entry in log.entries() {
+        if let TraceBody::Playout { stream: s, segment } = entry.body
+            && (entry.call, s) == (Some(b.key), stream)
+        {
+            segments.push(segment);
+        }
+    }
+    let skipped = segments
+        .iter()
+        .filter(|s| s.action == PlayoutAction::Skipped)
+        .map(|s| u64::from(s.samples))
+        .sum::<u64>();
+    assert!((80..=4800 + 160).contains(&skipped), "{skipped}");
+    for pair in segments.windows(2) {
+        let end = pair[0].position + u64::from(pair[0].samples);
+        assert!(pair[1].position >= end);
+    }
+    let last = segments.last().unwrap();
+    assert!(last.position + u64::from(last.samples) <= times.last().unwrap().position + 80);
+    assert!(last.position > 8000 * 61);
 }
 
 // Shows: late work is made up or skipped, and the timestamp follows time

@@ -396,13 +396,15 @@ impl CallCore {
         }
         let selected = self.legs.selected().and_then(|l| self.legs.running(l));
         let mut unsent = Vec::new();
+        // While it rings a peer need not be heard.
+        let confirmed = self.legs.is_confirmed();
         for pair in &mut self.pairs {
             let agreed = selected.and_then(|a| a.params.iter().find(|p| p.slot == pair.slot));
             let receive = self.model.flows(pair.render);
             let flow = Flow {
                 send: self.model.flows(pair.capture),
                 receive,
-                expect: agreed.is_some_and(|p| !p.refused && p.direction.receives()),
+                expect: confirmed && agreed.is_some_and(|p| !p.refused && p.direction.receives()),
             };
             pair.set_flow(cx.resources, flow);
             if flow.send && !pair.digits.is_empty() {

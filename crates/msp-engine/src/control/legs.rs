@@ -172,6 +172,11 @@ impl Legs {
         self.selected
     }
 
+    /// Whether the peer has answered for good.
+    pub(crate) const fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
     /// What was agreed on for `leg`.
     pub(crate) fn running(&self, leg: LegId) -> Option<&Agreement> {
         self.legs.get(&leg)?.running.as_ref()

@@ -57,10 +57,7 @@ impl Transport {
             self.frame(at, number, std::mem::take(&mut missed), scratch, out);
         }
         self.tell_events(slice.at, out);
-        if self.flow.expect && !self.gone && !self.heard_lately(slice.at, out) {
-            self.gone = true;
-            self.tell(MediaReport::Arrives(false), out);
-        }
+        self.miss(slice.at, out);
         if self.pace.frames >= self.pace.publish_at {
             self.pace.publish_at = self.pace.frames + PUBLISH_FRAMES;
             self.trace_playout(slice.at, false, out);
@@ -95,6 +92,8 @@ impl Transport {
         out: &mut Outbox,
     ) {
         let heard = self.legs.heard();
+        // After a long time nothing is left in playout that could have been played in the first of them.
+        let stale = missed.min(out.settings.stale_frames);
         let mut rendered = None;
         for (leg, session) in self.legs.legs_mut() {
             let Some(rate) = session.render_rate() else {
@@ -110,11 +109,11 @@ impl Transport {
             let frame = room.get_mut(..frame_length(rate)).unwrap_or_default();
             if let Some(log) = session.playout_log() {
                 // The stream is older than this session: playout's log counts as the terminals are told.
-                log.stand_at(number.saturating_sub(missed) * frame.len() as u64);
-                log.skip(missed > 0);
+                log.stand_at(number.saturating_sub(stale) * frame.len() as u64);
+                log.skip(stale > 0);
             }
             // What would have been played in frames that were skipped is gone, as time is.
-            for n in (1..=missed).rev() {
+            for n in (1..=stale).rev() {
                 session.render(at - FRAME * n as u32, frame);
             }
             if let Some(log) = session.playout_log() {

@@ -20,6 +20,17 @@ use crate::random::Random;
 /// The most sound that playout holds, unless its target is more than half of that.
 const PLAYOUT_MAX: Duration = Duration::from_millis(300);
 
+/// The most sound that playout holds.
+fn playout_max(config: &EngineConfig) -> Duration {
+    PLAYOUT_MAX.max(config.playout_target * 2)
+}
+
+/// After so many frames that were skipped, playout has nothing left from before.
+pub(super) fn stale_frames(config: &EngineConfig) -> u64 {
+    let frames = 2 * playout_max(config).as_nanos() / FRAME.as_nanos();
+    u64::try_from(frames).unwrap_or(u64::MAX)
+}
+
 /// A session of which nothing is agreed yet: it holds what comes.
 pub(crate) fn session(
     config: &EngineConfig,
@@ -68,7 +79,7 @@ impl LegChange {
     ) -> Result<Box<Self>> {
         let delay = PlayoutDelay {
             target: config.playout_target,
-            max: PLAYOUT_MAX.max(config.playout_target * 2),
+            max: playout_max(config),
         };
         let mut agreed = agreed.clone();
         let ptime = *agreed.ptime.get_or_insert(config.ptime);

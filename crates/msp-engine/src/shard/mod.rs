@@ -54,6 +54,8 @@ pub(crate) struct ShardSettings {
     pub(crate) unhurried: bool,
     /// Frames are worked off one by one.
     pub(crate) low_delay: bool,
+    /// Frames that were skipped and are rendered to nobody at most.
+    pub(crate) stale_frames: u64,
     pub(crate) trace: Trace,
 }
 
@@ -63,6 +65,7 @@ impl ShardSettings {
             media_timeout: config.media_timeout,
             unhurried: config.playout_target >= UNHURRIED,
             low_delay: config.low_delay,
+            stale_frames: leg::stale_frames(config),
             trace: config.trace.clone(),
         }
     }

@@ -36,9 +36,13 @@ pub(crate) struct Transport {
     pub(super) legs: Legs,
     pub(super) terminals: Terminals,
     pub(super) pace: Pace,
-    /// When media were last heard, and whether they are missed.
+    /// When media were last heard, and since when they are waited for.
     pub(super) heard: Instant,
+    pub(super) awaited: Instant,
+    /// They did not come in time.
     pub(super) gone: bool,
+    /// That was told, and not yet that they came again.
+    pub(super) told_gone: bool,
     /// Streams whose own code panicked move nothing any more.
     pub(super) send_failed: bool,
     pub(super) receive_failed: bool,
@@ -161,7 +165,9 @@ impl Transport {
                 ..Pace::default()
             },
             heard: Instant::ZERO,
+            awaited: Instant::ZERO,
             gone: false,
+            told_gone: false,
             send_failed: false,
             receive_failed: false,
             soften: Gain::from_db(-20.0),
@@ -294,8 +300,9 @@ impl Transport {
 
     pub(super) fn set_flow(&mut self, now: Instant, flow: Flow) {
         if flow.expect && !self.flow.expect {
-            // Whoever may send only from now on gets the whole time for it.
-            self.heard = now;
+            // Whoever may send only from now on gets the whole time for it. That alone is no recovery.
+            self.awaited = now;
+            self.gone = false;
         }
         self.flow = flow;
     }
@@ -447,16 +454,19 @@ impl Transport {
                 }
             }
         }
-        if self.gone && self.heard_lately(now, out) {
-            self.gone = false;
+        if self.told_gone && !silent_too_long(self.heard, now, out) {
+            (self.gone, self.told_gone) = (false, false);
             self.tell(MediaReport::Arrives(true), out);
         }
     }
 
-    /// Whether media were heard within the time after which they are missed.
-    pub(super) fn heard_lately(&self, now: Instant, out: &Outbox) -> bool {
-        let silent = now.saturating_since(self.heard);
-        out.settings.media_timeout.is_none_or(|t| silent < t)
+    /// Tells that media are missed, once for each time that they are waited for.
+    pub(super) fn miss(&mut self, now: Instant, out: &mut Outbox) {
+        let since = self.heard.max(self.awaited);
+        if self.flow.expect && !self.gone && silent_too_long(since, now, out) {
+            (self.gone, self.told_gone) = (true, true);
+            self.tell(MediaReport::Arrives(false), out);
+        }
     }
 
     /// Something of its own code panicked while it took a packet or played a frame.
@@ -566,6 +576,12 @@ impl Transport {
                 stats: Box::new(stats),
             });
     }
+}
+
+/// Whether media are missed that came last at `since`.
+fn silent_too_long(since: Instant, now: Instant, out: &Outbox) -> bool {
+    let silent = now.saturating_since(since);
+    out.settings.media_timeout.is_some_and(|t| silent >= t)
 }
 
 fn kind_of(datagram: &[u8]) -> PacketKind {
