@@ -357,7 +357,9 @@ impl ControlCore {
                 let output = ControlOutput::Drop(garbage);
                 lock(&self.resources).outputs.push_back(output);
             }
-            Report::Removed(id, transport) => {
+            Report::Removed(id, mut transport) => {
+                // Its shard could not wait for whoever was reading.
+                transport.publish_last();
                 let mut resources = lock(&self.resources);
                 resources.cleared(now, shard, id);
                 let output = ControlOutput::Drop(Garbage::of(transport));

@@ -184,6 +184,18 @@ impl Published {
             .clone()
     }
 
+    /// Does something while somebody reads.
+    #[cfg(test)]
+    pub(crate) fn while_read<T>(&self, f: impl FnOnce() -> T) -> T {
+        let _reading = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        f()
+    }
+
+    /// Publishes `snapshot`, after whoever is reading: not for media threads.
+    pub(crate) fn set(&self, snapshot: Snapshot) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
+    }
+
     /// Publishes what `write` makes of it, unless somebody is reading: the next time will do.
     pub(crate) fn update(&self, write: impl FnOnce(&mut Snapshot)) {
         if let Ok(mut snapshot) = self.0.try_lock() {

@@ -56,12 +56,19 @@ impl Transport {
             let at = slice.at - FRAME * (last - number) as u32;
             self.frame(at, number, std::mem::take(&mut missed), scratch, out);
         }
-        self.tell_events(slice.at, out);
-        self.miss(slice.at, out);
+        if !self.shows_failed && guard(|| self.show(slice.at, out)).is_err() {
+            self.panicked(out);
+        }
+    }
+
+    /// Tells what happened, and from time to time the numbers.
+    fn show(&mut self, at: Instant, out: &mut Outbox) {
+        self.tell_events(at, out);
+        self.miss(at, out);
         if self.pace.frames >= self.pace.publish_at {
             self.pace.publish_at = self.pace.frames + PUBLISH_FRAMES;
-            self.trace_playout(slice.at, false, out);
-            self.publish(slice.at, out);
+            self.trace_playout(at, false, out);
+            self.publish(at, out);
         }
     }
 
@@ -78,8 +85,7 @@ impl Transport {
             self.receive_panicked(out);
         }
         if !self.send_failed && guard(|| self.capture(at, number, scratch, out)).is_err() {
-            self.send_failed = true;
-            self.tell(MediaReport::StreamPanicked(Direction::Capture), out);
+            self.send_panicked(out);
         }
     }
 

@@ -326,21 +326,25 @@ impl Shard {
         };
         transport.pace.quiet_until = Instant::ZERO;
         let before = transport.pace.at_once();
-        match command {
-            ShardCommand::SetLeg(_, leg) => transport.set_leg(now, leg, &mut self.out),
+        let out = &mut self.out;
+        let held = guard(|| match command {
+            ShardCommand::SetLeg(_, leg) => transport.set_leg(now, leg, out),
             ShardCommand::Direct(_, leg, direction) => transport.direct(leg, direction),
-            ShardCommand::DropLeg(_, leg) => transport.drop_leg(leg, &mut self.out),
+            ShardCommand::DropLeg(_, leg) => transport.drop_leg(leg, out),
             ShardCommand::SelectLeg(_, leg) => transport.select_leg(leg),
             ShardCommand::Connect(_, edge) => transport.connect(edge),
             ShardCommand::Convert(_, direction, terminal, convert) => {
-                transport.convert(direction, terminal, convert, &mut self.out);
+                transport.convert(direction, terminal, convert, out);
             }
             ShardCommand::Disconnect(_, direction, terminal) => {
-                transport.disconnect(direction, terminal, &mut self.out);
+                transport.disconnect(direction, terminal, out);
             }
             ShardCommand::Flow(_, flow) => transport.set_flow(now, flow),
-            ShardCommand::Digits(_, digits) => transport.send_digits(digits, &mut self.out),
+            ShardCommand::Digits(_, digits) => transport.send_digits(digits, out),
             ShardCommand::Add(..) | ShardCommand::Remove(_) => {}
+        });
+        if held.is_err() {
+            transport.panicked(&mut self.out);
         }
         let at_once = transport.pace.at_once();
         if at_once != before {
@@ -389,7 +393,10 @@ impl Shard {
         self.phases[phase.index()].remove(id);
         self.wheel.leave(phase);
         self.streams -= 1;
-        transport.say_goodbye(now, &mut self.out);
+        // Whatever happens to its goodbye, it goes back.
+        if guard(|| transport.say_goodbye(now, &mut self.out)).is_err() {
+            transport.panicked(&mut self.out);
+        }
         self.out.report(Report::Removed(id, transport));
     }
 
@@ -434,5 +441,117 @@ impl Shard {
         if let Some(Some(transport)) = self.transports.get_mut(id.0 as usize) {
             transport.frames(slice, &mut self.scratch, &mut self.out);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use msp_core::id::{LegId, StreamId};
+    use msp_core::params::LocalAddress;
+    use msp_core::trace::{TraceEntry, TraceSink};
+    use msp_rtp::rtcp::WallClock;
+
+    use super::*;
+    use crate::control::{ControlCore, ControlInput};
+    use crate::random::SeededRandom;
+
+    /// Panics when it is shown the numbers of a call, from when it is told to.
+    #[derive(Default)]
+    struct Fragile(AtomicBool);
+
+    impl TraceSink for Fragile {
+        fn record(&self, entry: TraceEntry) {
+            let fails = self.0.load(Ordering::Relaxed) && entry.call == Some(CallKey(0));
+            assert!(!fails, "told to explode");
+        }
+    }
+
+    fn transport(config: &EngineConfig, n: u32, published: Arc<Published>) -> Box<Transport> {
+        let bound = SocketAddr::from(([192, 0, 2, 1], 4000 + 2 * n as u16));
+        Transport::new(Birth {
+            call: CallKey(n.into()),
+            stream: StreamId(1),
+            rtp: LocalAddress {
+                bound,
+                advertised: bound,
+            },
+            rtcp: None,
+            answers: false,
+            leg: LegId::FIRST,
+            session: session(config, WallClock::default(), &mut SeededRandom::new(1)),
+            published,
+            edges: Vec::new(),
+        })
+    }
+
+    fn run(shard: &mut Shard, until: Instant) -> Vec<Report> {
+        while let Some(at) = shard.deadline().filter(|at| *at <= until) {
+            while let Some(slice) = shard.due(at) {
+                let mut n = 0;
+                while shard.pair_of(n).is_some() {
+                    shard.handle(at, ShardInput::Frame(slice, n));
+                    n += 1;
+                }
+            }
+        }
+        std::iter::from_fn(|| shard.poll()).collect()
+    }
+
+    #[test]
+    fn a_pair_whose_telling_panics_fails_alone_and_can_be_taken_off() {
+        let fragile = Arc::new(Fragile::default());
+        let config = EngineConfig::default().trace(Trace::to(fragile.clone()));
+        let mut shard = Shard::new(ShardSettings::of(&config));
+        for n in 0..2 {
+            let pair = transport(&config, n, Arc::default());
+            let add = ShardCommand::Add(TransportId(n), pair);
+            shard.handle(Instant::ZERO, ShardInput::Command(add));
+        }
+        fragile.0.store(true, Ordering::Relaxed);
+        let told = run(&mut shard, Instant::from_millis(2000));
+        let failed = |report: &Report, direction| matches!(report, Report::Media(TransportId(0), MediaReport::StreamPanicked(d)) if *d == direction);
+        assert!(failed(&told[0], msp_core::media::Direction::Render));
+        assert!(failed(&told[1], msp_core::media::Direction::Capture));
+        assert_eq!(told.len(), 2, "it is told once");
+        for n in 0..2 {
+            let remove = ShardCommand::Remove(TransportId(n));
+            shard.handle(Instant::from_millis(2000), ShardInput::Command(remove));
+        }
+        let told: Vec<_> = std::iter::from_fn(|| shard.poll()).collect();
+        assert!(matches!(
+            &told[..],
+            [
+                Report::Removed(TransportId(0), _),
+                Report::Removed(TransportId(1), _)
+            ]
+        ));
+    }
+
+    #[test]
+    fn the_last_numbers_are_seen_although_somebody_was_reading() {
+        let config = EngineConfig::default();
+        let mut shard = Shard::new(ShardSettings::of(&config));
+        let published: Arc<Published> = Arc::default();
+        let pair = transport(&config, 0, Arc::clone(&published));
+        let id = TransportId(0);
+        let add = ShardCommand::Add(id, pair);
+        shard.handle(Instant::ZERO, ShardInput::Command(add));
+        shard.count(id.rtp(), DropReason::TooBig);
+        let report = published.while_read(|| {
+            let remove = ShardCommand::Remove(id);
+            shard.handle(Instant::ZERO, ShardInput::Command(remove));
+            shard.poll()
+        });
+        assert_eq!(published.get().stats.drops.total(), 0);
+        let random = Box::new(SeededRandom::new(1));
+        let control = ControlCore::new(config, WallClock::default(), random, Vec::new());
+        let Some(report) = report else {
+            panic!("it was not given back")
+        };
+        control.handle(Instant::ZERO, ControlInput::Report(0, report));
+        assert_eq!(published.get().stats.drops.total(), 1);
     }
 }

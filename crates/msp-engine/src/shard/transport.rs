@@ -23,7 +23,8 @@ use msp_rtp::transport::{MAX_LEGS, Path, Transport as Legs};
 use super::leg::LegChange;
 use super::terminals::Terminals;
 use super::{
-    Edge, Flow, Garbage, Keys, MediaReport, Name, Outbox, Packet, Published, Report, TransportId,
+    Edge, Flow, Garbage, Keys, MediaReport, Name, Outbox, Packet, Published, Report, Snapshot,
+    TransportId,
 };
 use crate::driver::Datagram;
 use crate::sys::prefetch_bytes;
@@ -46,6 +47,8 @@ pub(crate) struct Transport {
     /// Streams whose own code panicked move nothing any more.
     pub(super) send_failed: bool,
     pub(super) receive_failed: bool,
+    /// Nor is anything told of a pair whose telling panicked.
+    pub(super) shows_failed: bool,
     /// We answered an offer.
     pub(super) answers: bool,
     pub(super) flow: Flow,
@@ -170,6 +173,7 @@ impl Transport {
             told_gone: false,
             send_failed: false,
             receive_failed: false,
+            shows_failed: false,
             soften: Gain::from_db(-20.0),
             drops: DropCounts::default(),
             overflow: [0; 2],
@@ -475,6 +479,23 @@ impl Transport {
         self.tell(MediaReport::StreamPanicked(Direction::Render), out);
     }
 
+    /// Something of its own code panicked while it gave a frame.
+    pub(super) fn send_panicked(&mut self, out: &mut Outbox) {
+        self.send_failed = true;
+        self.tell(MediaReport::StreamPanicked(Direction::Capture), out);
+    }
+
+    /// Something panicked that belongs to both streams.
+    pub(super) fn panicked(&mut self, out: &mut Outbox) {
+        self.shows_failed = true;
+        if !self.receive_failed {
+            self.receive_panicked(out);
+        }
+        if !self.send_failed {
+            self.send_panicked(out);
+        }
+    }
+
     pub(super) fn tell(&self, report: MediaReport, out: &mut Outbox) {
         out.report(Report::Media(self.id, report));
     }
@@ -552,6 +573,27 @@ impl Transport {
 
     /// Shows the present numbers to whoever looks.
     pub(super) fn publish(&mut self, at: Instant, out: &Outbox) {
+        let shown = self.numbers();
+        let stats = shown.stats;
+        self.published.update(|snapshot| *snapshot = shown);
+        let (call, stream) = (self.call, self.stream);
+        out.settings
+            .trace
+            .record(at, Some(call), || TraceBody::Stats {
+                stream,
+                stats: Box::new(stats),
+            });
+    }
+
+    /// Shows the last numbers of a pair that is off its shard, where whoever looks may be waited for.
+    pub(crate) fn publish_last(&mut self) {
+        // A pair that panics even now has shown what it could.
+        if let Ok(shown) = guard(|| self.numbers()) {
+            self.published.set(shown);
+        }
+    }
+
+    fn numbers(&mut self) -> Snapshot {
         let heard = self.legs.heard();
         let mut stats = StreamStats::default();
         let mut others = self.drops;
@@ -563,18 +605,10 @@ impl Transport {
             }
         }
         stats.drops.merge(&others);
-        let received = self.received;
-        self.published.update(|snapshot| {
-            snapshot.stats = stats;
-            snapshot.received = received;
-        });
-        let (call, stream) = (self.call, self.stream);
-        out.settings
-            .trace
-            .record(at, Some(call), || TraceBody::Stats {
-                stream,
-                stats: Box::new(stats),
-            });
+        Snapshot {
+            stats,
+            received: self.received,
+        }
     }
 }
 
