@@ -307,6 +307,34 @@ fn a_media_half_that_cannot_get_ready_changes_nothing() {
 }
 
 #[test]
+fn a_call_that_ends_while_the_way_of_its_change_is_looked_up_leaves_nothing() {
+    let mut w = alone(Manner::Answer);
+    w.names = vec![("peer.example", "192.0.2.9")];
+    let invite = plain("INVITE sip:user@192.0.2.2", "x", "1 INVITE", "");
+    let invite = invite.replace(
+        "Contact: <sip:p@192.0.2.9:",
+        "Contact: <sip:p@peer.example:",
+    );
+    let heard = ask(&mut w, &with_sdp(&invite, SDP));
+    let ok = heard.iter().find(|m| m.starts_with("SIP/2.0 200"));
+    let our_tag = tag(ok.unwrap(), "To");
+    assert!(ask(&mut w, &within("ACK", "x", 1, &our_tag, "")).is_empty());
+    let key = w.phones[0].incoming()[0];
+    w.slow_names = true;
+    media_says(&mut w, key, ToTsp::Renegotiate);
+    w.run(ms(1));
+    assert!(w.heard().is_empty(), "it waits for its way");
+    let bye = within("BYE", "x", 9, &our_tag, "");
+    assert!(ask_once(&mut w, &bye).starts_with("SIP/2.0 200"));
+    w.slow_names = false;
+    w.release_names();
+    w.run(seconds(40));
+    assert!(w.heard().is_empty());
+    let kept = w.phones[0].agent.kept();
+    assert_eq!((kept.calls, kept.dialogs, kept.transactions), (0, 0, 0));
+}
+
+#[test]
 fn a_wish_for_a_change_of_no_call_is_counted() {
     let mut w = alone(Manner::Ring);
     let invite = plain("INVITE sip:user@192.0.2.2", "x", "1 INVITE", "");
