@@ -94,7 +94,8 @@ struct Rival {
 /// Follows the sources of one stream by the rules of RFC 3550 section 6.2.1 and appendix A.1.
 ///
 /// One source is heard at a time. Another takes over when it is valid, sent two packets while the present one sent
-/// none, and that one has been silent for 30 ms: a transfer or a restart, not two who talk at once.
+/// none, and that one has been silent for 30 ms: a transfer or a restart, not two who talk at once. When the peer's address
+/// is another, it does so at once.
 #[derive(Clone, Debug)]
 pub struct Receiver {
     sources: Vec<Source>,
@@ -272,7 +273,7 @@ impl Receiver {
         if let Some(active) = self.active() {
             let silence = packet.at.saturating_since(active.heard_at);
             let rival = self.rival_heard(packet);
-            if !packet.proven && (rival.packets < HANDOVER_PACKETS || silence < HANDOVER_SILENCE) {
+            if !packet.moved && (rival.packets < HANDOVER_PACKETS || silence < HANDOVER_SILENCE) {
                 let waited = packet.at.saturating_since(rival.since);
                 return Err(if waited < HANDOVER_PATIENCE {
                     Refused::Hold
@@ -354,6 +355,28 @@ mod tests {
         }
         assert_eq!(refused, 196);
         assert_eq!(r.active().map(|s| s.ssrc), Some(Ssrc(1)));
+    }
+
+    #[test]
+    fn proof_spares_probation_but_only_another_address_takes_over_at_once() {
+        let mut r = Receiver::default();
+        let mut changes = 0;
+        for n in 0..100 {
+            for ssrc in [1, 2] {
+                let packet = Heard {
+                    proven: true,
+                    ..heard(n * 20 + u64::from(ssrc), ssrc, n as u16)
+                };
+                changes += u64::from(r.take(&packet).is_ok_and(|a| a.changed));
+            }
+        }
+        assert_eq!(changes, 1);
+        let packet = Heard {
+            proven: true,
+            moved: true,
+            ..heard(1983, 3, 7)
+        };
+        assert!(r.take(&packet).is_ok_and(|a| a.changed));
     }
 
     #[test]
