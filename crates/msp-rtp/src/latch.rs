@@ -77,7 +77,7 @@ pub struct Candidate {
 }
 
 /// State of a [`Latch`] as plain data.
-// The candidates last: once an address is held nobody looks at them.
+// From the candidates on nobody looks once an address is held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(C)]
 pub struct LatchState {
@@ -91,6 +91,8 @@ pub struct LatchState {
     pub phase: Phase,
     /// Addresses on probation. The first place is for the signalled address alone, so that no flood pushes it out.
     pub candidates: [Option<Candidate>; CANDIDATES],
+    /// The signalled address whose owner was found at the source.
+    pub found: Option<SocketAddr>,
 }
 
 /// Addresses that can be on probation at once.
@@ -117,13 +119,18 @@ impl Latch {
         }
     }
 
-    /// The peer said where it is. A new address is looked for by proof; until it is found the held one is heard.
+    /// The peer said where it is. A new address is looked for by proof; until it is found the held one is heard, but
+    /// media go to the new one (RFC 3264 section 8.3.1).
     pub fn signal(&mut self, remote: SocketAddr) {
         if self.state.signalled == Some(remote) {
             return;
         }
         self.state.signalled = Some(remote);
         self.state.candidates = [None; CANDIDATES];
+        if self.state.source.is_some() {
+            // What proved itself before anything was signalled is the peer.
+            self.state.found.get_or_insert(remote);
+        }
         self.state.phase = if self.state.source == Some(remote) {
             Phase::Locked
         } else {
@@ -146,7 +153,10 @@ impl Latch {
         if authentic {
             if self.state.source == Some(from) {
                 self.state.heard_at = now;
-                self.state.phase = Phase::Locked;
+                // Of a peer that moves some packets are still on their way.
+                if !self.is_moving() {
+                    self.state.phase = Phase::Locked;
+                }
                 return Verdict::Pass;
             }
             return self.hold(now, from, Phase::Locked);
@@ -161,6 +171,9 @@ impl Latch {
         }
         if self.state.source == Some(from) {
             self.state.heard_at = now;
+            if self.state.phase == Phase::Learning(None) && !self.is_moving() {
+                self.state.phase = Phase::Locked;
+            }
             return Verdict::Pass;
         }
         if !self.may_learn(now, from) {
@@ -195,9 +208,30 @@ impl Latch {
             }
     }
 
-    /// Where to send: the address that is heard, else the one that was signalled.
+    /// Where to send: the address that is heard, else the one that was signalled; the other way round from when another
+    /// is signalled until its owner is heard.
     pub fn target(&self) -> Option<SocketAddr> {
-        self.state.source.or(self.state.signalled)
+        let LatchState {
+            source, signalled, ..
+        } = self.state;
+        if self.is_moving() {
+            return signalled;
+        }
+        source.or(signalled)
+    }
+
+    /// Whether another address was signalled than that of the peer that is heard. One that comes back to the address it
+    /// had is where it was found, which is elsewhere behind a NAT.
+    fn is_moving(&self) -> bool {
+        self.state.phase == Phase::Learning(None)
+            && self.state.source.is_some()
+            && self.state.found != self.state.signalled
+    }
+
+    /// Whether `from` is the host of a peer that said that it is elsewhere now.
+    pub(crate) fn has_left(&self, from: SocketAddr) -> bool {
+        let host = |a: Option<SocketAddr>| a.is_some_and(|a| a.ip() == from.ip());
+        self.is_moving() && host(self.state.source) && !host(self.state.signalled)
     }
 
     /// The address that is held for good.
@@ -220,6 +254,7 @@ impl Latch {
 
     fn hold(&mut self, now: Instant, from: SocketAddr, phase: Phase) -> Verdict {
         self.state.source = Some(from);
+        self.state.found = self.state.signalled;
         self.state.heard_at = now;
         self.state.phase = phase;
         self.state.candidates = [None; CANDIDATES];

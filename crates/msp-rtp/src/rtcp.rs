@@ -166,6 +166,11 @@ impl Reporter {
         self.write(now, subject, Some(bye), buffer)
     }
 
+    /// We send under another source from now on, which sent nothing yet.
+    pub const fn change_ssrc(&mut self) {
+        self.state.sent_before = [0; 2];
+    }
+
     /// Ends reporting.
     pub const fn stop(&mut self) {
         self.state.next = None;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::mem::offset_of;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -161,8 +161,10 @@ pub struct SessionState {
     pub reporter: ReporterState,
 }
 
-/// Events that wait at most; then the oldest goes.
+/// Events that wait at most; then the oldest goes, a collision last.
 const MAX_EVENTS: usize = 16;
+/// Hosts with our source that are remembered at once.
+const MAX_COLLIDED: usize = 4;
 /// Frames over which a level is measured.
 const LEVEL_FRAMES: u32 = 10;
 
@@ -207,7 +209,8 @@ pub struct Session {
     digits_in: DigitReceiver,
     hold: Hold,
     random: Random,
-    collided_at: Option<Instant>,
+    /// Hosts that sent under our source, and when they last did.
+    collided: [Option<(IpAddr, Instant)>; MAX_COLLIDED],
     name: String,
     events_lost: u64,
     drops: DropCounts,
@@ -238,7 +241,7 @@ impl Session {
             receive_events: Vec::new(),
             keep_alive: config.keep_alive,
             idle_since: None,
-            collided_at: None,
+            collided: [None; MAX_COLLIDED],
             leaving: None,
             stopped: false,
             locked: false,
@@ -275,6 +278,12 @@ impl Session {
             let octets = codec.info().max_payload_bytes(codec.ptime()) + PACKET_OVERHEAD;
             self.reporter
                 .set_bandwidth(octets as f64 / codec.ptime().as_secs_f64());
+        }
+        let reports_move = self.report_remote != params.report_remote
+            || self.mux != params.mux
+            || (params.mux && self.remote != params.remote);
+        if reports_move {
+            self.report_source = None;
         }
         self.direction = params.direction;
         self.remote = params.remote;
@@ -332,6 +341,9 @@ impl Session {
 
     /// When [`transmit`](Self::transmit) has something to send though nothing else happens.
     pub fn deadline(&self) -> Option<Instant> {
+        if !self.may_send() {
+            return None;
+        }
         let idle = self.keep_alive_due();
         let report = self.reporter.deadline();
         match (idle, report) {
@@ -419,11 +431,6 @@ impl Session {
     /// Events that nobody fetched in time.
     pub const fn events_lost(&self) -> u64 {
         self.events_lost
-    }
-
-    /// Counts a drop that the caller knows of: an overflow in the kernel, a send that failed.
-    pub fn count(&mut self, reason: DropReason, n: u64) {
-        self.drops.add(reason, n);
     }
 
     /// All numbers.
@@ -525,7 +532,10 @@ impl Session {
 
     fn emit(&mut self, event: SessionEvent) {
         if self.events.len() >= MAX_EVENTS {
-            self.events.pop_front();
+            // A collision goes last: it ends what `quiet_until` promised.
+            let mut waiting = self.events.iter();
+            let other = waiting.position(|e| !matches!(e, SessionEvent::Collision { .. }));
+            self.events.remove(other.unwrap_or(0));
             self.events_lost += 1;
         }
         self.events.push_back(event);

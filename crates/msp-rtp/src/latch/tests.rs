@@ -166,6 +166,82 @@ fn a_moved_peer_behind_a_nat_is_learned_once_the_old_has_gone() {
     assert_eq!(b.hear(NAT, 3), Verdict::Proven);
 }
 
+// RFC 3264 section 8.3.1: media go to the new address from the new agreement on.
+#[test]
+fn media_go_to_a_newly_signalled_address_at_once() {
+    let mut b = Bench::new(PEER);
+    b.hear(PEER, 1);
+    b.hear(PEER, 2);
+    b.latch.signal(addr("10.0.0.1:5000"));
+    assert_eq!(b.latch.target(), Some(addr("10.0.0.1:5000")));
+    assert_eq!(b.hear(PEER, 3), Verdict::Pass, "still on its way");
+    assert_eq!(b.latch.target(), Some(addr("10.0.0.1:5000")));
+    b.ms += 500;
+    for seq in 0..4 {
+        b.hear(NAT, seq);
+    }
+    assert_eq!(b.latch.target(), Some(addr(NAT)), "where it was found");
+}
+
+#[test]
+fn a_peer_behind_a_nat_that_repeats_its_address_or_comes_back_to_it_stays_where_it_was_found() {
+    let inside = addr("10.0.0.1:5000");
+    let mut b = Bench::new("10.0.0.1:5000");
+    for seq in 0..4 {
+        b.hear(NAT, seq);
+    }
+    b.latch.signal(inside);
+    assert_eq!(b.latch.target(), Some(addr(NAT)));
+    b.latch.signal(addr(PEER));
+    assert_eq!(b.latch.target(), Some(addr(PEER)));
+    b.latch.signal(inside);
+    assert_eq!(b.latch.target(), Some(addr(NAT)));
+    assert_eq!(b.hear(NAT, 4), Verdict::Pass);
+    assert_eq!(b.latch.locked(), Some(addr(NAT)));
+}
+
+#[test]
+fn a_peer_that_comes_back_through_another_port_of_its_nat_is_learned() {
+    let mut b = Bench::new("10.0.0.1:5000");
+    for seq in 0..4 {
+        b.hear(NAT, seq);
+    }
+    b.latch.signal(addr(PEER));
+    b.latch.signal(addr("10.0.0.1:5000"));
+    b.ms += 500;
+    for seq in 0..4 {
+        b.hear("198.51.100.7:7777", seq);
+    }
+    assert_eq!(b.latch.target(), Some(addr("198.51.100.7:7777")));
+}
+
+#[test]
+fn authentic_packets_that_are_still_on_their_way_do_not_bring_the_old_address_back() {
+    let mut b = Bench::new(PEER);
+    let now = Instant::from_millis(1);
+    let seq = SequenceNumber(9);
+    let check = |b: &mut Bench, from| b.latch.check(now, addr(from), Ssrc(1), seq, true);
+    check(&mut b, PEER);
+    b.latch.signal(addr("192.0.2.2:5000"));
+    assert_eq!(check(&mut b, PEER), Verdict::Pass);
+    assert_eq!(b.latch.target(), Some(addr("192.0.2.2:5000")));
+    assert_eq!(check(&mut b, NAT), Verdict::Proven);
+    assert_eq!(b.latch.target(), Some(addr(NAT)));
+}
+
+#[test]
+fn who_was_authentic_before_its_address_was_signalled_is_the_peer() {
+    let mut b = Bench {
+        latch: Latch::default(),
+        ms: 0,
+    };
+    let now = Instant::from_millis(1);
+    b.latch
+        .check(now, addr(NAT), Ssrc(1), SequenceNumber(1), true);
+    b.latch.signal(addr("10.0.0.1:5000"));
+    assert_eq!(b.latch.target(), Some(addr(NAT)));
+}
+
 #[test]
 fn authentic_packets_move_the_latch_at_once() {
     let mut b = Bench::new(PEER);

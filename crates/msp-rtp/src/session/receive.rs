@@ -1,6 +1,6 @@
 //! From a datagram to sound.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use msp_core::id::Ssrc;
@@ -20,8 +20,9 @@ use crate::view::RtpView;
 
 /// Packets that were held for longer are not worth hearing.
 const STALE: Duration = Duration::from_millis(300);
-/// Our source changes at most this often for collisions: two loops would change it for ever.
-const COLLISION_PAUSE: Duration = Duration::from_secs(10);
+/// For as long after its last packet a host that sent under our source is remembered: longer than ten times the interval
+/// of reports (RFC 3550 section 8.2).
+const COLLISION_MEMORY: Duration = Duration::from_secs(60);
 
 impl Session {
     /// Takes a datagram that came. It may be changed in place.
@@ -99,7 +100,7 @@ impl Session {
         moved: bool,
     ) -> Received {
         if view.ssrc() == self.ssrc() {
-            self.collision(arrival.at);
+            self.collision(arrival.at, arrival.from);
         }
         let event = self.event_type(view.payload_type());
         let clock = match event {
@@ -285,20 +286,35 @@ impl Session {
         self.locked = locked.is_some();
     }
 
-    /// The peer uses the number of our source (RFC 3550 section 8.2): we take another and say goodbye under the old. What
-    /// the peer sends is heard all the same: many an echo service sends our own packets back, whatever number they bear.
-    fn collision(&mut self, now: Instant) {
-        let again = self
-            .collided_at
-            .is_some_and(|at| now.saturating_since(at) < COLLISION_PAUSE);
-        if !again {
-            self.collided_at = Some(now);
-            let old = self.ssrc();
-            let new = Ssrc(self.random.next() as u32);
-            self.leaving = Some(old);
-            self.sender.change_ssrc(new);
-            self.emit(SessionEvent::Collision { old, new });
+    /// The peer uses the number of our source (RFC 3550 section 8.2): we take another and say goodbye under the old, once
+    /// for each host. From then on it is a loop that another number would not end. What the peer sends is heard all the
+    /// same: many an echo service sends our own packets back, whatever number they bear.
+    fn collision(&mut self, now: Instant, from: SocketAddr) {
+        // By host: media and reports come from ports of their own.
+        let host = from.ip();
+        let active = |(_, at): &(IpAddr, Instant)| now.saturating_since(*at) < COLLISION_MEMORY;
+        let known = self
+            .collided
+            .iter_mut()
+            .flatten()
+            .find(|known| known.0 == host && active(known));
+        if let Some(known) = known {
+            known.1 = now;
+            return;
         }
+        let oldest = self
+            .collided
+            .iter_mut()
+            .min_by_key(|known| known.map(|(_, at)| at));
+        if let Some(oldest) = oldest {
+            *oldest = Some((host, now));
+        }
+        let old = self.ssrc();
+        let new = Ssrc(self.random.next() as u32);
+        self.leaving = Some(old);
+        self.sender.change_ssrc(new);
+        self.reporter.change_ssrc();
+        self.emit(SessionEvent::Collision { old, new });
     }
 
     fn receive_reports(&mut self, arrival: &Arrival, datagram: &mut [u8]) -> Received {
@@ -315,14 +331,14 @@ impl Session {
             return self.dropped(DropReason::WrongSource);
         }
         let packet = datagram.get(..len).unwrap_or_default();
-        if arrival.component == Component::Report {
+        if arrival.component == Component::Report && !self.latch.has_left(arrival.from) {
             self.report_source = Some(arrival.from);
         }
         self.reporter.received(len);
         let mut outcome = Received::Report;
         for report in Reports::new(packet) {
             match report {
-                Ok(report) => self.report(arrival.at, &report),
+                Ok(report) => self.report(arrival, &report),
                 Err(reason) => outcome = self.dropped(reason),
             }
         }
@@ -335,11 +351,12 @@ impl Session {
                 && self.latch.locked().is_none()
     }
 
-    fn report(&mut self, now: Instant, report: &Report<'_>) {
+    fn report(&mut self, arrival: &Arrival, report: &Report<'_>) {
+        let (now, from) = (arrival.at, arrival.from);
         let ours = self.ssrc();
         match report {
-            Report::Sender(sr) if Ssrc(sr.ssrc()) == ours => return self.collision(now),
-            Report::Receiver(rr) if Ssrc(rr.ssrc()) == ours => return self.collision(now),
+            Report::Sender(sr) if Ssrc(sr.ssrc()) == ours => return self.collision(now, from),
+            Report::Receiver(rr) if Ssrc(rr.ssrc()) == ours => return self.collision(now, from),
             Report::Sender(sr) => {
                 self.reporter
                     .sender_report(now, Ssrc(sr.ssrc()), sr.ntp_timestamp());

@@ -151,7 +151,7 @@ impl Session {
         })
     }
 
-    fn may_send(&self) -> bool {
+    pub(super) fn may_send(&self) -> bool {
         self.applied && !self.stopped && self.remote.is_some()
     }
 
