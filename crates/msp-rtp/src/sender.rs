@@ -65,6 +65,11 @@ impl SendCodec {
         self.ptime
     }
 
+    /// How many frames of 10 ms a packet holds.
+    pub const fn packet_frames(&self) -> u32 {
+        (self.ptime.as_nanos() / FRAME.as_nanos()) as u32
+    }
+
     /// Whether `other` codes in the same way under the same payload type.
     pub fn same_as(&self, other: &Self) -> bool {
         self.payload_type == other.payload_type

@@ -9,7 +9,6 @@ use msp_core::params::MediaParams;
 use msp_core::terminal::FRAME;
 use msp_core::{Error, ErrorKind, Result};
 use msp_rtp::digits::DigitTiming;
-use msp_rtp::packet::MAX_PAYLOAD;
 use msp_rtp::rtcp::WallClock;
 use msp_rtp::session::PlayoutDelay;
 use msp_rtp::{Session, SessionConfig, SessionParams};
@@ -61,12 +60,12 @@ pub(crate) struct LegChange {
     pub(super) fresh: Option<Box<Session>>,
     /// What is to run; after the swap, what ran.
     pub(super) params: Option<SessionParams>,
-    /// Frames that a packet holds.
+    /// Frames that a packet holds; 1 if none is sent.
     pub(super) packet_frames: u64,
 }
 
 impl LegChange {
-    /// Makes everything that `agreed` needs, of which sound is sent as `info`. A leg that the shard does not know yet needs a `fresh` session.
+    /// Makes everything that `agreed` needs. A leg that the shard does not know yet needs a `fresh` session.
     ///
     /// # Errors
     /// [`ErrorKind::NoFormat`] for what cannot be played, with the slot it is about.
@@ -74,7 +73,7 @@ impl LegChange {
         leg: LegId,
         config: &EngineConfig,
         agreed: &MediaParams,
-        info: CodecInfo,
+        _info: CodecInfo,
         fresh: Option<Box<Session>>,
     ) -> Result<Box<Self>> {
         let delay = PlayoutDelay {
@@ -82,7 +81,7 @@ impl LegChange {
             max: playout_max(config),
         };
         let mut agreed = agreed.clone();
-        let ptime = *agreed.ptime.get_or_insert(config.ptime);
+        agreed.ptime.get_or_insert(config.ptime);
         let params = SessionParams::new(&agreed, &config.codecs, delay).map_err(|e| {
             let slot = agreed.slot;
             Error::new(ErrorKind::NoFormat, format!("slot {slot}: {e}"))
@@ -90,8 +89,8 @@ impl LegChange {
         Ok(Box::new(Self {
             leg,
             fresh,
+            packet_frames: params.packet_frames().map_or(1, u64::from),
             params: Some(params),
-            packet_frames: packet_frames(&info, ptime),
         }))
     }
 
@@ -105,16 +104,47 @@ impl LegChange {
     }
 }
 
-/// Frames that a packet of `ptime` holds, or as many as fit one.
-fn packet_frames(info: &CodecInfo, ptime: Duration) -> u64 {
-    let fits = |frames: &u32| info.max_payload_bytes(FRAME * *frames) <= MAX_PAYLOAD;
-    let wanted = (ptime.as_nanos() / FRAME.as_nanos()).clamp(1, 6) as u32;
-    let frames = (1..=wanted).rev().find(fits);
-    frames.unwrap_or(1).into()
-}
-
 impl fmt::Debug for LegChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "LegChange({})", self.leg)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use msp_core::id::PayloadType;
+    use msp_core::media::MediaKind;
+    use msp_core::params::{CodecSpec, MediaSlot, PayloadMapping};
+    use msp_core::time::ClockRate;
+
+    use super::*;
+
+    fn packet_frames(ptime_ms: u64, max_ptime_ms: Option<u64>) -> u64 {
+        let config = EngineConfig::default();
+        let codec = CodecSpec::mono("PCMU", ClockRate::HZ_8000);
+        let found = config.codecs.find("PCMU", 8000, 1).unwrap();
+        let info = *found.info();
+        let agreed = MediaParams {
+            send: vec![PayloadMapping {
+                payload_type: PayloadType(0),
+                codec,
+                parameters: None,
+            }],
+            ptime: Some(Duration::from_millis(ptime_ms)),
+            max_ptime: max_ptime_ms.map(Duration::from_millis),
+            direction: msp_core::media::MediaDirection::SendOnly,
+            ..MediaParams::new(MediaSlot(0), MediaKind::Audio)
+        };
+        let change = LegChange::new(LegId::FIRST, &config, &agreed, info, None).unwrap();
+        change.packet_frames
+    }
+
+    #[test]
+    fn a_packet_counts_the_frames_that_it_is_sent_with() {
+        assert_eq!(packet_frames(20, None), 2);
+        assert_eq!(packet_frames(35, None), 3);
+        assert_eq!(packet_frames(200, None), 6);
+        assert_eq!(packet_frames(20, Some(10)), 1);
+        assert_eq!(packet_frames(40, Some(30)), 3);
     }
 }

@@ -176,6 +176,11 @@ impl SessionParams {
         self.send.as_ref().map(|s| s.info().sample_rate)
     }
 
+    /// Frames of 10 ms that a packet of what is sent holds, if anything is.
+    pub fn packet_frames(&self) -> Option<u32> {
+        self.send.as_ref().map(SendCodec::packet_frames)
+    }
+
     /// Samples a second of what is heard, if anything is.
     pub fn render_rate(&self) -> Option<ClockRate> {
         self.playout.as_ref().map(|p| p.rate())

@@ -211,3 +211,18 @@ fn who_is_called_only_when_it_is_not_quiet_sends_the_same_packets() {
     assert!(always.len() > 150, "{} packets", always.len());
     assert!(worked < frames / 20, "{worked} of {frames} frames");
 }
+
+#[test]
+fn a_packet_has_as_many_frames_as_both_packet_times_allow() {
+    let frames = |ptime_ms, max_ptime: Option<u64>| {
+        let agreed = MediaParams {
+            ptime: Some(Duration::from_millis(ptime_ms)),
+            max_ptime: max_ptime.map(Duration::from_millis),
+            ..agreed(PEER)
+        };
+        prepared(&agreed).packet_frames()
+    };
+    assert_eq!(frames(20, None), Some(2));
+    assert_eq!(frames(200, None), Some(6));
+    assert_eq!(frames(20, Some(10)), Some(1));
+}
