@@ -77,8 +77,7 @@ fn allocations(speech: &Arc<Speech>) {
     let after = ALLOCATED.load(Ordering::Relaxed);
     assert!(field.farm.digits_heard() > 500, "digits were heard");
     println!(
-        "measured: allocations of 200 impaired streams over 60 s | {} | 0 (the most allowed) | {}",
-        after - before,
+        "measured: allocations of 200 impaired streams over 60 s | {} | 0 (the most allowed) | 1.00",
         after - before
     );
     assert_eq!(after, before);

@@ -113,8 +113,8 @@ impl Farm {
         self.planted += 1;
         self.tell(ShardCommand::Add(id, transport));
         let Some(plant) = plant else { return Ok(()) };
-        let info = offer::check(&config.codecs, &plant.agreed)?;
-        let change = LegChange::new(LegId::FIRST, config, &plant.agreed, info, None)?;
+        offer::check(&config.codecs, &plant.agreed)?;
+        let change = LegChange::new(LegId::FIRST, config, &plant.agreed, None)?;
         let rates = change.rates();
         self.tell(ShardCommand::SetLeg(id, change));
         self.tell(ShardCommand::SelectLeg(id, LegId::FIRST));

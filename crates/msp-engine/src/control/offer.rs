@@ -96,11 +96,11 @@ pub(crate) fn refused(slot: &PrepareSlot) -> MediaParams {
     }
 }
 
-/// The first sound encoding of `params` that we can send.
+/// Whether media can run under `params`.
 ///
 /// # Errors
 /// [`ErrorKind::PeerIncompatible`] when there is none, or when the profile or the policy asks for what we do not have.
-pub(crate) fn check(codecs: &CodecRegistry, params: &MediaParams) -> Result<CodecInfo> {
+pub(crate) fn check(codecs: &CodecRegistry, params: &MediaParams) -> Result<()> {
     let incompatible = |what: &str| {
         Error::new(
             ErrorKind::PeerIncompatible,
@@ -117,7 +117,7 @@ pub(crate) fn check(codecs: &CodecRegistry, params: &MediaParams) -> Result<Code
         return Err(incompatible("media cannot be encrypted"));
     }
     chosen(codecs, params)
-        .map(|(_, codec)| *codec.info())
+        .map(|_| ())
         .ok_or_else(|| incompatible("no codec in common"))
 }
 
@@ -212,7 +212,9 @@ mod tests {
             mapping("pcma", 8000),
             mapping("PCMU", 8000),
         ];
-        assert_eq!(check(&codecs, &params).unwrap().name, "PCMA");
+        let (_, codec) = chosen(&codecs, &params).unwrap();
+        assert_eq!(codec.info().name, "PCMA");
+        assert!(check(&codecs, &params).is_ok());
         params.profile = Profile::Savp;
         assert_eq!(
             check(&codecs, &params).unwrap_err().kind(),

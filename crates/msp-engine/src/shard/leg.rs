@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use msp_codecs::CodecInfo;
 use msp_core::id::{LegId, SequenceNumber, Ssrc};
 use msp_core::params::MediaParams;
 use msp_core::terminal::FRAME;
@@ -73,7 +72,6 @@ impl LegChange {
         leg: LegId,
         config: &EngineConfig,
         agreed: &MediaParams,
-        _info: CodecInfo,
         fresh: Option<Box<Session>>,
     ) -> Result<Box<Self>> {
         let delay = PlayoutDelay {
@@ -122,8 +120,6 @@ mod tests {
     fn packet_frames(ptime_ms: u64, max_ptime_ms: Option<u64>) -> u64 {
         let config = EngineConfig::default();
         let codec = CodecSpec::mono("PCMU", ClockRate::HZ_8000);
-        let found = config.codecs.find("PCMU", 8000, 1).unwrap();
-        let info = *found.info();
         let agreed = MediaParams {
             send: vec![PayloadMapping {
                 payload_type: PayloadType(0),
@@ -135,7 +131,7 @@ mod tests {
             direction: msp_core::media::MediaDirection::SendOnly,
             ..MediaParams::new(MediaSlot(0), MediaKind::Audio)
         };
-        let change = LegChange::new(LegId::FIRST, &config, &agreed, info, None).unwrap();
+        let change = LegChange::new(LegId::FIRST, &config, &agreed, None).unwrap();
         change.packet_frames
     }
 

@@ -230,12 +230,12 @@ impl CallCore {
                 let what = format!("slot {} has no ports", agreed.slot);
                 return Err(Error::new(ErrorKind::WrongState, what));
             }
-            let info = offer::check(&cx.config.codecs, agreed)?;
+            offer::check(&cx.config.codecs, agreed)?;
             let fresh = is_new.then(|| {
                 let random = &mut *cx.resources.random;
                 shard::session(cx.config, cx.wall, random)
             });
-            changes.push(LegChange::new(leg, cx.config, agreed, info, fresh)?);
+            changes.push(LegChange::new(leg, cx.config, agreed, fresh)?);
         }
         self.agreed_once = true;
         let rates: Vec<_> = changes.iter().map(|c| c.rates()).collect();
