@@ -458,7 +458,9 @@ impl Playout {
         if reach == Reach::Parts {
             tell.part(self, 0..offset_of!(Self, concealer) + Concealer::IN_USE);
         } else if reach == Reach::Buffers {
-            tell.value(&*self.codecs);
+            if let Some(first) = self.codecs.first() {
+                tell.value(first);
+            }
             // What waits, and the place behind it.
             let octets = (self.entries.len() + 1) * size_of::<Entry>();
             (tell.0)(self.entries.as_ptr().cast(), octets);

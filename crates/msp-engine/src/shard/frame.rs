@@ -84,6 +84,10 @@ impl Transport {
         {
             self.receive_panicked(out);
         }
+        let silent = !self.flow.send && !self.pace.sending;
+        if silent && at < self.pace.quiet_until {
+            return;
+        }
         if !self.send_failed && guard(|| self.capture(at, number, scratch, out)).is_err() {
             self.send_panicked(out);
         }
