@@ -196,16 +196,17 @@ fn wake(wake: &Wake) {
 pub struct LinkSender<T>(Arc<Sending<T>>);
 
 struct Sending<T> {
-    /// Nothing only while it is dropped.
-    queue: Option<mpsc::SyncSender<Envelope<T>>>,
-    wake: Wake,
+    // Dropped in this order: who is woken must find the queue without a sender.
+    queue: mpsc::SyncSender<Envelope<T>>,
+    wake: WakeLast,
 }
 
-impl<T> Drop for Sending<T> {
+/// Wakes also when it goes.
+struct WakeLast(Wake);
+
+impl Drop for WakeLast {
     fn drop(&mut self) {
-        // Who is woken must find the queue without a sender.
-        self.queue = None;
-        wake(&self.wake);
+        wake(&self.0);
     }
 }
 
@@ -228,26 +229,21 @@ impl<T> LinkSender<T> {
     /// [`ErrorKind::Busy`] when the link is full, [`ErrorKind::Closed`] when the other half is gone.
     pub fn send(&self, message: Envelope<T>) -> Result<()> {
         let call = message.call;
-        let refused = |kind| Error::new(kind, format!("control link, call {call}"));
-        let queue = self
-            .0
-            .queue
-            .as_ref()
-            .ok_or_else(|| refused(ErrorKind::Closed))?;
-        queue.try_send(message).map_err(|e| {
-            refused(match e {
+        self.0.queue.try_send(message).map_err(|e| {
+            let kind = match e {
                 TrySendError::Full(_) => ErrorKind::Busy,
                 TrySendError::Disconnected(_) => ErrorKind::Closed,
-            })
+            };
+            Error::new(kind, format!("control link, call {call}"))
         })?;
-        wake(&self.0.wake);
+        wake(&self.0.wake.0);
         Ok(())
     }
 }
 
 impl<T> LinkReceiver<T> {
-    /// Has `wake` called after each message that is queued from now on, and when a sender goes, on the sender's thread: it
-    /// must not block. Messages queued before are waiting already.
+    /// Has `wake` called after each message that is queued from now on, and when the last sender goes, on the sender's
+    /// thread: it must not block. Messages queued before are waiting already.
     pub fn set_wake(&self, wake: impl Fn() + Send + Sync + 'static) {
         *self.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(wake));
     }
@@ -332,8 +328,8 @@ fn one_way<T>(capacity: usize) -> (LinkSender<T>, LinkReceiver<T>) {
     let wake = Wake::default();
     (
         LinkSender(Arc::new(Sending {
-            queue: Some(tx),
-            wake: wake.clone(),
+            queue: tx,
+            wake: WakeLast(wake.clone()),
         })),
         LinkReceiver { queue: rx, wake },
     )

@@ -84,8 +84,7 @@ impl Transport {
         {
             self.receive_panicked(out);
         }
-        let silent = !self.flow.send && !self.pace.sending;
-        if silent && at < self.pace.quiet_until {
+        if !self.flow.send && at < self.pace.quiet_until {
             return;
         }
         if !self.send_failed && guard(|| self.capture(at, number, scratch, out)).is_err() {
@@ -173,9 +172,6 @@ impl Transport {
             sound = Some(&*frame);
         }
         self.pace.sending = sound.is_some();
-        if sound.is_none() && at < self.pace.quiet_until {
-            return;
-        }
         for (leg, session) in self.legs.legs_mut() {
             session.capture(at, sound.filter(|_| heard == Some(leg)));
         }

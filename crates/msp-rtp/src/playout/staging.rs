@@ -70,26 +70,21 @@ impl Playout {
             return;
         };
         let from = codec.info.sample_rate;
-        let decoded = match &mut codec.resampler {
-            None if codec.in_pieces => {
-                let mut len = 0;
-                let mut pieces = self.store.pieces(entry.stored);
-                pieces
-                    .try_for_each(|piece| {
-                        let out = self.pcm.get_mut(len..).unwrap_or_default();
-                        codec.decoder.decode(piece, out).map(|more| len += more)
-                    })
-                    .map(|()| len)
-            }
-            None => {
-                let mut scratch = [0; MAX_RECEIVED_PAYLOAD];
-                let payload = self.store.get(entry.stored, &mut scratch);
-                codec.decoder.decode(payload, &mut self.pcm)
-            }
-            Some(resampler) => {
-                let mut scratch = [0; MAX_RECEIVED_PAYLOAD];
-                let payload = self.store.get(entry.stored, &mut scratch);
-                codec.decoder.decode(payload, &mut self.raw).map(|len| {
+        let decoded = if codec.in_pieces && codec.resampler.is_none() {
+            let mut len = 0;
+            let mut pieces = self.store.pieces(entry.stored);
+            pieces
+                .try_for_each(|piece| {
+                    let out = self.pcm.get_mut(len..).unwrap_or_default();
+                    codec.decoder.decode(piece, out).map(|more| len += more)
+                })
+                .map(|()| len)
+        } else {
+            let mut scratch = [0; MAX_RECEIVED_PAYLOAD];
+            let payload = self.store.get(entry.stored, &mut scratch);
+            match &mut codec.resampler {
+                None => codec.decoder.decode(payload, &mut self.pcm),
+                Some(resampler) => codec.decoder.decode(payload, &mut self.raw).map(|len| {
                     let raw = self.raw.get(..len).unwrap_or_default();
                     let len = scaled(len, from, self.config.rate).min(self.pcm.len());
                     let (out, _) = self.pcm.split_at_mut(len);
@@ -100,7 +95,7 @@ impl Playout {
                         rest.fill(last.unwrap_or(0));
                     }
                     len
-                })
+                }),
             }
         };
         match decoded {
