@@ -106,17 +106,10 @@ impl UserAgent {
         request: Request,
         flow: Flow,
     ) {
-        let Some(call) = self.calls.get_mut(&key) else {
+        let call = self.calls.get_mut(&key).filter(|c| !c.is_over());
+        let Some(leg) = call.and_then(|c| c.leg(leg_id)) else {
             return;
         };
-        let over = call.is_over();
-        let Some(leg) = call.leg(leg_id) else { return };
-        if over {
-            // Nobody waits for what was never sent.
-            leg.change = None;
-            self.tidy(now, key);
-            return;
-        }
         let purpose = Purpose::Change(key, leg_id);
         match self.services.send(now, flow, request, purpose) {
             Ok(id) => leg.changed_by = Some(id),

@@ -282,9 +282,10 @@ impl Leg {
         matches!(self.change, Some(Change::Preparing))
     }
 
-    /// The call cannot be forgotten: the ACK of our 2xx, or the answer to an INVITE of ours, may still come.
+    /// The call cannot be forgotten: the ACK of our 2xx, or the answer to an INVITE of ours that was sent, may still come.
     pub(super) const fn waits(&self) -> bool {
-        self.unacknowledged.is_some() || matches!(self.change, Some(Change::Inviting { .. }))
+        let invited = matches!(self.change, Some(Change::Inviting { .. }));
+        self.unacknowledged.is_some() || invited && self.changed_by.is_some()
     }
 
     /// The media half has to say something.
