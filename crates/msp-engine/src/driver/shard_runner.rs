@@ -301,8 +301,6 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::mpsc::{channel, sync_channel};
 
-    use msp_core::id::{CallKey, LegId, StreamId};
-    use msp_core::params::LocalAddress;
     use msp_rtp::rtcp::WallClock;
     use netsim::Network;
 
@@ -310,8 +308,7 @@ mod tests {
     use crate::config::EngineConfig;
     use crate::driver::Driver;
     use crate::driver::simulated::SharedWorld;
-    use crate::random::SeededRandom;
-    use crate::shard::{self, Birth, ShardSettings};
+    use crate::shard::ShardSettings;
 
     /// A slice passes whenever it is looked at.
     struct Racing(AtomicU64);
@@ -333,24 +330,8 @@ mod tests {
         let config = EngineConfig::default();
         let world = SharedWorld::new(Network::new(1));
         let bound = SocketAddr::from(([192, 0, 2, 1], 4000));
-        let (id, local) = (
-            TransportId(0),
-            LocalAddress {
-                bound,
-                advertised: bound,
-            },
-        );
-        let transport = Transport::new(Birth {
-            call: CallKey(1),
-            stream: StreamId(1),
-            rtp: local,
-            rtcp: None,
-            answers: false,
-            leg: LegId::FIRST,
-            session: shard::session(&config, WallClock::default(), &mut SeededRandom::new(1)),
-            published: Arc::default(),
-            edges: Vec::new(),
-        });
+        let id = TransportId(0);
+        let transport = Transport::bare(&config, 0, Arc::default());
         let (tell, told) = channel();
         let (outbox, reports) = sync_channel(10);
         let load = Arc::new(Load::default());

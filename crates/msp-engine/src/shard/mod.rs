@@ -449,8 +449,6 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use msp_core::id::{LegId, StreamId};
-    use msp_core::params::LocalAddress;
     use msp_core::trace::{TraceEntry, TraceSink};
     use msp_rtp::rtcp::WallClock;
 
@@ -467,24 +465,6 @@ mod tests {
             let fails = self.0.load(Ordering::Relaxed) && entry.call == Some(CallKey(0));
             assert!(!fails, "told to explode");
         }
-    }
-
-    fn transport(config: &EngineConfig, n: u32, published: Arc<Published>) -> Box<Transport> {
-        let bound = SocketAddr::from(([192, 0, 2, 1], 4000 + 2 * n as u16));
-        Transport::new(Birth {
-            call: CallKey(n.into()),
-            stream: StreamId(1),
-            rtp: LocalAddress {
-                bound,
-                advertised: bound,
-            },
-            rtcp: None,
-            answers: false,
-            leg: LegId::FIRST,
-            session: session(config, WallClock::default(), &mut SeededRandom::new(1)),
-            published,
-            edges: Vec::new(),
-        })
     }
 
     fn run(shard: &mut Shard, until: Instant) -> Vec<Report> {
@@ -506,7 +486,7 @@ mod tests {
         let config = EngineConfig::default().trace(Trace::to(fragile.clone()));
         let mut shard = Shard::new(ShardSettings::of(&config));
         for n in 0..2 {
-            let pair = transport(&config, n, Arc::default());
+            let pair = Transport::bare(&config, n, Arc::default());
             let add = ShardCommand::Add(TransportId(n), pair);
             shard.handle(Instant::ZERO, ShardInput::Command(add));
         }
@@ -535,7 +515,7 @@ mod tests {
         let config = EngineConfig::default();
         let mut shard = Shard::new(ShardSettings::of(&config));
         let published: Arc<Published> = Arc::default();
-        let pair = transport(&config, 0, Arc::clone(&published));
+        let pair = Transport::bare(&config, 0, Arc::clone(&published));
         let id = TransportId(0);
         let add = ShardCommand::Add(id, pair);
         shard.handle(Instant::ZERO, ShardInput::Command(add));

@@ -182,6 +182,31 @@ impl Transport {
         })
     }
 
+    /// A pair of call `n` with nothing agreed on and no terminal.
+    #[cfg(test)]
+    pub(crate) fn bare(
+        config: &crate::config::EngineConfig,
+        n: u32,
+        published: Arc<Published>,
+    ) -> Box<Self> {
+        let bound = SocketAddr::from(([192, 0, 2, 1], 4000 + 2 * n as u16));
+        let mut random = crate::random::SeededRandom::new(1);
+        Self::new(Birth {
+            call: CallKey(n.into()),
+            stream: StreamId(1),
+            rtp: LocalAddress {
+                bound,
+                advertised: bound,
+            },
+            rtcp: None,
+            answers: false,
+            leg: LegId::FIRST,
+            session: super::session(config, msp_rtp::rtcp::WallClock::default(), &mut random),
+            published,
+            edges: Vec::new(),
+        })
+    }
+
     /// It lives on a shard from now on.
     pub(super) fn begin(&mut self, id: TransportId, phase: Phase, now: Instant, low_delay: bool) {
         self.id = id;
