@@ -10,7 +10,9 @@ use msp_core::id::CallKey;
 use msp_core::link::TspEnd;
 use msp_core::time::Instant;
 use tokio::sync::{mpsc, oneshot};
-use tsp_sip::call::{AgentConfig, CallEvent, CallEventKind, Command, EndCause, Ended, UserAgent};
+use tsp_sip::call::{
+    AgentConfig, CallEvent, CallEventKind, CallPolicy, Command, EndCause, Ended, UserAgent,
+};
 use tsp_sip::net::{Connections, Endpoint, StatsReader};
 
 use crate::call::{CallShared, CallState};
@@ -65,6 +67,7 @@ impl Line {
             user_agent: concat!("tipring/", env!("CARGO_PKG_VERSION")).into(),
             timers: self.builder.timers,
             max_calls: MAX_CALLS,
+            policy: CallPolicy::default(),
             line: next_line(),
         };
         let media = self.shared.address.subscribe(EventFilter::default());

@@ -167,6 +167,18 @@ impl Dialog {
         Ok(())
     }
 
+    /// Takes the peer's address from a success to a request of ours that is no INVITE and may move it (RFC 3311 section
+    /// 5.1).
+    ///
+    /// # Errors
+    /// Those of reading Contact.
+    pub fn refreshed(&mut self, response: &Response) -> Result<()> {
+        if let Some(target) = contact(&response.headers)? {
+            self.target = target;
+        }
+        Ok(())
+    }
+
     /// We gave a 2xx.
     pub const fn confirm(&mut self) {
         self.confirmed = true;

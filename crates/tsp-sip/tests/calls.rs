@@ -441,10 +441,9 @@ fn peers_are_asked_what_they_can_do() {
     else {
         panic!()
     };
-    assert_eq!(
-        (*status, &**allow, &**user_agent),
-        (StatusCode::OK, "INVITE, ACK, CANCEL, BYE, OPTIONS", "test")
-    );
+    assert_eq!((*status, &**user_agent), (StatusCode::OK, "test"));
+    // What else is taken is said where it is tested.
+    assert!(allow.starts_with("INVITE, ACK, CANCEL, BYE, OPTIONS"));
     w.command(
         0,
         Command::Options {

@@ -439,7 +439,9 @@ impl UserAgent {
             Purpose::Invite(key) => self.invite_answered(now, key, id, flow, response),
             Purpose::Change(key, leg) => self.change_answered(now, key, leg, id, flow, response),
             _ if status.is_provisional() => {}
-            Purpose::Bye => {}
+            Purpose::Within(key, leg, what) => {
+                self.answered_within(now, key, leg, what, flow, Some(response));
+            }
             Purpose::Options(key, asked) => {
                 let text = |name: &HeaderName| join(&response.headers, name);
                 let names = [HeaderName::UserAgent, HeaderName::Server];
@@ -466,7 +468,10 @@ impl UserAgent {
         match sent.purpose {
             Purpose::Invite(key) => self.invite_unanswered(now, key, sent.heard),
             Purpose::Change(key, leg) => self.change_unanswered(now, key, leg, None),
-            Purpose::Bye => {}
+            Purpose::Within(key, leg, what) => {
+                let flow = sent.flow;
+                self.answered_within(now, key, leg, what, flow, None);
+            }
             Purpose::Options(key, _) => {
                 let status = Some(StatusCode::REQUEST_TIMEOUT);
                 self.services
@@ -481,7 +486,7 @@ impl UserAgent {
             .services
             .sent
             .iter()
-            .filter(|(_, s)| s.remote == flow.remote && !s.heard);
+            .filter(|(_, s)| s.flow.remote == flow.remote && !s.heard);
         let mut waiting: Vec<ClientId> = silent.map(|(id, _)| *id).collect();
         waiting.sort_unstable();
         for id in waiting {

@@ -242,6 +242,7 @@ impl UserAgent {
             return;
         };
         leg.flow = flow;
+        leg.peer.learn(&response.headers);
         // What cannot be read here is said again by the 2xx.
         let _unread = leg.dialog.learn(response);
         let Some(body) = description(&response.headers, &response.body) else {
@@ -319,6 +320,7 @@ impl UserAgent {
             return;
         };
         leg.flow = flow;
+        leg.peer.learn(&response.headers);
         let read = leg.dialog.learn(response);
         leg.acknowledged = true;
         let (leg_id, ack) = (leg.id, leg.dialog.ack(cseq.number));
@@ -357,10 +359,9 @@ impl UserAgent {
             .map(|l| (l.id, l.generation))
             .collect();
         let Some(leg) = call.leg(leg_id) else { return };
-        match agreed(
-            &mut leg.media,
-            description(&response.headers, &response.body),
-        ) {
+        // What was agreed before the 2xx it only repeats, and an UPDATE may have changed it since.
+        let body = description(&response.headers, &response.body).filter(|_| !leg.settled);
+        match agreed(&mut leg.media, body) {
             Ok(agreement) => {
                 self.apply(now, key, leg_id, Applying::Final, agreement);
                 for (other, generation) in others {

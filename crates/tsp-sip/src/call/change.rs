@@ -1,4 +1,4 @@
-//! Changes of a call that the media half wants: a further INVITE of ours (RFC 3261 section 14.1).
+//! Changes of a call that the media half wants: a further INVITE of ours (RFC 3261 section 14.1), or an UPDATE.
 //!
 //! The media half gets ready beside what runs, our offer goes out, and what the peer answers is applied and committed.
 //! If the peer does not agree, what was agreed before goes on.
@@ -15,8 +15,9 @@ use tsp_sdp::State;
 use super::UserAgent;
 use super::interface::{EndCause, Ended};
 use super::media::agreed;
+use super::policy::ChangeBy;
 use super::refusal::description;
-use super::services::{ALLOW, Purpose, Within, describe};
+use super::services::{ALLOW, Inside, Purpose, Within, describe};
 use super::state::{Applying, Change, Leg, Phase};
 use crate::transaction::ClientId;
 use crate::transport::Flow;
@@ -31,8 +32,11 @@ impl UserAgent {
         let Some(call) = self.calls.get_mut(&key) else {
             return false;
         };
+        let rings = matches!(call.phase, Phase::Inviting(_) | Phase::Alerting { .. });
         let is_call = matches!(call.phase, Phase::Up) && call.chosen == Some(leg_id);
-        let Some(leg) = call.leg(leg_id).filter(|_| is_call) else {
+        // While it rings only an UPDATE can change it, and only once offer and answer of the INVITE are over.
+        let can = |l: &&mut Leg| is_call || rings && l.settled && l.peer.update;
+        let Some(leg) = call.leg(leg_id).filter(can) else {
             return false;
         };
         leg.change_at = Some(now);
@@ -46,10 +50,13 @@ impl UserAgent {
             return;
         };
         let connected = call.connected && matches!(call.phase, Phase::Up);
-        let Some(leg) = call.confirmed().filter(|l| l.change_is_due(now)) else {
+        let early = matches!(call.phase, Phase::Inviting(_) | Phase::Alerting { .. });
+        let chosen = call.chosen;
+        let is_it = |l: &&mut Leg| l.change_is_due(now) && chosen.is_none_or(|c| c == l.id);
+        let Some(leg) = call.legs.iter_mut().find(is_it) else {
             return;
         };
-        if !connected || !leg.is_quiet() || self.services.looks_up(key, leg.id) {
+        if !(connected || early) || !leg.is_quiet(early) || self.services.looks_up(key, leg.id) {
             leg.change_at = Some(now + self.services.config.timers.t1);
             self.arm(key);
             return;
@@ -76,24 +83,34 @@ impl UserAgent {
         leg_id: LegId,
         local: Vec<MediaParams>,
     ) {
-        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
+        let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
+        let up = matches!(call.phase, Phase::Up);
+        let Some(leg) = call.leg(leg_id) else { return };
         let Ok(offer) = leg.media.create_offer(local) else {
             self.take_change_back(key, leg_id);
             return;
         };
-        leg.change = Some(Change::Inviting {
-            patience: Some(now + PATIENCE),
-        });
         leg.changed_by = None;
-        let mut request = leg.dialog.request(Method::Invite);
+        let wanted = self.services.config.policy.change == ChangeBy::Update;
+        let update = !up || wanted && leg.peer.update;
+        let (method, what) = if update {
+            leg.change = Some(Change::Updating);
+            (Method::Update, Within::Ask(Inside::Update))
+        } else {
+            leg.change = Some(Change::Inviting {
+                patience: Some(now + PATIENCE),
+            });
+            (Method::Invite, Within::Change)
+        };
+        let mut request = leg.dialog.request(method);
         let contact = self.services.contact(leg.flow);
         request.headers.put(HeaderName::Contact, contact);
         request.headers.put(HeaderName::Allow, ALLOW);
         request.headers.put(HeaderName::Accept, "application/sdp");
         describe(&mut request.headers, &mut request.body, offer.to_string());
-        self.send_within(now, key, leg_id, request, Within::Change);
+        self.send_within(now, key, leg_id, request, what);
         self.arm(key);
     }
 
@@ -158,8 +175,19 @@ impl UserAgent {
             self.tidy(now, key);
             return;
         }
+        self.change_refused(now, key, leg_id, response);
+    }
+
+    /// The peer does not agree to our offer, or not now.
+    pub(super) fn change_refused(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        leg_id: LegId,
+        response: &Response,
+    ) {
         self.take_change_back(key, leg_id);
-        if status != StatusCode::REQUEST_PENDING {
+        if response.status != StatusCode::REQUEST_PENDING {
             self.services.stats.refused_changes += 1;
             return;
         }
@@ -203,7 +231,7 @@ impl UserAgent {
         self.send_within(now, key, leg_id, ack, Within::Ack(invite));
         match agreement {
             _ if over => {}
-            Ok(agreement) => self.apply(now, key, leg_id, Applying::Final, agreement),
+            Ok(agreement) => self.apply(now, key, leg_id, Applying::Changed, agreement),
             Err(why) => {
                 self.say_goodbye(now, key, leg_id);
                 self.fail(now, key, EndCause::Media, Some(response.status), &why);
@@ -271,10 +299,11 @@ impl Leg {
         self.change_at.is_some_and(|at| at <= now)
     }
 
-    /// Nothing is under way that an INVITE of ours would meet.
-    fn is_quiet(&self) -> bool {
+    /// Nothing is under way that an offer of ours would meet.
+    fn is_quiet(&self, early: bool) -> bool {
         self.change.is_none()
-            && self.serving.is_none()
+            && (early || self.serving.is_none())
+            && self.asked.is_none()
             && self.unacknowledged.is_none()
             && self.applying.is_empty()
             && self.media.state() == State::Stable

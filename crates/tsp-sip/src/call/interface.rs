@@ -8,6 +8,7 @@ use msp_core::id::CallKey;
 use msp_core::link::{Digit, Envelope, ToMsp, ToTsp};
 use msp_core::trace::Way;
 
+use super::policy::CallPolicy;
 use crate::counters::counters;
 use crate::transport::Flow;
 use crate::wire::{Host, StatusCode, Uri};
@@ -213,6 +214,8 @@ pub struct AgentConfig {
     pub timers: crate::transaction::Timers,
     /// How many calls there may be; more are answered 503.
     pub max_calls: usize,
+    /// How calls are made, answered and changed.
+    pub policy: CallPolicy,
     /// Which line of the process this is: the keys of incoming calls carry it, so that no two lines give the same one.
     pub line: u32,
 }

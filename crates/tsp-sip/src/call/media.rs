@@ -135,18 +135,25 @@ impl UserAgent {
 
     /// Goes on with what was agreed: the next name is looked up, or the media half is told.
     pub(super) fn apply_agreed(&mut self, now: Instant, key: CallKey, agreed: Agreed) {
-        let known = self
-            .calls
-            .get_mut(&key)
-            .filter(|c| !c.is_over())
-            .and_then(|c| c.leg(agreed.leg));
+        let Some(call) = self.calls.get_mut(&key).filter(|c| !c.is_over()) else {
+            return;
+        };
+        let up = matches!(call.phase, Phase::Up);
+        let known = call.leg(agreed.leg);
         let Some(leg) = known.filter(|l| l.generation == agreed.generation) else {
             return;
         };
         let Some(name) = agreed.unresolved.last() else {
             leg.applying.push_back(agreed.what);
             leg.wait_for_media(now);
-            let finality = if agreed.what == Applying::Early {
+            // While the INVITE rings another leg may still be the call.
+            let early = match agreed.what {
+                Applying::Early => true,
+                Applying::Final => false,
+                Applying::Served => !up && leg.asked.is_some(),
+                Applying::Changed => !up,
+            };
+            let finality = if early {
                 Finality::Provisional
             } else {
                 Finality::Final
@@ -207,6 +214,10 @@ impl UserAgent {
                 call.early = true;
                 self.services.tell(key, CallEventKind::EarlyMedia);
             }
+            Some(Applying::Changed) => {
+                let generation = leg.generation;
+                self.services.msp(key, leg_id, generation, ToMsp::Commit);
+            }
             Some(Applying::Final) if connected => {
                 let generation = leg.generation;
                 self.services.msp(key, leg_id, generation, ToMsp::Commit);
@@ -237,7 +248,7 @@ impl UserAgent {
         let what = match leg.applying.pop_front() {
             Some(what) => what,
             // It could not get ready.
-            None if leg.serving.is_some() => Applying::Served,
+            None if leg.negotiating().is_some() => Applying::Served,
             None if leg.prepares_change() => {
                 self.take_change_back(key, leg_id);
                 return true;
@@ -271,7 +282,7 @@ impl UserAgent {
             }
             let what = leg.applying.pop_front().unwrap_or(Applying::Served);
             // What it had to serve may have been taken back meanwhile.
-            if what != Applying::Served || leg.serving.is_some() {
+            if what != Applying::Served || leg.negotiating().is_some() {
                 lost.push((leg.id, what));
             }
             leg.wait_for_media(now);
@@ -293,6 +304,8 @@ impl UserAgent {
         what: Applying,
         error: &MediaError,
     ) {
+        let call = self.calls.get(&key);
+        let up = call.is_some_and(|c| matches!(c.phase, Phase::Up));
         match what {
             // The call can still be answered.
             Applying::Early => {}
@@ -308,7 +321,9 @@ impl UserAgent {
                 };
                 self.cannot_serve(now, key, leg, status, &error.to_string());
             }
-            Applying::Final => {
+            // While it rings a change that does not hold is taken back alone.
+            Applying::Changed if !up => self.take_change_back(key, leg),
+            Applying::Final | Applying::Changed => {
                 self.say_goodbye(now, key, leg);
                 self.fail(now, key, EndCause::Media, None, &error.to_string());
             }

@@ -12,9 +12,13 @@ mod calling;
 mod change;
 mod interface;
 mod media;
+mod policy;
 mod refusal;
 mod services;
+mod serving;
 mod state;
+mod success;
+mod update;
 mod within;
 
 pub use agent::UserAgent;
@@ -22,3 +26,4 @@ pub use interface::{
     AgentConfig, AgentStats, CallEvent, CallEventKind, Command, EndCause, Ended, Input, Kept,
     LookupId, Output, Route,
 };
+pub use policy::{CallPolicy, ChangeBy};

@@ -32,7 +32,7 @@ impl Services {
         let refusal = |status| self.refusal(&request.headers, status);
         match &request.method {
             Method::Cancel => return None,
-            Method::Invite | Method::Bye | Method::Options | Method::Ack => {}
+            Method::Invite | Method::Bye | Method::Options | Method::Ack | Method::Update => {}
             Method::Other(_) => return Some(refusal(StatusCode::NOT_IMPLEMENTED)),
             _ => {
                 let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED);
@@ -56,7 +56,7 @@ impl Services {
                 .put(HeaderName::Unsupported, required.join(&b", "[..]));
             return Some(response);
         }
-        if request.method == Method::Invite {
+        if matches!(request.method, Method::Invite | Method::Update) {
             self.objection_to_body(request)
         } else {
             None

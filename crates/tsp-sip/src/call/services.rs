@@ -27,7 +27,7 @@ use crate::{Error, ErrorKind, Limit, Result};
 pub(super) type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 
 /// Methods that we take, as Allow lists them.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
 
 /// Look-ups that may be under way at a time.
 const MAX_LOOKUPS: usize = 1000;
@@ -39,8 +39,8 @@ pub(super) enum Purpose {
     Invite(CallKey),
     /// An INVITE that changes a leg of a call.
     Change(CallKey, LegId),
-    /// A BYE. The call is over already.
-    Bye,
+    /// Another request within a leg of a call.
+    Within(CallKey, LegId, Inside),
     /// A question of the application's, asked at this time.
     Options(CallKey, Instant),
 }
@@ -49,8 +49,8 @@ pub(super) enum Purpose {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
     pub(super) purpose: Purpose,
-    /// Where it went.
-    pub(super) remote: std::net::SocketAddr,
+    /// The way that it went.
+    pub(super) flow: Flow,
     /// A response came.
     pub(super) heard: bool,
 }
@@ -76,10 +76,20 @@ pub(super) struct SentAck {
 pub(super) enum Within {
     /// The ACK of a success to this INVITE.
     Ack(ClientId),
-    /// A BYE.
-    Bye,
     /// An INVITE.
     Change,
+    /// Any other.
+    Ask(Inside),
+}
+
+/// What a request of ours within a dialog is for, if it is neither an INVITE nor an ACK. None of them waits for an INVITE
+/// that is under way (RFC 3261 section 12.2.1.1), and what its answer means is in `within`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Inside {
+    /// A BYE. The call is over already.
+    Bye,
+    /// An UPDATE that makes an offer (RFC 3311).
+    Update,
 }
 
 /// What a look-up is for.
@@ -272,7 +282,7 @@ impl Services {
             id,
             Sent {
                 purpose,
-                remote: flow.remote,
+                flow,
                 heard: false,
             },
         );

@@ -14,7 +14,7 @@ use tsp_sdp::OfferAnswer;
 use crate::dialog::Dialog;
 use crate::transaction::{ClientId, ServerId};
 use crate::transport::Flow;
-use crate::wire::{Request, Text, Uri};
+use crate::wire::{HeaderName, Headers, Request, Text, Uri};
 
 /// How long the media half may take for an answer. It opens ports and changes streams, and waits for no peer.
 const MEDIA_PATIENCE: Duration = Duration::from_secs(10);
@@ -103,6 +103,13 @@ pub(super) struct Leg {
     due: Option<Instant>,
     /// The INVITE of the peer's that we have not answered finally.
     pub(super) serving: Option<Serving>,
+    /// The UPDATE or PRACK of the peer's whose offer we have not answered.
+    pub(super) asked: Option<Serving>,
+    /// Offer and answer of the INVITE that makes the leg are over before its 2xx, which says nothing new (RFC 6337 section
+    /// 2.1).
+    pub(super) settled: bool,
+    /// What the peer can do.
+    pub(super) peer: PeerCan,
     /// Our 2xx, until its ACK comes.
     pub(super) unacknowledged: Option<Unacknowledged>,
     /// The peer's 2xx to the INVITE that made the leg came, and its ACK is on its way.
@@ -115,6 +122,22 @@ pub(super) struct Leg {
     pub(super) changed_by: Option<ClientId>,
 }
 
+/// What a peer said that it can do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct PeerCan {
+    /// It lists UPDATE in Allow.
+    pub(super) update: bool,
+}
+
+impl PeerCan {
+    /// Takes what a message says; one that says nothing changes nothing.
+    pub(super) fn learn(&mut self, headers: &Headers) {
+        if headers.get(&HeaderName::Allow).is_some() {
+            self.update = headers.list_has(&HeaderName::Allow, "UPDATE");
+        }
+    }
+}
+
 /// How far a change is that we ask for.
 #[derive(Debug)]
 pub(super) enum Change {
@@ -125,6 +148,8 @@ pub(super) enum Change {
         /// When we give up waiting for the peer; `None` once the INVITE was taken back.
         patience: Option<Instant>,
     },
+    /// The UPDATE is on its way.
+    Updating,
 }
 
 /// Something that the media half was told to apply.
@@ -134,15 +159,17 @@ pub(super) enum Applying {
     Early,
     /// What holds from now on.
     Final,
-    /// Our answer to the INVITE that is being served.
+    /// Our answer to what is being served.
     Served,
+    /// The answer to our change.
+    Changed,
 }
 
-/// An INVITE of the peer's that is being answered.
+/// An INVITE, UPDATE or PRACK of the peer's that is being answered.
 #[derive(Debug)]
 pub(super) struct Serving {
     pub(super) server: ServerId,
-    /// The INVITE without its body.
+    /// The request without its body.
     pub(super) request: Box<Request>,
     /// It has an offer; otherwise our 2xx makes one.
     pub(super) offered: bool,
@@ -152,7 +179,7 @@ pub(super) struct Serving {
     pub(super) toward: Option<IpAddr>,
     /// Offer and answer as they were before it.
     pub(super) before: OfferAnswer,
-    /// It changes a call that is up.
+    /// It changes what was agreed.
     pub(super) again: bool,
     /// The application takes the call. A change of a call that is up needs no consent.
     pub(super) wanted: bool,
@@ -168,7 +195,7 @@ pub(super) enum ServingStep {
     Preparing,
     /// The media half is ready; the application is not.
     Prepared(Vec<MediaParams>),
-    /// The media half applies what this answer says.
+    /// The media half applies what this answer says, or this is the offer that goes out.
     Applying(String),
 }
 
@@ -228,12 +255,12 @@ impl Call {
             // What was cancelled ends by the timers of its transaction.
             Phase::Up | Phase::Over { .. } => None,
         };
-        let up = matches!(self.phase, Phase::Up);
-        let changes = self.legs.iter().filter(|_| up);
+        let over = self.is_over();
+        let chosen = |l: &&Leg| !over && self.chosen.is_none_or(|c| c == l.id);
+        let changes = self.legs.iter().filter(chosen);
         let changes = changes.filter_map(Leg::change_due);
         let acks = self.legs.iter().filter_map(|l| l.unacknowledged.as_ref());
         let acks = acks.map(|u| u.repeat.min(u.give_up));
-        let over = self.is_over();
         let media = self.legs.iter().filter(|_| !over).filter_map(Leg::due);
         acks.chain(media).chain(changes).chain(own).min()
     }
@@ -250,12 +277,20 @@ impl Leg {
             applying: VecDeque::new(),
             due: None,
             serving: None,
+            asked: None,
+            settled: false,
+            peer: PeerCan { update: false },
             unacknowledged: None,
             acknowledged: false,
             change_at: None,
             change: None,
             changed_by: None,
         }
+    }
+
+    /// What of the peer's is negotiated with the media half.
+    pub(super) fn negotiating(&mut self) -> Option<&mut Serving> {
+        self.asked.as_mut().or(self.serving.as_mut())
     }
 
     /// Begins to wait for the next thing that the media half owes, if it owes any.
@@ -291,8 +326,9 @@ impl Leg {
     /// The media half has to say something.
     fn is_owed(&self) -> bool {
         let served = self
-            .serving
+            .asked
             .as_ref()
+            .or(self.serving.as_ref())
             .is_some_and(|s| matches!(s.step, ServingStep::Preparing | ServingStep::Applying(_)));
         served || self.prepares_change() || !self.applying.is_empty()
     }

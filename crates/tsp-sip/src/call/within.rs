@@ -5,14 +5,14 @@ use msp_core::id::{CallKey, LegId};
 use msp_core::time::Instant;
 
 use super::UserAgent;
-use super::called::{later, reason_of, without_body};
+use super::called::{reason_of, without_body};
 use super::interface::{EndCause, Ended};
 use super::refusal::description;
-use super::services::{Errand, Purpose, Services, Within};
+use super::services::{Errand, Inside, Purpose, Services, Within};
 use super::state::{Phase, Serving, ServingStep};
 use crate::transaction::ServerId;
 use crate::transport::Flow;
-use crate::wire::{Method, Request, StatusCode};
+use crate::wire::{HeaderName, Method, Request, Response, StatusCode};
 
 impl UserAgent {
     pub(super) fn request_within(
@@ -35,9 +35,11 @@ impl UserAgent {
             return;
         }
         leg.flow = flow;
+        leg.peer.learn(&request.headers);
         match request.method {
             Method::Bye => self.hung_up(now, id, request, key, leg_id),
             Method::Invite => self.changed(now, id, flow, request, key, leg_id),
+            Method::Update => self.updated(now, id, flow, request, key, leg_id),
             _ => self.describe_ourselves(now, id, flow, request),
         }
     }
@@ -86,7 +88,6 @@ impl UserAgent {
         key: CallKey,
         leg_id: LegId,
     ) {
-        let seconds = self.services.random_below(11);
         let looking_up = self.services.looks_up(key, leg_id);
         let Some(call) = self.calls.get_mut(&key) else {
             return;
@@ -98,12 +99,8 @@ impl UserAgent {
                 .refuse(now, id, request, StatusCode::CALL_DOES_NOT_EXIST);
             return;
         }
-        if leg.serving.is_some() {
-            let response = self
-                .services
-                .refusal(&request.headers, StatusCode::SERVER_INTERNAL_ERROR);
-            self.services.stats.refused += 1;
-            self.services.respond(now, id, &later(response, seconds));
+        if leg.serving.is_some() || leg.asked.is_some() {
+            self.ask_later(now, id, request);
             return;
         }
         // Our own offer is open or about to be: in our INVITE, in a 2xx whose ACK has not come, or with an answer that does not hold yet.
@@ -150,11 +147,32 @@ impl UserAgent {
         leg.serving = Some(serving);
         self.services.invites.insert(id, (key, leg_id));
         if let Some(answer) = repeated {
-            self.succeed(now, key, leg_id, answer.description.to_string());
+            if let Some(serving) = self
+                .calls
+                .get_mut(&key)
+                .and_then(|c| c.leg(leg_id)?.serving.as_mut())
+            {
+                serving.step = ServingStep::Applying(answer.description.to_string());
+            }
+            self.succeed(now, key, leg_id);
             return;
         }
         leg.generation = leg.generation.next();
         self.prepare(now, key, leg_id);
+    }
+
+    /// Refuses a request for now: another of the peer's is not answered yet (RFC 3261 section 14.2, RFC 3311 section
+    /// 5.2).
+    pub(super) fn ask_later(&mut self, now: Instant, id: ServerId, request: &Request) {
+        let seconds = self.services.random_below(11);
+        let mut response = self
+            .services
+            .refusal(&request.headers, StatusCode::SERVER_INTERNAL_ERROR);
+        response
+            .headers
+            .put(HeaderName::RetryAfter, seconds.to_string());
+        self.services.stats.refused += 1;
+        self.services.respond(now, id, &response);
     }
 
     /// The application ends a call.
@@ -194,16 +212,50 @@ impl UserAgent {
         }
     }
 
+    /// What the peer said to a request of ours within a dialog that is no INVITE, finally; nothing if it was silent for
+    /// too long.
+    pub(super) fn answered_within(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        leg_id: LegId,
+        what: Inside,
+        flow: Flow,
+        response: Option<&Response>,
+    ) {
+        let status = response.map(|r| r.status);
+        let known = self.calls.get_mut(&key).filter(|c| !c.is_over());
+        let Some(leg) = known.and_then(|c| c.leg(leg_id)) else {
+            return;
+        };
+        if let Some(response) = response {
+            leg.flow = flow;
+            leg.peer.learn(&response.headers);
+        }
+        // The peer knows nothing of the dialog, or is gone: so is the dialog (RFC 3261 section 12.2.1.2).
+        let gone = matches!(
+            status,
+            None | Some(StatusCode::CALL_DOES_NOT_EXIST | StatusCode::REQUEST_TIMEOUT)
+        );
+        match (what, response) {
+            (Inside::Bye, _) => {}
+            (Inside::Update, Some(response)) if !gone => {
+                self.update_answered(now, key, leg_id, response);
+            }
+            (Inside::Update, _) => self.change_unanswered(now, key, leg_id, status),
+        }
+    }
+
     /// Sends a BYE on a leg.
     pub(super) fn say_goodbye(&mut self, now: Instant, key: CallKey, leg: LegId) {
         let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg)) else {
             return;
         };
         let (id, bye) = (leg.id, leg.dialog.request(Method::Bye));
-        self.send_within(now, key, id, bye, Within::Bye);
+        self.send_within(now, key, id, bye, Within::Ask(Inside::Bye));
     }
 
-    /// Sends an ACK, a BYE or an INVITE on a leg, once the way is known.
+    /// Sends a request on a leg, once the way is known. Via and the name of the program are put in.
     pub(super) fn send_within(
         &mut self,
         now: Instant,
@@ -239,7 +291,7 @@ impl UserAgent {
         }
     }
 
-    /// Sends an ACK, a BYE or an INVITE by `flow`. The call may be forgotten meanwhile.
+    /// Sends a request on a leg by `flow`. The call may be forgotten meanwhile.
     pub(super) fn send_within_by(
         &mut self,
         now: Instant,
@@ -252,9 +304,13 @@ impl UserAgent {
         let sent = match what {
             Within::Ack(invite) => self.services.send_ack(flow, request, invite),
             // One that finds no room is lost like a datagram: the peer's own timers end the call.
-            Within::Bye => {
-                let bye = self.services.send(now, flow, request, Purpose::Bye);
-                bye.map(|_| ())
+            Within::Ask(what) => {
+                let purpose = Purpose::Within(key, leg, what);
+                let sent = self.services.send(now, flow, request, purpose);
+                if sent.is_err() && what != Inside::Bye {
+                    self.answered_within(now, key, leg, what, flow, None);
+                }
+                sent.map(|_| ())
             }
             Within::Change => {
                 self.send_change(now, key, leg, request, flow);

@@ -10,3 +10,4 @@ mod peer;
 mod refused;
 #[path = "../support/mod.rs"]
 mod support;
+mod update;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use msp_core::id::CallKey;
 use netsim::Impairment;
+use tsp_sip::call::CallPolicy;
 
 use crate::support::{Manner, Phone, World};
 
@@ -18,6 +19,15 @@ pub(crate) const CONTACT: &str = "Contact: <sip:p@192.0.2.9:5060>\n";
 
 pub(crate) fn alone(manner: Manner) -> World {
     World::new(vec![Phone::new(US, 3, manner)], Impairment::PERFECT, 5)
+}
+
+/// The same under a policy.
+pub(crate) fn alone_with(manner: Manner, policy: CallPolicy) -> World {
+    World::new(
+        vec![Phone::with(US, 3, manner, policy)],
+        Impairment::PERFECT,
+        5,
+    )
 }
 
 pub(crate) fn ms(n: u64) -> Duration {

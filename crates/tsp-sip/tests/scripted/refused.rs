@@ -156,7 +156,9 @@ fn what_cannot_be_served_is_refused_rightly() {
         assert_eq!(heard.len(), 1, "{text}: {heard:?}");
         assert_eq!(status(&heard[0]), wanted, "{text}: {}", heard[0]);
         if let Some((name, value)) = wanted_field {
-            assert_eq!(field(&heard[0], name), Some(value), "{text}");
+            // Allow grows.
+            let said = field(&heard[0], name).unwrap_or_default();
+            assert!(said.starts_with(value), "{text}: {said}");
         }
         if !text.starts_with("BYE") && !text.contains("X-Call-ID") && !text.contains("tag=unknown")
         {

@@ -16,7 +16,8 @@ use msp_core::params::{CodecSpec, LocalAddress, MediaParams, PayloadMapping};
 use msp_core::time::{ClockRate, Instant};
 use netsim::{Impairment, Network};
 use tsp_sip::call::{
-    AgentConfig, CallEvent, CallEventKind, Command, Ended, Input, Output, Route, UserAgent,
+    AgentConfig, CallEvent, CallEventKind, CallPolicy, Command, Ended, Input, Output, Route,
+    UserAgent,
 };
 use tsp_sip::transaction::Timers;
 use tsp_sip::transport::{Flow, Transport};
@@ -70,14 +71,23 @@ pub fn config(user: &str) -> AgentConfig {
         user_agent: "test".into(),
         timers: Timers::default(),
         max_calls: 1000,
+        policy: CallPolicy::default(),
         line: 0,
     }
 }
 
 impl Phone {
     pub fn new(address: &str, seed: u64, manner: Manner) -> Self {
+        Self::with(address, seed, manner, CallPolicy::default())
+    }
+
+    pub fn with(address: &str, seed: u64, manner: Manner, policy: CallPolicy) -> Self {
         let mut numbers = Numbers(seed);
-        let agent = UserAgent::new(config("user"), move |bytes: &mut [u8]| {
+        let config = AgentConfig {
+            policy,
+            ..config("user")
+        };
+        let agent = UserAgent::new(config, move |bytes: &mut [u8]| {
             for b in bytes {
                 *b = numbers.next() as u8;
             }
