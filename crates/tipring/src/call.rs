@@ -87,7 +87,11 @@ impl Call {
         let to = self.take_target();
         let to = to.ok_or_else(|| Error::new(ErrorKind::WrongState, self.peer()))?;
         let key = self.key();
-        self.phone.command(Command::Dial { key, to })
+        self.phone.command(Command::Dial {
+            key,
+            to,
+            account: None,
+        })
     }
 
     /// Says that we ring.

@@ -130,23 +130,24 @@ impl Signals {
     fn take(&self, at: Instant, event: CallEvent) {
         let key = event.key;
         match event.kind {
-            CallEventKind::Incoming { from, to } => match self.shared.create_call(key, &from, None)
-            {
-                Ok(call) => {
-                    self.shared.bus.emit(&Event {
-                        at,
-                        call: Some(key),
-                        kind: EventKind::Incoming { from, to },
-                    });
-                    self.shared.offer_incoming(call.key);
+            CallEventKind::Incoming { from, to, .. } => {
+                match self.shared.create_call(key, &from, None) {
+                    Ok(call) => {
+                        self.shared.bus.emit(&Event {
+                            at,
+                            call: Some(key),
+                            kind: EventKind::Incoming { from, to },
+                        });
+                        self.shared.offer_incoming(call.key);
+                    }
+                    // Without a media half there is no call: the caller is told so.
+                    Err(_) => {
+                        self.shared.counters.count_without_media();
+                        let status = tsp_sip::wire::StatusCode::SERVICE_UNAVAILABLE;
+                        let _closing = self.shared.command(Command::Reject(key, status));
+                    }
                 }
-                // Without a media half there is no call: the caller is told so.
-                Err(_) => {
-                    self.shared.counters.count_without_media();
-                    let status = tsp_sip::wire::StatusCode::SERVICE_UNAVAILABLE;
-                    let _closing = self.shared.command(Command::Reject(key, status));
-                }
-            },
+            }
             CallEventKind::Ringing => {
                 self.reach(at, key, self.shared.call(key), CallState::Ringing);
             }

@@ -466,7 +466,11 @@ impl Phone {
         let key = Shared::take_key();
         let (answer, answered) = oneshot::channel();
         self.shared.asked.insert(key, answer);
-        self.shared.command(Command::Options { key, to })?;
+        self.shared.command(Command::Options {
+            key,
+            to,
+            account: None,
+        })?;
         answered
             .await
             .map_err(|_| Error::new(ErrorKind::Closed, "phone"))?

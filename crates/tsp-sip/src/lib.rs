@@ -6,6 +6,7 @@
 //! - [`transport`]: where messages come from and go to; no sockets.
 //! - [`transaction`]: a request, its retransmissions and its responses.
 //! - [`dialog`]: two user agents that know each other.
+//! - [`account`]: who we are to a provider.
 //! - [`call`]: the user agent: calls, and the media half that it drives.
 //! - [`net`]: the driver on tokio, the one place with sockets and a runtime.
 //!
@@ -13,6 +14,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing, clippy::expect_used, clippy::panic)]
 
+pub mod account;
 pub mod call;
 mod counters;
 pub mod dialog;

@@ -429,6 +429,7 @@ fn peers_are_asked_what_they_can_do() {
         Command::Options {
             key,
             to: Uri::new(TO_B).unwrap(),
+            account: None,
         },
     );
     w.run(seconds(1));
@@ -449,6 +450,7 @@ fn peers_are_asked_what_they_can_do() {
         Command::Options {
             key,
             to: Uri::new("sip:192.0.2.77").unwrap(),
+            account: None,
         },
     );
     w.run(seconds(33));

@@ -164,7 +164,14 @@ impl Lean {
         self.ended = false;
         let key = CallKey(n as u64);
         let to = Uri::new("sip:somebody@192.0.2.9:5060").expect("a URI");
-        self.give(now, Input::Command(Command::Dial { key, to }));
+        self.give(
+            now,
+            Input::Command(Command::Dial {
+                key,
+                to,
+                account: None,
+            }),
+        );
         let invite = self.said();
         let fields =
             "Contact: <sip:somebody@192.0.2.9:5060;ob>\r\nContent-Type: application/sdp\r\n";

@@ -17,12 +17,13 @@ use super::interface::{
 use super::refusal::{explain, status_of};
 use super::services::{ALLOW, Answered, Errand, Purpose, Services};
 use super::state::{Call, Leg, Phase};
+use crate::account::AccountId;
 use crate::dialog::DialogId;
 use crate::transaction::{self, ClientId, ServerId, TransactionStats};
 use crate::transport::{Flow, Transport};
 use crate::wire::{
-    HeaderName, Headers, Limits, Message, Method, NameAddr, Refused, Request, Response, StatusCode,
-    Uri, check, is_keep_alive,
+    HeaderName, Headers, Limits, Message, Method, Refused, Request, Response, StatusCode, Uri,
+    check, is_keep_alive,
 };
 
 /// A user agent: all calls of one address, at either end.
@@ -297,9 +298,10 @@ impl UserAgent {
         flow: Flow,
         request: &Request,
     ) {
+        let account = self.services.account_of(request);
         let mut response = self.services.refusal(&request.headers, StatusCode::OK);
         let headers = &mut response.headers;
-        headers.put(HeaderName::Contact, self.services.contact(flow));
+        headers.put(HeaderName::Contact, self.services.contact(flow, account));
         headers.put(HeaderName::Allow, ALLOW);
         headers.put(HeaderName::Accept, "application/sdp");
         headers.put(HeaderName::AcceptEncoding, "identity");
@@ -310,12 +312,14 @@ impl UserAgent {
 
     fn command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Dial { key, to } => self.dial(key, to),
+            Command::Dial { key, to, account } => self.dial(key, to, account),
             Command::Ring(key) => self.ring(now, key),
             Command::Answer(key) => self.answer(now, key),
             Command::Reject(key, status) => self.reject(now, key, status),
             Command::HangUp(key) => self.hang_up(now, key),
-            Command::Options { key, to } => self.ask(key, to),
+            Command::Options { key, to, account } => self.ask(key, to, account),
+            Command::AddAccount(id, account) => self.services.accounts.add(id, *account),
+            Command::RemoveAccount(id) => self.services.accounts.remove(id),
             Command::Close => {
                 self.closing = true;
                 let mut keys: Vec<_> = self.calls.keys().copied().collect();
@@ -327,15 +331,17 @@ impl UserAgent {
         }
     }
 
-    fn ask(&mut self, key: CallKey, to: Uri) {
-        let Some((host, port)) = destination(&to) else {
+    fn ask(&mut self, key: CallKey, to: Uri, account: Option<AccountId>) {
+        let hop = self.services.first_hop(account, &Method::Options, &to);
+        let Some((host, port)) = destination(&hop) else {
             self.services.tell(
                 key,
                 ended(EndCause::Unresolvable, None, "no way to this URI"),
             );
             return;
         };
-        if let Err(error) = self.services.look_up(host, Errand::Options(key, to, port)) {
+        let errand = Errand::Options(key, to, account, port);
+        if let Err(error) = self.services.look_up(host, errand) {
             self.services
                 .tell(key, ended(EndCause::Unresolvable, None, &error.to_string()));
         }
@@ -356,8 +362,8 @@ impl UserAgent {
         };
         match errand {
             Errand::Dial(key, port) => self.dial_by(now, key, way(port)),
-            Errand::Options(key, to, port) => match way(port) {
-                Some(flow) => self.send_options(now, key, &to, flow),
+            Errand::Options(key, to, account, port) => match way(port) {
+                Some(flow) => self.send_options(now, key, &to, account, flow),
                 None => self.services.tell(
                     key,
                     ended(EndCause::Unresolvable, None, "the host has no address"),
@@ -380,29 +386,25 @@ impl UserAgent {
         }
     }
 
-    fn send_options(&mut self, now: Instant, key: CallKey, to: &Uri, flow: Flow) {
-        let uri = to.filtered(|_| true);
-        let tag = self.services.token();
-        let own = self.services.own_address(flow);
-        // A token is a value of a parameter.
-        let from = own.clone().with_param("tag", &tag).unwrap_or(own);
-        let call_id = self.services.token();
-        let mut request = Request::with(
-            Method::Options,
-            uri.clone(),
-            &from,
-            &NameAddr::new(uri),
-            &call_id,
-            1,
-        );
-        request
-            .headers
-            .put(HeaderName::Contact, self.services.contact(flow));
-        request.headers.put(HeaderName::Accept, "application/sdp");
-        if let Err(error) = self
+    fn send_options(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        to: &Uri,
+        account: Option<AccountId>,
+        flow: Flow,
+    ) {
+        let (call_id, tag) = (self.services.token(), self.services.token());
+        let names = (&*call_id, &*tag);
+        let request = self
             .services
-            .send(now, flow, request, Purpose::Options(key, now))
-        {
+            .request_outside(account, Method::Options, to, flow, names);
+        let sent = request.and_then(|mut request| {
+            request.headers.put(HeaderName::Accept, "application/sdp");
+            self.services
+                .send(now, flow, request, Purpose::Options(key, now))
+        });
+        if let Err(error) = sent {
             self.services
                 .tell(key, ended(EndCause::Unreachable, None, &error.to_string()));
         }

@@ -78,6 +78,8 @@ impl UserAgent {
             .dialogs
             .insert(leg.dialog.id().clone(), (key, leg.id));
         let call_id = call_id.detached();
+        let account = self.services.accounts.called(request);
+        self.services.accounts.claim(key, account);
         self.services
             .call_ids
             .entry(call_id.as_str().into())
@@ -85,6 +87,7 @@ impl UserAgent {
         let kind = CallEventKind::Incoming {
             from: leg.dialog.remote().without_params().to_string().into(),
             to: leg.dialog.local().uri().to_string().into(),
+            account,
         };
         let phase = Phase::Alerting {
             patience: Some(now + PATIENCE),
@@ -98,6 +101,7 @@ impl UserAgent {
     }
 
     pub(super) fn ring(&mut self, now: Instant, key: CallKey) {
+        let account = self.services.accounts.of_call(key);
         let Some(leg) = self.alerting(key) else {
             return;
         };
@@ -110,7 +114,7 @@ impl UserAgent {
             copy_record_route(&serving.request, &mut response);
             response
                 .headers
-                .put(HeaderName::Contact, self.services.contact(flow));
+                .put(HeaderName::Contact, self.services.contact(flow, account));
             response.headers.put(HeaderName::Allow, ALLOW);
             self.services.respond(now, server, &response);
         }

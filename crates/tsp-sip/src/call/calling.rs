@@ -16,10 +16,11 @@ use super::refusal::description;
 use super::services::{ALLOW, Errand, Purpose, Within, describe};
 use super::state::{Applying, Call, Dialing, Inviting, Leg, Phase, media_due};
 use crate::Result;
+use crate::account::AccountId;
 use crate::dialog::{Dialog, DialogId};
 use crate::transaction::ClientId;
 use crate::transport::Flow;
-use crate::wire::{HeaderName, Method, NameAddr, Request, Response, StatusCode, Text, Uri};
+use crate::wire::{HeaderName, Method, Request, Response, StatusCode, Text, Uri};
 
 /// How long a phone rings before we give up: as long as proxies wait (RFC 3261 section 16.6, timer C).
 const PATIENCE: Duration = Duration::from_secs(181);
@@ -29,13 +30,14 @@ const MAX_EARLY: usize = 16;
 const MAX_LEGS: usize = 64;
 
 impl UserAgent {
-    pub(super) fn dial(&mut self, key: CallKey, to: Uri) {
+    pub(super) fn dial(&mut self, key: CallKey, to: Uri, account: Option<AccountId>) {
         if self.closing || self.calls.contains_key(&key) {
             self.services
                 .tell(key, ended(EndCause::Rejected, None, "no call can be made"));
             return;
         }
-        let way = destination(&to).ok_or("no way to this URI");
+        let hop = self.services.first_hop(account, &Method::Invite, &to);
+        let way = destination(&hop).ok_or("no way to this URI");
         let way = way.map(|(host, port)| self.services.look_up(host, Errand::Dial(key, port)));
         match way {
             Ok(Ok(())) => {}
@@ -52,6 +54,7 @@ impl UserAgent {
         }
         let call_id: Text = self.services.token().into();
         let tag = self.services.token().into();
+        self.services.accounts.claim(key, account);
         self.services.call_ids.insert(call_id.as_str().into(), key);
         self.calls.insert(
             key,
@@ -157,19 +160,11 @@ impl UserAgent {
             Some(call) => (call.call_id.clone(), call.local_tag.clone()),
             None => return Err(crate::Error::new(crate::ErrorKind::Unknown, "call")),
         };
-        let uri = to.filtered(|name| !name.eq_ignore_ascii_case("method"));
-        let from = self.services.own_address(flow).with_param("tag", &tag)?;
-        let mut request = Request::with(
-            Method::Invite,
-            uri.clone(),
-            &from,
-            &NameAddr::new(uri),
-            &call_id,
-            1,
-        );
-        request
-            .headers
-            .put(HeaderName::Contact, self.services.contact(flow));
+        let account = self.services.accounts.of_call(key);
+        let names = (call_id.as_str(), tag.as_str());
+        let mut request =
+            self.services
+                .request_outside(account, Method::Invite, to, flow, names)?;
         request.headers.put(HeaderName::Allow, ALLOW);
         request.headers.put(HeaderName::Accept, "application/sdp");
         let kept = request.clone();

@@ -105,7 +105,8 @@ impl UserAgent {
             (Method::Invite, Within::Change)
         };
         let mut request = leg.dialog.request(method);
-        let contact = self.services.contact(leg.flow);
+        let account = self.services.accounts.of_call(key);
+        let contact = self.services.contact(leg.flow, account);
         request.headers.put(HeaderName::Contact, contact);
         request.headers.put(HeaderName::Allow, ALLOW);
         request.headers.put(HeaderName::Accept, "application/sdp");

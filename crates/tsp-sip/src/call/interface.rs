@@ -9,6 +9,7 @@ use msp_core::link::{Digit, Envelope, ToMsp, ToTsp};
 use msp_core::trace::Way;
 
 use super::policy::CallPolicy;
+use crate::account::{Account, AccountId};
 use crate::counters::counters;
 use crate::transport::Flow;
 use crate::wire::{Host, StatusCode, Uri};
@@ -51,6 +52,8 @@ pub enum Command {
         key: CallKey,
         /// Whom.
         to: Uri,
+        /// For which account; for none, straight and under the agent's own name.
+        account: Option<AccountId>,
     },
     /// Say that we ring.
     Ring(CallKey),
@@ -66,7 +69,13 @@ pub enum Command {
         key: CallKey,
         /// Whom.
         to: Uri,
+        /// For which account, if for one.
+        account: Option<AccountId>,
     },
+    /// Have an account from now on, in the place of what it was before.
+    AddAccount(AccountId, Box<Account>),
+    /// Have an account no more. Its calls go on.
+    RemoveAccount(AccountId),
     /// Refuse all calls from now on and end those that there are.
     Close,
 }
@@ -138,6 +147,8 @@ pub enum CallEventKind {
         from: Box<str>,
         /// Who is called: the URI of To, as the peer wrote it.
         to: Box<str>,
+        /// Which account of ours is called, if it is one.
+        account: Option<AccountId>,
     },
     /// The called end rings.
     Ringing,

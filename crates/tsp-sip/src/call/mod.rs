@@ -6,6 +6,7 @@
 //! What it knows of media stands in one place, `media`: the offers and answers of `tsp-sdp`, and the messages of the
 //! control link. A call is answered with 200 only after the media half said `Applied`.
 
+mod accounts;
 mod agent;
 mod called;
 mod calling;

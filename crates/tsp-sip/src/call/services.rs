@@ -11,15 +11,16 @@ use msp_core::time::Instant;
 use msp_core::trace::Way;
 use tsp_sdp::{Identity, OfferAnswer, Policy};
 
+use super::accounts::Accounts;
 use super::interface::{AgentConfig, AgentStats, CallEvent, CallEventKind, LookupId, Output};
 use super::media::Agreed;
+use crate::account::AccountId;
 use crate::dialog::DialogId;
 use crate::memory::Memory;
 use crate::transaction::{ClientId, ServerId, TransactionLayer};
 use crate::transport::{Flow, Transport, stamp};
 use crate::wire::{
-    HeaderName, Headers, Host, HostPort, Message, Method, NameAddr, Request, Response, StatusCode,
-    Uri, Via,
+    HeaderName, Headers, Host, Message, Method, Request, Response, StatusCode, Uri, Via,
 };
 use crate::{Error, ErrorKind, Limit, Result};
 
@@ -98,7 +99,7 @@ pub(super) enum Errand {
     /// To send the INVITE of a call.
     Dial(CallKey, u16),
     /// To ask a peer what it can do.
-    Options(CallKey, Uri, u16),
+    Options(CallKey, Uri, Option<AccountId>, u16),
     /// To tell the media half where the peer's media are.
     Media(CallKey, Box<Agreed>),
     /// To send a request within a dialog; if nothing is found it goes the way that messages came.
@@ -114,6 +115,7 @@ pub(super) enum Errand {
 
 pub(super) struct Services {
     pub(super) config: AgentConfig,
+    pub(super) accounts: Accounts,
     pub(super) random: Random,
     pub(super) transactions: TransactionLayer,
     pub(super) out: VecDeque<Output>,
@@ -128,7 +130,7 @@ pub(super) struct Services {
     /// For the trace: which call a message belongs to.
     pub(super) call_ids: HashMap<Box<str>, CallKey>,
     /// The same of calls that are forgotten: what still comes and goes for a while is theirs.
-    past_calls: Memory<CallKey>,
+    past_calls: Memory<(CallKey, Option<AccountId>)>,
     pub(super) errands: HashMap<LookupId, Errand>,
     /// When which call has something to do; an entry counts only if the call still has that deadline.
     pub(super) deadlines: BinaryHeap<Reverse<(Instant, CallKey)>>,
@@ -146,6 +148,7 @@ impl Services {
         Self {
             transactions: TransactionLayer::new(config.timers, TransactionLayer::CAPACITY),
             config,
+            accounts: Accounts::default(),
             random,
             out: VecDeque::new(),
             stats: AgentStats::default(),
@@ -233,24 +236,6 @@ impl Services {
         std::net::SocketAddr::new(ip, flow.local.port())
     }
 
-    /// Our Contact on `flow`.
-    pub(super) fn contact(&self, flow: Flow) -> Bytes {
-        NameAddr::new(Uri::sip(
-            Some(&self.config.user),
-            &self.advertised(flow).into(),
-        ))
-        .to_value()
-    }
-
-    /// Who we are in From.
-    pub(super) fn own_address(&self, flow: Flow) -> NameAddr {
-        let place = HostPort {
-            host: Host::Ip(self.advertised(flow).ip()),
-            port: None,
-        };
-        NameAddr::new(Uri::sip(Some(&self.config.user), &place))
-    }
-
     /// Puts our hop on top of a request, and our name in.
     fn dress(&mut self, request: &mut Request, flow: Flow) -> Result<()> {
         let branch = format!("{}{}", Via::MAGIC, self.token());
@@ -331,7 +316,20 @@ impl Services {
     /// The call that messages of `call_id` belong to.
     pub(super) fn call_of(&self, call_id: &str) -> Option<CallKey> {
         let live = self.call_ids.get(call_id);
-        live.or_else(|| self.past_calls.get(call_id)).copied()
+        let past = || self.past_calls.get(call_id).map(|(key, _)| key);
+        live.or_else(past).copied()
+    }
+
+    /// The account whose call, present or past, a request belongs to; else the one that it is meant for.
+    pub(super) fn account_of(&self, request: &Request) -> Option<AccountId> {
+        let call_id = request.headers.call_id().ok()?;
+        match self.call_ids.get(call_id.as_str()) {
+            Some(key) => self.accounts.of_call(*key),
+            None => match self.past_calls.get(call_id.as_str()) {
+                Some((_, account)) => *account,
+                None => self.accounts.called(request),
+            },
+        }
     }
 
     /// Answers a request by its transaction, and gives what was sent where. That it is gone, or answered already, needs
@@ -448,7 +446,8 @@ impl Services {
             self.call_ids.remove(call_id);
         }
         let until = now + self.config.timers.transaction();
-        self.past_calls.put(until, call_id, key);
+        let account = self.accounts.forget_call(key);
+        self.past_calls.put(until, call_id, (key, account));
     }
 
     /// How much is remembered of what is over.

@@ -143,7 +143,8 @@ impl UserAgent {
             return;
         };
         let flow = leg.flow;
-        let contact = self.services.contact(flow);
+        let account = self.services.accounts.of_call(key);
+        let contact = self.services.contact(flow, account);
         response.headers.put(HeaderName::Contact, contact);
         response.headers.put(HeaderName::Allow, ALLOW);
         response.headers.put(HeaderName::Supported, "");

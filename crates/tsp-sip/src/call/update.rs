@@ -40,7 +40,8 @@ impl UserAgent {
         }
         let Some(body) = description(&request.headers, &request.body) else {
             let mut response = request.response(StatusCode::OK);
-            let contact = self.services.contact(flow);
+            let account = self.services.accounts.of_call(key);
+            let contact = self.services.contact(flow, account);
             response.headers.put(HeaderName::Contact, contact);
             response.headers.put(HeaderName::Allow, ALLOW);
             self.services.respond(now, id, &response);

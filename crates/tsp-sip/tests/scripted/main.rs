@@ -1,5 +1,6 @@
 //! A user agent and scripted peers whose messages are literal bytes.
 
+mod accounts;
 mod called;
 mod calling;
 mod changed;

@@ -233,6 +233,7 @@ impl World {
             Command::Dial {
                 key,
                 to: Uri::new(to).expect("a URI"),
+                account: None,
             },
         );
         key

@@ -1,0 +1,127 @@
+//! Accounts: who we are to a provider, and the way that leads to it.
+
+use crate::wire::{Host, Method, NameAddr, Uri};
+use crate::{Error, ErrorKind, Result};
+
+/// Names an account of a user agent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct AccountId(pub u32);
+
+/// Who we are to a provider.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Account {
+    /// The address of record (RFC 3261 section 6): who we are in From, and where others reach us.
+    pub aor: Uri,
+    /// The name beside it; may be empty.
+    pub display: Box<str>,
+    /// The proxies that every request outside of a dialog goes through, the next hop first. Each is a loose router
+    /// (RFC 3261 section 16.12), whether or not its URI says so.
+    pub proxies: Vec<Uri>,
+    /// Whether REGISTER goes through the proxies too, as all else does.
+    pub register_by_proxies: bool,
+}
+
+impl Account {
+    /// An account without a proxy.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Uri`] if `aor` is no `sip` or `sips` URI with a user part.
+    pub fn new(aor: Uri) -> Result<Self> {
+        if !aor.is_sip() || aor.raw_user().is_none() {
+            return Err(Error::new(ErrorKind::Uri, "address of record"));
+        }
+        Ok(Self {
+            // A port, parameters and header fields have no place in From (RFC 3261 section 19.1.1, table 1).
+            aor: aor.filtered(|name| name.eq_ignore_ascii_case("user")),
+            display: "".into(),
+            proxies: Vec::new(),
+            register_by_proxies: true,
+        })
+    }
+
+    /// This account with a name beside the address.
+    #[must_use]
+    pub fn display(mut self, name: impl Into<Box<str>>) -> Self {
+        self.display = name.into();
+        self
+    }
+
+    /// This account behind one more proxy, which is the last before the provider.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Uri`] if `proxy` is no `sip` or `sips` URI.
+    pub fn proxy(mut self, proxy: Uri) -> Result<Self> {
+        if !proxy.is_sip() {
+            return Err(Error::new(ErrorKind::Uri, "proxy"));
+        }
+        self.proxies.push(proxy);
+        Ok(self)
+    }
+
+    /// The domain of the account.
+    pub fn domain(&self) -> Option<Host> {
+        self.aor.host()
+    }
+
+    /// Who we are in From, without a tag.
+    pub fn address(&self) -> NameAddr {
+        NameAddr::new(self.aor.clone()).with_display(&self.display)
+    }
+
+    /// The proxies that a request of `method` goes through.
+    pub fn routes(&self, method: &Method) -> impl Iterator<Item = NameAddr> {
+        let passes = self.register_by_proxies || *method != Method::Register;
+        self.proxies.iter().filter(move |_| passes).map(loose)
+    }
+}
+
+/// A proxy as a Route value that does not move into the Request-URI.
+pub(crate) fn loose(proxy: &Uri) -> NameAddr {
+    let proxy = proxy.filtered(|_| true);
+    let loose = match proxy.param("lr") {
+        Some(_) => proxy,
+        // Two constant tokens fit into any URI.
+        None => proxy.with_param("lr", "").unwrap_or(proxy),
+    };
+    NameAddr::new(loose)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri {
+        Uri::new(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn an_address_of_record_has_a_user_and_nothing_that_from_may_not_have() {
+        assert!(Account::new(uri("sip:example.com")).is_err());
+        assert!(Account::new(uri("tel:+12")).is_err());
+        let account = Account::new(uri("sip:a@example.com;transport=tcp;user=phone?x=y")).unwrap();
+        let account = account.display("A \"B\"");
+        assert_eq!(
+            account.address().to_string(),
+            r#""A \"B\"" <sip:a@example.com;user=phone>"#
+        );
+    }
+
+    #[test]
+    fn proxies_are_loose_and_may_be_passed_by_in_register() {
+        let account = Account::new(uri("sip:a@example.com")).unwrap();
+        let mut account = account
+            .proxy(uri("sip:p1.example.com"))
+            .unwrap()
+            .proxy(uri("sip:p2.example.com;lr"))
+            .unwrap();
+        let routes =
+            |a: &Account, m| -> Vec<String> { a.routes(&m).map(|r| r.to_string()).collect() };
+        let both = ["<sip:p1.example.com;lr>", "<sip:p2.example.com;lr>"];
+        assert_eq!(routes(&account, Method::Invite), both);
+        assert_eq!(routes(&account, Method::Register), both);
+        account.register_by_proxies = false;
+        assert_eq!(routes(&account, Method::Invite), both);
+        assert!(routes(&account, Method::Register).is_empty());
+        assert!(account.proxy(uri("tel:+12")).is_err());
+    }
+}
