@@ -13,6 +13,7 @@ mod calling;
 mod change;
 mod interface;
 mod media;
+mod outline;
 mod policy;
 mod refusal;
 mod services;
@@ -27,4 +28,5 @@ pub use interface::{
     AgentConfig, AgentStats, CallEvent, CallEventKind, Command, EndCause, Ended, Input, Kept,
     LookupId, Output, Route,
 };
+pub use outline::Outline;
 pub use policy::{CallPolicy, ChangeBy};

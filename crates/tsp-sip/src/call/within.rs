@@ -110,6 +110,13 @@ impl UserAgent {
                 .refuse(now, id, request, StatusCode::REQUEST_PENDING);
             return;
         }
+        // The peer that goes on from our 2xx has it, though its ACK is lost or late (RFC 5407 section 3.1.4).
+        if leg.unacknowledged.take().is_some_and(|u| !u.again) {
+            self.connected(key);
+        }
+        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
+            return;
+        };
         let before = leg.media.clone();
         let offer =
             description(&request.headers, &request.body).map(|body| leg.media.receive_offer(body));

@@ -280,3 +280,23 @@ fn an_offer_of_ours_that_a_change_asks_for_needs_its_answer() {
     assert!(bye.starts_with("BYE"), "{bye}");
     assert_eq!(w.phones[0].ended(key).unwrap().cause, EndCause::Media);
 }
+
+// Shows: the peer changes a call: one change at a time, taken back if it fails | RFC 5407 3.1.4
+#[test]
+fn a_change_says_that_our_2xx_arrived_when_its_ack_was_lost() {
+    let mut w = alone(Manner::Answer);
+    let invite = with_sdp(
+        &plain("INVITE sip:user@192.0.2.2", "x", "1 INVITE", ""),
+        SDP,
+    );
+    let our_tag = tag(ask(&mut w, &invite).last().unwrap(), "To");
+    let key = w.phones[0].incoming()[0];
+    assert!(!w.phones[0].is_connected(key), "no ACK came");
+    let ok = ask(&mut w, &change("x", 2, &our_tag)).pop().unwrap();
+    assert!(ok.starts_with("SIP/2.0 200"), "{ok}");
+    assert!(w.phones[0].is_connected(key));
+    w.inject(PEER, US, &within("ACK", "x", 2, &our_tag, ""));
+    w.run(seconds(60));
+    assert!(w.heard().is_empty(), "neither 2xx is sent again");
+    assert!(w.phones[0].ended(key).is_none());
+}

@@ -5,6 +5,7 @@
     reason = "each test file uses a part of it"
 )]
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -22,6 +23,10 @@ use tsp_sip::call::{
 use tsp_sip::transaction::Timers;
 use tsp_sip::transport::{Flow, Transport};
 use tsp_sip::wire::{Host, Uri};
+
+mod reached;
+
+pub use reached::Reached;
 
 /// What a phone does by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +50,10 @@ pub struct Phone {
     /// Messages of the media half are kept back.
     pub mute_media: bool,
     pub kept: Vec<Envelope<ToTsp>>,
+    /// Where the media half receives.
+    pub media_port: u16,
+    /// The calls that it made.
+    pub dialled: Vec<CallKey>,
 }
 
 /// A small generator of numbers, so that a failure can be run again.
@@ -102,6 +111,8 @@ impl Phone {
             refuse_apply: None,
             mute_media: false,
             kept: Vec::new(),
+            media_port: 40_000,
+            dialled: Vec::new(),
         }
     }
 
@@ -113,7 +124,14 @@ impl Phone {
                 None => ToTsp::Local(
                     slots
                         .iter()
-                        .map(|s| local(s.slot, s.kind, s.direction, self.address))
+                        .map(|s| {
+                            local(
+                                s.slot,
+                                s.kind,
+                                s.direction,
+                                (self.address.ip(), self.media_port).into(),
+                            )
+                        })
                         .collect(),
                 ),
             }),
@@ -161,14 +179,13 @@ fn local(
     slot: msp_core::params::MediaSlot,
     kind: msp_core::media::MediaKind,
     direction: msp_core::media::MediaDirection,
-    address: SocketAddr,
+    media: SocketAddr,
 ) -> MediaParams {
     let mapping = |number, name: &str| PayloadMapping {
         payload_type: PayloadType(number),
         codec: CodecSpec::mono(name, ClockRate::HZ_8000),
         parameters: None,
     };
-    let media = SocketAddr::new(address.ip(), 40_000);
     MediaParams {
         direction,
         receive: vec![
@@ -199,6 +216,12 @@ pub struct World {
     /// Look-ups are kept back.
     pub slow_names: bool,
     pub looked_up: Vec<(usize, Input)>,
+    /// Which pairs of state and event were reached, and how often.
+    pub reached: Reached,
+    /// Phones from and to which nothing gets until then.
+    pub cut_off: Vec<(SocketAddr, Instant)>,
+    /// The Call-IDs in messages that phones sent or received for a call.
+    call_ids: BTreeSet<(String, usize, CallKey)>,
 }
 
 impl World {
@@ -215,19 +238,28 @@ impl World {
             names: Vec::new(),
             slow_names: false,
             looked_up: Vec::new(),
+            reached: Reached::new(),
+            cut_off: Vec::new(),
+            call_ids: BTreeSet::new(),
         }
     }
 
     pub fn command(&mut self, phone: usize, command: Command) {
-        let now = self.now;
-        self.phones[phone]
-            .agent
-            .handle(now, Input::Command(command));
+        self.give(phone, Input::Command(command));
         self.drain(phone);
+    }
+
+    /// Gives a phone an input, and notes in which state of its call it came.
+    pub fn give(&mut self, phone: usize, input: Input) {
+        let agent = &mut self.phones[phone].agent;
+        let place = reached::place(agent, &input);
+        *self.reached.entry(place).or_default() += 1;
+        agent.handle(self.now, input);
     }
 
     pub fn dial(&mut self, phone: usize, key: u64, to: &str) -> CallKey {
         let key = CallKey(key);
+        self.phones[phone].dialled.push(key);
         self.command(
             phone,
             Command::Dial {
@@ -284,7 +316,12 @@ impl World {
                 self.drain(i);
             }
         }
+        self.cut_off.retain(|(_, until)| *until > now);
         while let Some(delivery) = self.net.poll(now) {
+            let cut = |a: SocketAddr| self.cut_off.iter().any(|(b, _)| *b == a);
+            if cut(delivery.from) || cut(delivery.to) {
+                continue;
+            }
             match self.phones.iter().position(|p| p.address == delivery.to) {
                 Some(i) => {
                     let flow = Flow {
@@ -292,13 +329,8 @@ impl World {
                         local: delivery.to,
                         remote: delivery.from,
                     };
-                    self.phones[i].agent.handle(
-                        now,
-                        Input::Received {
-                            flow,
-                            bytes: delivery.bytes,
-                        },
-                    );
+                    let bytes = delivery.bytes;
+                    self.give(i, Input::Received { flow, bytes });
                     self.drain(i);
                 }
                 None => self
@@ -311,8 +343,7 @@ impl World {
     /// Lets the media half say what it kept back.
     pub fn release_media(&mut self, phone: usize) {
         for message in std::mem::take(&mut self.phones[phone].kept) {
-            let now = self.now;
-            self.phones[phone].agent.handle(now, Input::Msp(message));
+            self.give(phone, Input::Msp(message));
             self.drain(phone);
         }
     }
@@ -320,8 +351,7 @@ impl World {
     /// Gives the look-ups that were kept back.
     pub fn release_names(&mut self) {
         for (phone, found) in std::mem::take(&mut self.looked_up) {
-            let now = self.now;
-            self.phones[phone].agent.handle(now, found);
+            self.give(phone, found);
             self.drain(phone);
         }
     }
@@ -352,7 +382,7 @@ impl World {
                     if self.slow_names {
                         self.looked_up.push((i, found));
                     } else {
-                        self.phones[i].agent.handle(now, found);
+                        self.give(i, found);
                     }
                 }
                 Output::Msp(message) => {
@@ -369,7 +399,7 @@ impl World {
                         if self.phones[i].mute_media {
                             self.phones[i].kept.push(answer);
                         } else {
-                            self.phones[i].agent.handle(now, Input::Msp(answer));
+                            self.give(i, Input::Msp(answer));
                         }
                     }
                     self.phones[i].media.push(message);
@@ -379,17 +409,19 @@ impl World {
                     let incoming = matches!(event.kind, CallEventKind::Incoming { .. });
                     self.phones[i].events.push(event);
                     if incoming && self.phones[i].manner != Manner::Silent {
-                        self.phones[i]
-                            .agent
-                            .handle(now, Input::Command(Command::Ring(key)));
+                        self.give(i, Input::Command(Command::Ring(key)));
                         if self.phones[i].manner == Manner::Answer {
-                            self.phones[i]
-                                .agent
-                                .handle(now, Input::Command(Command::Answer(key)));
+                            self.give(i, Input::Command(Command::Answer(key)));
                         }
                     }
                 }
                 Output::Message { call, bytes, .. } => {
+                    if let Some(key) = call {
+                        let text = String::from_utf8_lossy(&bytes);
+                        let id = text.lines().find_map(|l| l.strip_prefix("Call-ID: "));
+                        let id = id.unwrap_or_default().to_owned();
+                        self.call_ids.insert((id, i, key));
+                    }
                     let line = String::from_utf8_lossy(&bytes)
                         .lines()
                         .next()
@@ -400,6 +432,13 @@ impl World {
                 _ => {}
             }
         }
+    }
+
+    /// Which call of which phone messages of a Call-ID belong to.
+    pub fn call_ids(&self) -> impl Iterator<Item = (&str, usize, CallKey)> {
+        self.call_ids
+            .iter()
+            .map(|(id, phone, key)| (&**id, *phone, *key))
     }
 
     /// The first lines of what was sent, in order.

@@ -1,0 +1,107 @@
+//! A media half that holds its partner to the rules of the link, and remembers what was agreed.
+
+use std::collections::BTreeMap;
+
+use msp_core::id::{CallKey, Generation, LegId};
+use msp_core::link::{Envelope, Finality, ToMsp};
+use msp_core::params::MediaParams;
+
+/// What one end's media half was told of a call.
+#[derive(Default)]
+pub(crate) struct MediaCall {
+    legs: BTreeMap<LegId, Leg>,
+    over: bool,
+}
+
+#[derive(Default)]
+struct Leg {
+    /// The newest round that was prepared.
+    prepared: Option<Generation>,
+    applied: Option<(Generation, Vec<MediaParams>)>,
+    current: Option<Vec<MediaParams>>,
+    dropped: bool,
+}
+
+/// The media half of a phone.
+#[derive(Default)]
+pub(crate) struct Media {
+    pub(crate) calls: BTreeMap<CallKey, MediaCall>,
+    pub(crate) faults: Vec<String>,
+}
+
+impl Media {
+    /// Takes what the signalling half says.
+    pub(crate) fn hear(&mut self, message: &Envelope<ToMsp>) {
+        let Envelope {
+            call: key,
+            leg,
+            generation,
+            body,
+        } = message;
+        let call = self.calls.entry(*key).or_default();
+        let mut fault = |what: &str| {
+            self.faults
+                .push(format!("call {key}, {leg:?}, {generation:?}: {what}"));
+        };
+        if call.over {
+            fault(&format!("{body:?} after the end"));
+            return;
+        }
+        let known = call.legs.entry(*leg).or_default();
+        match body {
+            ToMsp::Prepare { slots, .. } => {
+                if slots.is_empty() {
+                    fault("nothing to prepare");
+                }
+                if known.prepared.is_some_and(|p| p >= *generation) {
+                    fault("prepared again");
+                }
+                known.prepared = Some(*generation);
+            }
+            ToMsp::Apply { finality, params } => {
+                // Later legs of a forked call live on what the first one prepared.
+                if known.prepared.is_none_or(|p| p != *generation) && *leg == LegId::FIRST {
+                    fault("applied without having been prepared");
+                }
+                if params.iter().any(|p| !p.refused && p.remote.is_none()) {
+                    fault("a stream without a peer");
+                }
+                known.applied = Some((*generation, params.clone()));
+                // The first round holds when it is final; later ones wait for their commit.
+                if *finality == Finality::Final && known.current.is_none() {
+                    known.current = Some(params.clone());
+                }
+            }
+            ToMsp::Commit => match known.applied.take() {
+                Some((applied, params)) if applied == *generation => known.current = Some(params),
+                _ => fault("committed what was not applied"),
+            },
+            ToMsp::Rollback => {
+                if known.prepared != Some(*generation) {
+                    fault("rolled back what was not prepared");
+                }
+                known.applied = None;
+            }
+            ToMsp::DropLeg => {
+                if known.dropped {
+                    fault("dropped twice");
+                }
+                known.dropped = true;
+            }
+            ToMsp::Disconnected { .. } => call.over = true,
+            _ => {}
+        }
+    }
+
+    /// What holds for a call, if anything does.
+    pub(crate) fn current(&self, key: CallKey) -> Option<&[MediaParams]> {
+        let call = self.calls.get(&key).filter(|c| !c.over)?;
+        let legs = call.legs.values().filter(|l| !l.dropped);
+        legs.filter_map(|l| l.current.as_deref()).next()
+    }
+
+    /// Whether a call was told that it is over.
+    pub(crate) fn is_over(&self, key: CallKey) -> bool {
+        self.calls.get(&key).is_none_or(|c| c.over)
+    }
+}
