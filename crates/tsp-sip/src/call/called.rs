@@ -213,9 +213,8 @@ pub(super) fn reason_of(request: &Request) -> Box<str> {
     request
         .headers
         .reasons()
-        .find_map(|r| r.text)
+        .find_map(|r| Some(r.text?.as_str().into()))
         .unwrap_or_default()
-        .into()
 }
 
 pub(super) fn without_body(request: &Request) -> Request {

@@ -1,7 +1,5 @@
 //! Typed values of header fields, read when they are asked for.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 
 use super::headers::Headers;
@@ -26,7 +24,7 @@ pub struct CSeq {
 impl CSeq {
     const MAX: u64 = (1 << 31) - 1;
 
-    fn parse(value: &[u8]) -> Result<Self> {
+    pub(super) fn parse(value: &[u8]) -> Result<Self> {
         const BAD: Error = Error::new(ErrorKind::Value, "CSeq");
         let value = std::str::from_utf8(trim(value)).map_err(|_| BAD)?;
         let (digits, method) = value.split_once([' ', '\t']).ok_or(BAD)?;
@@ -91,17 +89,6 @@ impl MediaType {
             params: Params::trusted(text.share(params)),
         })
     }
-}
-
-/// Why a request or a response was sent (RFC 3326).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reason {
-    /// Whose numbering the cause is of, for instance `SIP` or `Q.850`.
-    pub protocol: Text,
-    /// The number.
-    pub cause: Option<u16>,
-    /// Words for a human.
-    pub text: Option<String>,
 }
 
 impl Headers {
@@ -215,65 +202,6 @@ impl Headers {
             })
     }
 
-    /// Expires, in seconds; more than 2^32-1 counts as that (RFC 3261 section 20.19).
-    ///
-    /// # Errors
-    /// [`ErrorKind::Number`].
-    pub fn expires(&self) -> Result<Option<Duration>> {
-        let Some(value) = self.get(&HeaderName::Expires) else {
-            return Ok(None);
-        };
-        let digits = trim(value);
-        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-            return Err(Error::new(ErrorKind::Number, "Expires"));
-        }
-        let max = u64::from(u32::MAX);
-        Ok(Some(Duration::from_secs(
-            number(digits, max).unwrap_or(max),
-        )))
-    }
-
-    /// Retry-After, without its comment and its parameters.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Number`].
-    pub fn retry_after(&self) -> Result<Option<Duration>> {
-        let Some(value) = self.get(&HeaderName::RetryAfter) else {
-            return Ok(None);
-        };
-        let value = trim(value);
-        let end = value
-            .iter()
-            .position(|b| !b.is_ascii_digit())
-            .unwrap_or(value.len());
-        let (digits, rest) = value.split_at_checked(end).unwrap_or((value, &[]));
-        let bad = Error::new(ErrorKind::Number, "Retry-After");
-        if !matches!(rest.first(), None | Some(b' ' | b'\t' | b'(' | b';')) {
-            return Err(bad);
-        }
-        Ok(Some(Duration::from_secs(
-            number(digits, u64::from(u32::MAX)).ok_or(bad)?,
-        )))
-    }
-
-    /// Reason values that can be read.
-    pub fn reasons(&self) -> impl Iterator<Item = Reason> {
-        self.list(&HeaderName::Reason).filter_map(|value| {
-            let text = Text::new(value).ok()?;
-            let (protocol, rest) = text.split_at_checked(text.find(';').unwrap_or(text.len()))?;
-            let params = Params::new(text.share(rest)).ok()?;
-            let protocol = trim_str(protocol);
-            is_token(protocol.as_bytes()).then(|| Reason {
-                protocol: text.share(protocol),
-                cause: params
-                    .raw("cause")
-                    .and_then(|c| number(c.as_bytes(), 999))
-                    .and_then(|c| u16::try_from(c).ok()),
-                text: params.get("text").map(|t| t.into_owned()),
-            })
-        })
-    }
-
     fn address(&self, name: &HeaderName, what: &'static str) -> Result<NameAddr> {
         NameAddr::parse(
             self.get(name)
@@ -282,7 +210,7 @@ impl Headers {
         .map_err(|e| named(e, what))
     }
 
-    fn addresses<'a>(
+    pub(super) fn addresses<'a>(
         &'a self,
         name: &'a HeaderName,
         what: &'static str,
@@ -309,21 +237,9 @@ const fn named(error: Error, what: &'static str) -> Error {
 mod tests {
     use super::*;
 
-    fn headers(lines: &[(&str, &'static str)]) -> Headers {
-        let mut h = Headers::new();
-        for (name, value) in lines {
-            h.push(HeaderName::new(name).unwrap(), *value).unwrap();
-        }
-        h
-    }
-
     #[test]
     fn numbers_of_header_fields() {
-        let h = headers(&[
-            ("CSeq", "0009  INVITE"),
-            ("Max-Forwards", "0068"),
-            ("Expires", "10000000000"),
-        ]);
+        let h = Headers::of(&[("CSeq", "0009  INVITE"), ("Max-Forwards", "0068")]);
         assert_eq!(
             h.cseq().unwrap(),
             CSeq {
@@ -332,10 +248,6 @@ mod tests {
             }
         );
         assert_eq!(h.max_forwards().unwrap(), Some(68));
-        assert_eq!(
-            h.expires().unwrap(),
-            Some(Duration::from_secs(u64::from(u32::MAX)))
-        );
         for bad in [
             "",
             "1",
@@ -345,44 +257,31 @@ mod tests {
             "-1 INVITE",
             "1 IN VITE",
         ] {
-            assert!(headers(&[("CSeq", bad)]).cseq().is_err(), "{bad}");
+            assert!(Headers::of(&[("CSeq", bad)]).cseq().is_err(), "{bad}");
         }
-        assert!(headers(&[("Max-Forwards", "300")]).max_forwards().is_err());
-        let h = headers(&[("Retry-After", "18000;duration=3600")]);
-        assert_eq!(h.retry_after().unwrap(), Some(Duration::from_secs(18_000)));
-        let h = headers(&[("Retry-After", "120 (I'm in a meeting)")]);
-        assert_eq!(h.retry_after().unwrap(), Some(Duration::from_secs(120)));
         assert!(
-            headers(&[("Retry-After", "949302838503028349304023988")])
-                .retry_after()
+            Headers::of(&[("Max-Forwards", "300")])
+                .max_forwards()
                 .is_err()
         );
     }
 
     #[test]
-    fn media_types_and_reasons() {
-        let h = headers(&[
-            ("c", "Application / SDP ; charset=utf-8"),
-            (
-                "Reason",
-                "Q.850 ;cause=16 ;text=\"Terminated\", SIP;cause=200",
-            ),
-        ]);
+    fn media_types() {
+        let h = Headers::of(&[("c", "Application / SDP ; charset=utf-8")]);
         assert!(h.content_type().unwrap().unwrap().is("application", "sdp"));
-        let reasons: Vec<_> = h.reasons().collect();
-        assert_eq!(reasons.len(), 2);
-        assert_eq!(
-            (reasons[0].cause, reasons[0].text.as_deref()),
-            (Some(16), Some("Terminated"))
+        assert!(
+            Headers::of(&[("Content-Type", "sdp")])
+                .content_type()
+                .is_err()
         );
-        assert!(headers(&[("Content-Type", "sdp")]).content_type().is_err());
-        let h = headers(&[("Accept", "text/plain, application/*;q=0.5, image/png;q=0")]);
+        let h = Headers::of(&[("Accept", "text/plain, application/*;q=0.5, image/png;q=0")]);
         assert!(h.accepts("application", "sdp", false) && !h.accepts("image", "png", true));
     }
 
     #[test]
     fn list_fields_may_be_split_or_joined() {
-        let h = headers(&[
+        let h = Headers::of(&[
             ("Via", "SIP/2.0/UDP a, SIP/2.0/TCP b"),
             ("v", "SIP/2.0/TLS c"),
             ("Require", "x, Y"),

@@ -1,13 +1,15 @@
 //! Header fields in their order.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::name::HeaderName;
-use super::scan::{ListItems, list_items};
+use super::scan::{ListItems, is_token_byte, list_items};
 use crate::{Error, ErrorKind, Result};
 
 /// One header field: its name, and its value as it came, continuation lines joined.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Header {
     name: HeaderName,
     value: Bytes,
@@ -22,6 +24,23 @@ impl Header {
     /// The value.
     pub const fn value(&self) -> &Bytes {
         &self.value
+    }
+}
+
+impl fmt::Debug for Header {
+    /// Of credentials only the scheme is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = match self.name {
+            HeaderName::Authorization | HeaderName::ProxyAuthorization => {
+                let scheme = self.value.iter().take_while(|b| is_token_byte(**b));
+                self.value.slice(..scheme.count())
+            }
+            HeaderName::AuthenticationInfo | HeaderName::ProxyAuthenticationInfo => {
+                Bytes::from_static(b"***")
+            }
+            _ => self.value.clone(),
+        };
+        write!(f, "{}: {shown:?}", self.name)
     }
 }
 
@@ -96,6 +115,19 @@ impl Headers {
             .map(|f| &f.value)
     }
 
+    /// The value of the field `name`, which may be there once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Duplicate`] if it is there more than once; `what` names it.
+    pub(super) fn only(&self, name: &HeaderName, what: &'static str) -> Result<Option<&Bytes>> {
+        let mut values = self.fields.iter().filter(|f| f.name == *name);
+        let first = values.next().map(|f| &f.value);
+        match values.next() {
+            None => Ok(first),
+            Some(_) => Err(Error::new(ErrorKind::Duplicate, what)),
+        }
+    }
+
     /// The values of all fields `name`.
     pub fn all<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a Bytes> {
         self.fields
@@ -132,6 +164,20 @@ impl Headers {
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.fields.is_empty()
+    }
+}
+
+#[cfg(test)]
+impl Headers {
+    /// Fields as they would have been read.
+    pub(super) fn of(lines: &[(&str, &'static str)]) -> Self {
+        let mut headers = Self::new();
+        for (name, value) in lines {
+            headers
+                .push(HeaderName::new(name).unwrap(), *value)
+                .unwrap();
+        }
+        headers
     }
 }
 

@@ -19,16 +19,25 @@
 //! # Ok::<(), tsp_sip::Error>(())
 //! ```
 
+mod answering;
+mod contact;
+mod dialog_id;
+mod event;
 mod fields;
 mod headers;
 mod host;
+mod intervals;
 mod limits;
 mod message;
 mod method;
 mod name;
 mod name_addr;
+mod options;
 mod params;
 mod read;
+mod reason;
+mod referral;
+mod reliable;
 mod scan;
 mod status;
 mod stream;
@@ -36,18 +45,27 @@ mod text;
 mod uri;
 mod via;
 
+pub mod auth;
 pub mod check;
 
-pub use fields::{CSeq, MediaType, Reason};
+pub use answering::{Alert, AnswerMode};
+pub use contact::{Preference, join};
+pub use dialog_id::{Replaces, TargetDialog};
+pub use event::{Event, SubState, SubscriptionState};
+pub use fields::{CSeq, MediaType};
 pub use headers::{Header, Headers};
 pub use host::{Host, HostPort};
+pub use intervals::{Refresher, RetryAfter, SessionExpires};
 pub use limits::Limits;
 pub use message::{Message, Request, Response};
 pub use method::Method;
 pub use name::HeaderName;
 pub use name_addr::NameAddr;
+pub use options::OptionTags;
 pub use params::Params;
 pub use read::{Refused, is_keep_alive};
+pub use reason::Reason;
+pub use reliable::RAck;
 pub use status::StatusCode;
 pub use stream::{Frame, Framer};
 pub use text::Text;

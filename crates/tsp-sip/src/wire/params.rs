@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::scan::{find_unquoted, is_token, quoted_len, trim_str, unquote};
+use bytes::Bytes;
+
+use super::scan::{find_unquoted, is_token, quoted_len, trim, trim_str, unquote};
 use super::text::Text;
 use crate::{Error, ErrorKind, Result};
 
@@ -122,6 +124,27 @@ fn split(piece: &str) -> (&str, Option<&str>) {
     match piece.split_once('=') {
         Some((name, value)) => (trim_str(name), Some(trim_str(value))),
         None => (piece, None),
+    }
+}
+
+/// What stands before the first semicolon of a header field's value, and the parameters after it.
+pub(super) fn headed(value: &Bytes, what: &'static str) -> Result<(Text, Params)> {
+    let bad = Error::new(ErrorKind::Value, what);
+    let text = Text::new(value.slice_ref(trim(value))).map_err(|_| bad)?;
+    let end = text.find(';').unwrap_or(text.len());
+    let (head, params) = text.split_at_checked(end).ok_or(bad)?;
+    check(params).map_err(|_| bad)?;
+    let (head, params) = (text.share(trim_str(head)), text.share(params));
+    Ok((head, Params::trusted(params)))
+}
+
+/// As [`headed`], where a token stands before the parameters.
+pub(super) fn token_headed(value: &Bytes, what: &'static str) -> Result<(Text, Params)> {
+    let (head, params) = headed(value, what)?;
+    if is_token(head.as_bytes()) {
+        Ok((head, params))
+    } else {
+        Err(Error::new(ErrorKind::Value, what))
     }
 }
 

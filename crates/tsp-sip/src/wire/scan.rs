@@ -1,6 +1,7 @@
 //! The lexical ground of SIP: tokens, white space, quotes, lists (RFC 3261 section 25.1).
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// Which bytes may stand in a token.
 #[expect(clippy::indexing_slicing, reason = "evaluated while compiling")]
@@ -180,6 +181,13 @@ pub(crate) fn number(bytes: &[u8], max: u64) -> Option<u64> {
         n = n.checked_mul(10)?.checked_add(u64::from(b - b'0'))?;
     }
     (n <= max).then_some(n)
+}
+
+/// Seconds of digits alone; more than 2^32-1 counts as that (RFC 3261 section 20.19).
+pub(crate) fn seconds(bytes: &[u8]) -> Option<Duration> {
+    let max = u64::from(u32::MAX);
+    let digits = !bytes.is_empty() && bytes.iter().all(u8::is_ascii_digit);
+    digits.then(|| Duration::from_secs(number(bytes, max).unwrap_or(max)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 
 use super::host::{self, Host, HostPort};
+use super::scan::is_token;
 use super::text::Text;
 use crate::{Error, ErrorKind, Limit, Result};
 
@@ -94,7 +95,7 @@ impl Uri {
             ..Parts::default()
         };
         if let Some(user) = user.filter(|u| !u.is_empty()) {
-            escape_user(user, &mut text);
+            escape(user, USER_MARKS, &mut text);
             at.user_end = offset(text.len());
             text.push('@');
         } else {
@@ -195,6 +196,31 @@ impl Uri {
             ""
         };
         pairs(raw.strip_prefix('?').unwrap_or_default(), '&')
+    }
+
+    /// The header field `name` that a request made from this URI shall have, escapes resolved
+    /// (RFC 3261 section 19.1.1).
+    pub fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.headers()
+            .find(|(n, _)| unescape(n).eq_ignore_ascii_case(name))
+            .map(|(_, v)| unescape(v.unwrap_or_default()))
+    }
+
+    /// This URI with one more header field for the request that is made from it, escaped here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Uri`] if this is no `sip` or `sips` URI, or `name` does not fit into one.
+    pub fn with_header(&self, name: &str, value: &str) -> Result<Self> {
+        if !self.is_sip() || !is_token(name.as_bytes()) {
+            return Err(BAD);
+        }
+        let mut text = String::from(self.as_str());
+        let first = usize::from(self.at.headers) == text.len();
+        text.push(if first { '?' } else { '&' });
+        escape(name, HEADER_MARKS, &mut text);
+        text.push('=');
+        escape(value, HEADER_MARKS, &mut text);
+        Self::new(text)
     }
 
     /// What follows the colon of the scheme.
@@ -479,16 +505,21 @@ pub(super) fn unescape(text: &str) -> Cow<'_, str> {
     String::from_utf8(out).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// Writes `user` so that it can stand before the `@` of a URI (RFC 3261 section 25.1, `user`).
-fn escape_user(user: &str, out: &mut String) {
-    for b in user.bytes() {
-        let plain = b.is_ascii_alphanumeric()
+/// What may stand in a user part unescaped beside the unreserved characters (RFC 3261 section 25.1,
+/// `user-unreserved`).
+const USER_MARKS: &[u8] = b"&=+$,;?/";
+/// The same for names and values of header fields (`hnv-unreserved`).
+const HEADER_MARKS: &[u8] = b"[]/?:+$";
+
+/// Writes `text` with an escape for every byte that is neither unreserved nor one of `marks`.
+fn escape(text: &str, marks: &[u8], out: &mut String) {
+    for b in text.bytes() {
+        let unreserved = b.is_ascii_alphanumeric()
             || matches!(
                 b,
                 b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')'
-            )
-            || matches!(b, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/');
-        if plain {
+            );
+        if unreserved || marks.contains(&b) {
             out.push(char::from(b));
         } else {
             out.push_str(&format!("%{b:02X}"));
