@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use msp_core::media::MediaKind;
+use msp_core::media::{MediaDirection, MediaKind};
 use msp_core::params::MediaParams;
 use sdp_rs::lines;
 
@@ -134,7 +134,9 @@ pub(crate) fn media_line(params: &MediaParams, port: u16) -> Media {
 fn write_media(out: &mut Vec<String>, params: &MediaParams, session_address: IpAddr) -> Result<()> {
     let bad = Error::at_slot(ErrorKind::BadLocal, params.slot);
     let local = params.local.ok_or(bad)?.advertised;
-    if local.port() == 0 || local.ip().is_unspecified() || params.receive.is_empty() {
+    // Nowhere is an address only for a hold of the old kind.
+    let nowhere = local.ip().is_unspecified() && params.direction != MediaDirection::Inactive;
+    if local.port() == 0 || nowhere || params.receive.is_empty() {
         return Err(bad);
     }
     out.push(media_line(params, local.port()).print());

@@ -317,6 +317,8 @@ impl UserAgent {
             Command::Answer(key) => self.answer(now, key),
             Command::Reject(key, status) => self.reject(now, key, status),
             Command::HangUp(key) => self.hang_up(now, key),
+            Command::Hold(key) => self.hold(now, key, true),
+            Command::Resume(key) => self.hold(now, key, false),
             Command::Options { key, to, account } => self.ask(key, to, account),
             Command::AddAccount(id, account) => self.services.accounts.add(id, *account),
             Command::RemoveAccount(id) => self.services.accounts.remove(id),

@@ -7,6 +7,7 @@ use msp_core::id::{CallKey, LegId};
 use msp_core::time::Instant;
 
 use super::UserAgent;
+use super::hold::holds;
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::SLOTS;
 use super::refusal::description;
@@ -59,6 +60,7 @@ impl UserAgent {
                 return;
             }
         };
+        let holds = offer.is_some() && holds(&slots);
         let key = self.services.incoming_key();
         let mut leg = Leg::new(LegId::FIRST, dialog, flow, media);
         leg.peer.learn(&request.headers);
@@ -68,6 +70,7 @@ impl UserAgent {
             offered: offer.is_some(),
             slots,
             toward,
+            holds,
             before,
             again: false,
             wanted: false,

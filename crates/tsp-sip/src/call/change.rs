@@ -8,14 +8,15 @@ use std::time::Duration;
 use msp_core::event::Cause;
 use msp_core::id::{CallKey, LegId};
 use msp_core::link::{OfferRole, ToMsp};
-use msp_core::params::MediaParams;
+use msp_core::params::{MediaParams, PayloadMapping};
 use msp_core::time::Instant;
 use tsp_sdp::State;
 
 use super::UserAgent;
+use super::hold::write_nowhere;
 use super::interface::{EndCause, Ended};
 use super::media::agreed;
-use super::policy::ChangeBy;
+use super::policy::{ChangeBy, HoldForm};
 use super::refusal::description;
 use super::services::{ALLOW, Inside, Purpose, Within, describe};
 use super::state::{Applying, Change, Leg, Phase};
@@ -65,9 +66,13 @@ impl UserAgent {
         leg.change = Some(Change::Preparing);
         leg.generation = leg.generation.next();
         leg.wait_for_media(now);
+        let mut slots = leg.media.slots();
+        let form = self.services.config.policy.hold;
+        leg.hold.narrow(form, false, &mut slots);
+        leg.hold.offer();
         let body = ToMsp::Prepare {
             role: OfferRole::Offerer,
-            slots: leg.media.slots(),
+            slots,
             policy: Default::default(),
             toward: Some(leg.flow.remote.ip()),
         };
@@ -81,15 +86,21 @@ impl UserAgent {
         now: Instant,
         key: CallKey,
         leg_id: LegId,
-        local: Vec<MediaParams>,
+        mut local: Vec<MediaParams>,
     ) {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
         let up = matches!(call.phase, Phase::Up);
         let Some(leg) = call.leg(leg_id) else { return };
+        if leg.locked {
+            leg.keep_codec(&mut local);
+        }
+        if leg.hold.wanted && self.services.config.policy.hold == HoldForm::ZeroAddress {
+            write_nowhere(&mut local);
+        }
         let Ok(offer) = leg.media.create_offer(local) else {
-            self.take_change_back(key, leg_id);
+            self.give_change_up(key, leg_id, None);
             return;
         };
         leg.changed_by = None;
@@ -187,11 +198,12 @@ impl UserAgent {
         leg_id: LegId,
         response: &Response,
     ) {
-        self.take_change_back(key, leg_id);
         if response.status != StatusCode::REQUEST_PENDING {
             self.services.stats.refused_changes += 1;
+            self.give_change_up(key, leg_id, Some(response.status));
             return;
         }
+        self.take_change_back(key, leg_id);
         // Both ends asked at once: whoever made the Call-ID waits longer (RFC 3261 section 14.1).
         let tens_of_ms = match self.calls.get(&key).is_some_and(|c| c.invite.is_some()) {
             true => 210 + self.services.random_below(191),
@@ -280,6 +292,12 @@ impl UserAgent {
         self.services.msp(key, leg_id, generation, ToMsp::Rollback);
     }
 
+    /// There is no change, and what the application wanted with it is off too.
+    fn give_change_up(&mut self, key: CallKey, leg_id: LegId, status: Option<StatusCode>) {
+        self.take_change_back(key, leg_id);
+        self.hold_refused(key, leg_id, status);
+    }
+
     /// The peer rings with a change for too long.
     pub(super) fn lose_patience(&mut self, now: Instant, key: CallKey) {
         let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.confirmed()) else {
@@ -296,6 +314,20 @@ impl UserAgent {
 }
 
 impl Leg {
+    /// Leaves of what the media half can do the codec in use, and what goes with it.
+    fn keep_codec(&self, local: &mut [MediaParams]) {
+        let agreed = self.media.negotiated().unwrap_or_default();
+        for params in local {
+            let of_slot = agreed.iter().find(|a| a.slot == params.slot);
+            let sound = |p: &&PayloadMapping| !p.codec.is_telephone_event();
+            if let Some(used) = of_slot.and_then(|a| a.send.iter().find(sound)) {
+                params
+                    .receive
+                    .retain(|m| m.codec.is_telephone_event() || m.codec.matches(&used.codec));
+            }
+        }
+    }
+
     fn change_is_due(&self, now: Instant) -> bool {
         self.change_at.is_some_and(|at| at <= now)
     }

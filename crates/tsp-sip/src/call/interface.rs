@@ -63,6 +63,11 @@ pub enum Command {
     Reject(CallKey, StatusCode),
     /// End a call, whatever its state: cancel it, refuse it or hang up.
     HangUp(CallKey),
+    /// Hold a call that is up: the peer is asked to send nothing. [`CallEventKind::Held`] or
+    /// [`CallEventKind::HoldRefused`] follows, unless it is wanted already.
+    Hold(CallKey),
+    /// Take up a call again that we hold.
+    Resume(CallKey),
     /// Ask a peer what it can do.
     Options {
         /// Names the request in the answer.
@@ -156,6 +161,13 @@ pub enum CallEventKind {
     EarlyMedia,
     /// Both ends agreed: the call is up.
     Connected,
+    /// One end holds the call now. Both may.
+    Held(Side),
+    /// One end holds the call no longer.
+    Resumed(Side),
+    /// The call is not held, or not taken up again, as the application wished: the peer refused with this status, or the
+    /// call or its media are in no state for it.
+    HoldRefused(Option<StatusCode>),
     /// A digit of ours did not reach the peer: the media half has no way for it, and signalling carries none. Digits that
     /// are heard are the media half's to tell.
     UnsentDigit(Digit),
@@ -174,6 +186,15 @@ pub enum CallEventKind {
         /// How long the answer took.
         round_trip: Duration,
     },
+}
+
+/// An end of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Side {
+    /// Ours.
+    Local,
+    /// The peer's.
+    Remote,
 }
 
 /// How a call ended.

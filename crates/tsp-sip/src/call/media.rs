@@ -214,15 +214,24 @@ impl UserAgent {
                 call.early = true;
                 self.services.tell(key, CallEventKind::EarlyMedia);
             }
-            Some(Applying::Changed) => {
-                let generation = leg.generation;
-                self.services.msp(key, leg_id, generation, ToMsp::Commit);
+            Some(what) => {
+                leg.hold
+                    .answered(leg.media.negotiated().unwrap_or_default());
+                let lock = self.services.config.policy.lock_codec
+                    && !leg.locked
+                    && answered_with_many(leg);
+                if lock && what == Applying::Final {
+                    leg.locked = true;
+                    leg.change_at = Some(now);
+                }
+                if what == Applying::Changed || connected {
+                    let generation = leg.generation;
+                    self.services.msp(key, leg_id, generation, ToMsp::Commit);
+                    self.tell_hold(key, leg_id);
+                } else {
+                    self.connected(key);
+                }
             }
-            Some(Applying::Final) if connected => {
-                let generation = leg.generation;
-                self.services.msp(key, leg_id, generation, ToMsp::Commit);
-            }
-            Some(Applying::Final) => self.connected(key),
         }
         self.arm(key);
         true
@@ -251,6 +260,7 @@ impl UserAgent {
             None if leg.negotiating().is_some() => Applying::Served,
             None if leg.prepares_change() => {
                 self.take_change_back(key, leg_id);
+                self.hold_refused(key, leg_id, None);
                 return true;
             }
             None => return false,
@@ -289,6 +299,7 @@ impl UserAgent {
         }
         for leg in unprepared {
             self.take_change_back(key, leg);
+            self.hold_refused(key, leg, None);
         }
         for (leg, what) in lost {
             self.cannot_apply(now, key, leg, what, &error);
@@ -351,6 +362,18 @@ impl UserAgent {
         };
         self.end(now, key, ended, Cause::MediaTimeout);
     }
+}
+
+/// The peer may send any of several codecs, and so may we.
+fn answered_with_many(leg: &Leg) -> bool {
+    let many = |p: &MediaParams| {
+        p.send
+            .iter()
+            .filter(|m| !m.codec.is_telephone_event())
+            .count()
+            > 1
+    };
+    leg.media.negotiated().unwrap_or_default().iter().any(many)
 }
 
 fn unknown_host(host: &str) -> MediaError {

@@ -11,6 +11,7 @@ mod agent;
 mod called;
 mod calling;
 mod change;
+mod hold;
 mod interface;
 mod media;
 mod outline;
@@ -26,7 +27,7 @@ mod within;
 pub use agent::UserAgent;
 pub use interface::{
     AgentConfig, AgentStats, CallEvent, CallEventKind, Command, EndCause, Ended, Input, Kept,
-    LookupId, Output, Route,
+    LookupId, Output, Route, Side,
 };
 pub use outline::Outline;
-pub use policy::{CallPolicy, ChangeBy};
+pub use policy::{CallPolicy, ChangeBy, HoldForm, HoldSound};

@@ -6,6 +6,34 @@
 pub struct CallPolicy {
     /// How we change a call that is up.
     pub change: ChangeBy,
+    /// How we hold a call.
+    pub hold: HoldForm,
+    /// What a peer hears that we hold, if the form of the hold lets it hear anything.
+    pub hold_sound: HoldSound,
+    /// A peer that answers our offer with several codecs is asked for the first of them alone, by a further offer.
+    pub lock_codec: bool,
+}
+
+/// How a hold is written.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum HoldForm {
+    /// We send only; nothing either way if the peer holds too (RFC 3264 section 8.4).
+    #[default]
+    SendOnly,
+    /// Nothing either way.
+    Inactive,
+    /// Nothing either way, and `0.0.0.0` or `::` for an address: for peers of RFC 2543.
+    ZeroAddress,
+}
+
+/// What is sent to a peer that we hold.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum HoldSound {
+    /// Nothing: nobody listens in on a held line. A server on the way may play music.
+    #[default]
+    Silence,
+    /// What the terminals of the call give, music from a file for instance.
+    Terminals,
 }
 
 /// With what an offer of ours travels that changes a call which is up.

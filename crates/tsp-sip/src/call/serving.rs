@@ -149,6 +149,9 @@ impl UserAgent {
         response.headers.put(HeaderName::Allow, ALLOW);
         response.headers.put(HeaderName::Supported, "");
         let is_invite = serving.request.method == Method::Invite;
+        if serving.offered {
+            leg.hold.served(serving.holds);
+        }
         if is_invite {
             copy_record_route(&serving.request, &mut response);
         }
@@ -158,6 +161,7 @@ impl UserAgent {
         let timers = self.services.config.timers;
         let sent = self.services.respond(now, serving.server, &response);
         if !is_invite {
+            self.tell_hold(key, leg_id);
             // The INVITE may have waited for this.
             self.proceed(now, key, leg_id);
             return;
@@ -188,6 +192,7 @@ impl UserAgent {
             call.phase = Phase::Up;
             call.chosen = Some(leg_id);
         }
+        self.tell_hold(key, leg_id);
         self.arm(key);
     }
 

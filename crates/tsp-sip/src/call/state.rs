@@ -11,6 +11,7 @@ use msp_core::params::MediaParams;
 use msp_core::time::Instant;
 use tsp_sdp::OfferAnswer;
 
+use super::hold::Hold;
 use crate::dialog::Dialog;
 use crate::transaction::{ClientId, ServerId};
 use crate::transport::Flow;
@@ -110,6 +111,10 @@ pub(super) struct Leg {
     pub(super) settled: bool,
     /// What the peer can do.
     pub(super) peer: PeerCan,
+    /// Who holds.
+    pub(super) hold: Hold,
+    /// Our offers name the codec in use only.
+    pub(super) locked: bool,
     /// Our 2xx, until its ACK comes.
     pub(super) unacknowledged: Option<Unacknowledged>,
     /// The peer's 2xx to the INVITE that made the leg came, and its ACK is on its way.
@@ -177,6 +182,8 @@ pub(super) struct Serving {
     pub(super) slots: Vec<PrepareSlot>,
     /// Where the peer's media will be.
     pub(super) toward: Option<IpAddr>,
+    /// Its offer holds the call.
+    pub(super) holds: bool,
     /// Offer and answer as they were before it.
     pub(super) before: OfferAnswer,
     /// It changes what was agreed.
@@ -280,6 +287,8 @@ impl Leg {
             asked: None,
             settled: false,
             peer: PeerCan { update: false },
+            hold: Hold::NONE,
+            locked: false,
             unacknowledged: None,
             acknowledged: false,
             change_at: None,

@@ -64,7 +64,9 @@ impl UserAgent {
             && !call.connected
         {
             call.connected = true;
+            let leg = call.chosen.unwrap_or(LegId::FIRST);
             self.services.tell(key, CallEventKind::Connected);
+            self.tell_hold(key, leg);
         }
     }
 

@@ -6,6 +6,7 @@ use tsp_sdp::State;
 
 use super::UserAgent;
 use super::called::without_body;
+use super::hold::holds;
 use super::interface::EndCause;
 use super::media::agreed;
 use super::refusal::description;
@@ -85,12 +86,17 @@ impl UserAgent {
         };
         // Offer and answer of the INVITE are done with: it need not say more.
         leg.settled = true;
+        let holds = holds(&offer.slots);
+        let mut slots = offer.slots;
+        let form = self.services.config.policy.hold;
+        leg.hold.narrow(form, true, &mut slots);
         leg.asked = Some(Serving {
             server: id,
             request: Box::new(without_body(request)),
             offered: true,
-            slots: offer.slots,
+            slots,
             toward: offer.toward,
+            holds,
             before,
             again: true,
             wanted: true,

@@ -6,6 +6,7 @@ use msp_core::time::Instant;
 
 use super::UserAgent;
 use super::called::{reason_of, without_body};
+use super::hold::holds;
 use super::interface::{EndCause, Ended};
 use super::refusal::description;
 use super::services::{Errand, Inside, Purpose, Services, Within};
@@ -126,6 +127,8 @@ impl UserAgent {
             offered: offer.is_some(),
             slots: leg.media.slots(),
             toward: Some(flow.remote.ip()),
+            // What is held stays held until an offer says otherwise.
+            holds: leg.hold.theirs(),
             before,
             again: true,
             wanted: true,
@@ -134,6 +137,7 @@ impl UserAgent {
         let unchanged = match offer {
             None => false,
             Some(Ok(offer)) => {
+                serving.holds = holds(&offer.slots);
                 serving.slots = offer.slots;
                 serving.toward = offer.toward;
                 offer.unchanged
@@ -151,6 +155,8 @@ impl UserAgent {
         } else {
             None
         };
+        let form = self.services.config.policy.hold;
+        leg.hold.narrow(form, serving.offered, &mut serving.slots);
         leg.serving = Some(serving);
         self.services.invites.insert(id, (key, leg_id));
         if let Some(answer) = repeated {

@@ -6,6 +6,7 @@ mod calling;
 mod changed;
 mod changing;
 mod forked;
+mod hold;
 mod media_half;
 mod peer;
 mod refused;
