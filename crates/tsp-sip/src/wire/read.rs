@@ -140,6 +140,39 @@ impl Sections {
     }
 }
 
+/// The header fields at the front of a piece of a message, which need no blank line after them, and where what
+/// follows them begins.
+pub(super) fn fields(piece: &Bytes) -> Result<(Headers, usize)> {
+    let limits = Limits::default();
+    let mut lines = Lines {
+        rest: piece,
+        limits: &limits,
+    };
+    let mut headers = Headers::new();
+    while !lines.rest.is_empty() {
+        let last = memchr::memchr(b'\n', lines.rest).is_none();
+        let (line, folded) = if last {
+            (std::mem::take(&mut lines.rest), false)
+        } else {
+            match lines.next()? {
+                Some(line) => line,
+                None => break,
+            }
+        };
+        if headers.len() >= limits.headers {
+            return Err(Error::limit(Limit::HeaderCount, ""));
+        }
+        let (name, value) = header_line(piece, line)?;
+        let value = if folded {
+            unfold(value)
+        } else {
+            piece.slice_ref(value)
+        };
+        headers.put(name, value);
+    }
+    Ok((headers, piece.len() - lines.rest.len()))
+}
+
 /// Lines with the lines that continue them.
 struct Lines<'a> {
     rest: &'a [u8],
@@ -233,7 +266,7 @@ fn unfold(value: &[u8]) -> Bytes {
     out.into()
 }
 
-fn request_line(line: &Bytes, limits: &Limits) -> Result<(Method, Uri, bool)> {
+pub(super) fn request_line(line: &Bytes, limits: &Limits) -> Result<(Method, Uri, bool)> {
     const BAD: Error = Error::new(ErrorKind::StartLine, "");
     // Exactly two spaces: anything else leaves open what the URI is (RFC 4475 sections 3.1.2.8 to 3.1.2.10).
     let mut words = line.split(|&b| b == b' ');
@@ -274,7 +307,7 @@ fn is_version(word: &[u8]) -> bool {
         && numbers.next().is_none()
 }
 
-fn status_line(line: &Bytes) -> Result<(StatusCode, Text)> {
+pub(super) fn status_line(line: &Bytes) -> Result<(StatusCode, Text)> {
     let mut words = line.splitn(3, |&b| b == b' ');
     let version = words.next().unwrap_or_default();
     let code = words.next().unwrap_or_default();
