@@ -306,7 +306,7 @@ impl UserAgent {
         headers.put(HeaderName::Accept, "application/sdp");
         headers.put(HeaderName::AcceptEncoding, "identity");
         headers.put(HeaderName::AcceptLanguage, "en");
-        headers.put(HeaderName::Supported, "");
+        self.services.put_supported(headers);
         self.services.respond(now, id, &response);
     }
 
@@ -314,6 +314,7 @@ impl UserAgent {
         match command {
             Command::Dial { key, to, account } => self.dial(key, to, account),
             Command::Ring(key) => self.ring(now, key),
+            Command::Progress(key) => self.progress_call(now, key),
             Command::Answer(key) => self.answer(now, key),
             Command::Reject(key, status) => self.reject(now, key, status),
             Command::HangUp(key) => self.hang_up(now, key),
@@ -507,6 +508,7 @@ impl UserAgent {
 
     fn call_timeout(&mut self, now: Instant, key: CallKey) {
         self.repeat_successes(now, key);
+        self.repeat_provisionals(now, key);
         self.media_overdue(now, key);
         self.lose_patience(now, key);
 

@@ -10,10 +10,11 @@ use super::UserAgent;
 use super::hold::holds;
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::SLOTS;
+use super::policy::Reliable;
 use super::refusal::description;
-use super::services::ALLOW;
+use super::reliable::{self, When};
 use super::state::{Call, Leg, Phase, Serving, ServingStep};
-use crate::dialog::{Dialog, copy_record_route, tagged_response};
+use crate::dialog::{Dialog, tagged_response};
 use crate::transaction::{Cancelled, ServerId};
 use crate::transport::Flow;
 use crate::wire::{HeaderName, Request, StatusCode};
@@ -37,6 +38,17 @@ impl UserAgent {
             response
                 .headers
                 .put(HeaderName::RetryAfter, seconds.to_string());
+            self.services.respond(now, id, &response);
+            return;
+        }
+        let policy = self.services.config.policy.reliable;
+        let reliable = When::of(policy, &request.headers);
+        if policy == Reliable::Required && reliable == When::Never {
+            let mut response = self
+                .services
+                .refusal(&request.headers, StatusCode::EXTENSION_REQUIRED);
+            response.headers.put(HeaderName::Require, reliable::TAG);
+            self.services.stats.refused += 1;
             self.services.respond(now, id, &response);
             return;
         }
@@ -74,6 +86,8 @@ impl UserAgent {
             before,
             again: false,
             wanted: false,
+            early: false,
+            reliable,
             step: ServingStep::Waiting,
         });
         self.services.invites.insert(id, (key, leg.id));
@@ -104,23 +118,10 @@ impl UserAgent {
     }
 
     pub(super) fn ring(&mut self, now: Instant, key: CallKey) {
-        let account = self.services.accounts.of_call(key);
-        let Some(leg) = self.alerting(key) else {
+        if self.alerting(key).is_none() {
             return;
-        };
-        let Some(serving) = leg.serving.as_ref() else {
-            return;
-        };
-        let (server, flow) = (serving.server, leg.flow);
-        let tag = leg.dialog.id().local_tag.clone();
-        if let Ok(mut response) = tagged_response(&serving.request, StatusCode::RINGING, &tag) {
-            copy_record_route(&serving.request, &mut response);
-            response
-                .headers
-                .put(HeaderName::Contact, self.services.contact(flow, account));
-            response.headers.put(HeaderName::Allow, ALLOW);
-            self.services.respond(now, server, &response);
         }
+        self.send_provisional(now, key, LegId::FIRST, StatusCode::RINGING, None);
         if let Some(call) = self.calls.get_mut(&key) {
             call.remind = Some(now + REMINDER);
         }
@@ -168,7 +169,7 @@ impl UserAgent {
     }
 
     /// The leg of a call that comes in and is not answered.
-    fn alerting(&mut self, key: CallKey) -> Option<&mut Leg> {
+    pub(super) fn alerting(&mut self, key: CallKey) -> Option<&mut Leg> {
         let call = self.calls.get_mut(&key)?;
         if matches!(call.phase, Phase::Alerting { .. }) {
             call.legs.first_mut()

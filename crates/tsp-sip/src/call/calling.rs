@@ -13,6 +13,7 @@ use super::agent::{destination, ended};
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::{SLOTS, agreed};
 use super::refusal::description;
+use super::reliable::reliable_number;
 use super::services::{ALLOW, Errand, Purpose, Within, describe};
 use super::state::{Applying, Call, Dialing, Inviting, Leg, Phase, media_due};
 use crate::Result;
@@ -167,6 +168,7 @@ impl UserAgent {
                 .request_outside(account, Method::Invite, to, flow, names)?;
         request.headers.put(HeaderName::Allow, ALLOW);
         request.headers.put(HeaderName::Accept, "application/sdp");
+        self.services.put_options(&mut request.headers);
         let kept = request.clone();
         describe(&mut request.headers, &mut request.body, description);
         let id = self
@@ -238,18 +240,24 @@ impl UserAgent {
         };
         leg.flow = flow;
         leg.peer.learn(&response.headers);
+        let leg_id = leg.id;
+        if leg.has_heard(response) {
+            self.services.stats.repeated_provisionals += 1;
+            return;
+        }
         // What cannot be read here is said again by the 2xx.
         let _unread = leg.dialog.learn(response);
-        let Some(body) = description(&response.headers, &response.body) else {
-            return;
-        };
-        let Ok(agreement) = leg.media.receive_answer(body) else {
-            self.services.stats.unread_answers += 1;
-            return;
-        };
-        if agreement.has_media() && !agreement.unchanged {
-            let leg = leg.id;
-            self.apply(now, key, leg, Applying::Early, agreement);
+        // What was settled changes by UPDATE only.
+        let body = description(&response.headers, &response.body).filter(|_| !leg.settled);
+        let agreement = body.map(|body| leg.media.receive_answer(body));
+        leg.settled |= reliable_number(response).is_some() && matches!(agreement, Some(Ok(_)));
+        self.acknowledge_provisional(now, key, leg_id, response);
+        match agreement {
+            Some(Err(_)) => self.services.stats.unread_answers += 1,
+            Some(Ok(agreement)) if agreement.has_media() && !agreement.unchanged => {
+                self.apply(now, key, leg_id, Applying::Early, agreement);
+            }
+            _ => {}
         }
     }
 

@@ -57,6 +57,8 @@ pub enum Command {
     },
     /// Say that we ring.
     Ring(CallKey),
+    /// Let an incoming call hear us before it is taken: a 183 with our description (RFC 3261 section 21.1.5).
+    Progress(CallKey),
     /// Take an incoming call.
     Answer(CallKey),
     /// Refuse an incoming call.
@@ -271,6 +273,8 @@ counters! {
         /// Responses to an INVITE of ours that lead to no dialog: without a tag, with a field that cannot be read, or for a
         /// call that is past them.
         idle_responses,
+        /// Reliable provisional responses that came before or out of turn.
+        repeated_provisionals,
         /// Responses from more branches of one call than are followed.
         excess_branches,
         /// Descriptions in provisional responses that were passed over because they cannot be read; the 2xx says it again.

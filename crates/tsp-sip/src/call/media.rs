@@ -148,7 +148,7 @@ impl UserAgent {
             leg.wait_for_media(now);
             // While the INVITE rings another leg may still be the call.
             let early = match agreed.what {
-                Applying::Early => true,
+                Applying::Early | Applying::Shown => true,
                 Applying::Final => false,
                 Applying::Served => !up && leg.asked.is_some(),
                 Applying::Changed => !up,
@@ -201,6 +201,7 @@ impl UserAgent {
             return false;
         };
         let (early, connected) = (call.early, call.connected);
+        let called = call.invite.is_none();
         let Some(leg) = call.leg(leg_id) else {
             return false;
         };
@@ -209,7 +210,9 @@ impl UserAgent {
         match applied {
             None => return false,
             Some(Applying::Served) => self.applied(now, key, leg_id),
-            Some(Applying::Early) if early || connected => {}
+            Some(Applying::Shown) => self.shown(now, key, leg_id),
+            // What we let the caller hear is no news to us.
+            Some(Applying::Early) if early || connected || called => {}
             Some(Applying::Early) => {
                 call.early = true;
                 self.services.tell(key, CallEventKind::EarlyMedia);
@@ -320,7 +323,7 @@ impl UserAgent {
         match what {
             // The call can still be answered.
             Applying::Early => {}
-            Applying::Served => {
+            Applying::Served | Applying::Shown => {
                 let status = match error.kind() {
                     MediaErrorKind::Busy
                     | MediaErrorKind::ResourceUnavailable

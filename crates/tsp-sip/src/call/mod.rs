@@ -17,6 +17,7 @@ mod media;
 mod outline;
 mod policy;
 mod refusal;
+mod reliable;
 mod services;
 mod serving;
 mod state;
@@ -30,4 +31,4 @@ pub use interface::{
     LookupId, Output, Route, Side,
 };
 pub use outline::Outline;
-pub use policy::{CallPolicy, ChangeBy, HoldForm, HoldSound};
+pub use policy::{CallPolicy, ChangeBy, HoldForm, HoldSound, Reliable};

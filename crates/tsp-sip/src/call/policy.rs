@@ -6,12 +6,27 @@
 pub struct CallPolicy {
     /// How we change a call that is up.
     pub change: ChangeBy,
+    /// Whether provisional responses are acknowledged.
+    pub reliable: Reliable,
     /// How we hold a call.
     pub hold: HoldForm,
     /// What a peer hears that we hold, if the form of the hold lets it hear anything.
     pub hold_sound: HoldSound,
     /// A peer that answers our offer with several codecs is asked for the first of them alone, by a further offer.
     pub lock_codec: bool,
+}
+
+/// Whether provisional responses are acknowledged (RFC 3262).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Reliable {
+    /// We do not say that we can, and refuse who insists. What a peer sends that way all the same is acknowledged, or its
+    /// call would die.
+    Off,
+    /// Where the peer insists, and where early media of ours are described to a peer that can.
+    #[default]
+    Supported,
+    /// Always: we refuse who cannot.
+    Required,
 }
 
 /// How a hold is written.

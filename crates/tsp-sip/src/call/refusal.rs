@@ -32,7 +32,12 @@ impl Services {
         let refusal = |status| self.refusal(&request.headers, status);
         match &request.method {
             Method::Cancel => return None,
-            Method::Invite | Method::Bye | Method::Options | Method::Ack | Method::Update => {}
+            Method::Invite
+            | Method::Bye
+            | Method::Options
+            | Method::Ack
+            | Method::Update
+            | Method::Prack => {}
             Method::Other(_) => return Some(refusal(StatusCode::NOT_IMPLEMENTED)),
             _ => {
                 let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED);
@@ -47,16 +52,19 @@ impl Services {
             .headers
             .list(&HeaderName::Require)
             .filter(|r| !r.is_empty())
+            .filter(|r| !std::str::from_utf8(r).is_ok_and(|tag| self.supports(tag)))
             .collect();
         if !required.is_empty() {
-            // Nothing that can be required is supported.
             let mut response = refusal(StatusCode::BAD_EXTENSION);
             response
                 .headers
                 .put(HeaderName::Unsupported, required.join(&b", "[..]));
             return Some(response);
         }
-        if matches!(request.method, Method::Invite | Method::Update) {
+        if matches!(
+            request.method,
+            Method::Invite | Method::Update | Method::Prack
+        ) {
             self.objection_to_body(request)
         } else {
             None

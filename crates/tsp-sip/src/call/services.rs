@@ -28,7 +28,7 @@ use crate::{Error, ErrorKind, Limit, Result};
 pub(super) type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 
 /// Methods that we take, as Allow lists them.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK";
 
 /// Look-ups that may be under way at a time.
 const MAX_LOOKUPS: usize = 1000;
@@ -89,6 +89,8 @@ pub(super) enum Within {
 pub(super) enum Inside {
     /// A BYE. The call is over already.
     Bye,
+    /// A PRACK.
+    Prack,
     /// An UPDATE that makes an offer (RFC 3311).
     Update,
 }

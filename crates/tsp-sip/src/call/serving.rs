@@ -10,6 +10,8 @@ use msp_core::time::Instant;
 
 use super::UserAgent;
 use super::interface::EndCause;
+use super::media::agreed;
+use super::reliable::When;
 use super::services::{ALLOW, describe};
 use super::state::{Applying, Leg, Phase, Serving, ServingStep, Unacknowledged};
 use crate::dialog::{copy_record_route, tagged_response};
@@ -80,13 +82,29 @@ impl UserAgent {
             (None, Some(serving)) => (serving, &mut leg.media),
             (None, None) => return,
         };
-        if !serving.wanted {
+        let (wanted, early) = (serving.wanted, serving.early);
+        let local = match &mut serving.step {
+            ServingStep::Prepared(local) if wanted || early => std::mem::take(local),
+            ServingStep::Shown(text) if wanted && !leg.provisional.holds_answer() => {
+                // It was said already; where nobody acknowledged it, it is said again (RFC 3261 section 13.2.1).
+                let text = std::mem::take(text);
+                serving.step =
+                    ServingStep::Applying(if leg.settled { String::new() } else { text });
+                match agreed(media, None) {
+                    Ok(agreement) => self.apply(now, key, leg_id, Applying::Served, agreement),
+                    Err(why) => {
+                        let status = StatusCode::SERVER_INTERNAL_ERROR;
+                        self.cannot_serve(now, key, leg_id, status, &why);
+                    }
+                }
+                return;
+            }
+            _ => return,
+        };
+        if !wanted {
+            self.show(now, key, leg_id, local);
             return;
         }
-        let ServingStep::Prepared(local) = &mut serving.step else {
-            return;
-        };
-        let local = std::mem::take(local);
         let said = if serving.offered {
             media.create_answer(local).map(|answer| {
                 serving.step = ServingStep::Applying(answer.description.to_string());
@@ -108,6 +126,43 @@ impl UserAgent {
                 StatusCode::NOT_ACCEPTABLE_HERE,
                 &error.to_string(),
             ),
+        }
+    }
+
+    /// Goes on with an answer, or an offer, that the caller gets before the application takes the call.
+    fn show(&mut self, now: Instant, key: CallKey, leg_id: LegId, local: Vec<MediaParams>) {
+        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
+            return;
+        };
+        let Some(serving) = leg.serving.as_mut() else {
+            return;
+        };
+        let said = if serving.offered {
+            leg.media.create_answer(local).map(|answer| {
+                serving.step = ServingStep::Showing(answer.description.to_string());
+                Ok(answer.agreement)
+            })
+        } else if serving.reliable == When::Never {
+            // Nobody would answer an offer now: it has to wait for the 2xx.
+            serving.step = ServingStep::Prepared(local);
+            serving.early = false;
+            return;
+        } else {
+            leg.media.create_offer(local).map(|offer| {
+                serving.step = ServingStep::Offered;
+                Err(offer.to_string())
+            })
+        };
+        match said {
+            Ok(Ok(agreement)) => self.apply(now, key, leg_id, Applying::Shown, agreement),
+            Ok(Err(offer)) => {
+                let status = StatusCode::SESSION_PROGRESS;
+                self.send_provisional(now, key, leg_id, status, Some(offer));
+            }
+            Err(error) => {
+                let status = StatusCode::NOT_ACCEPTABLE_HERE;
+                self.cannot_serve(now, key, leg_id, status, &error.to_string());
+            }
         }
     }
 
@@ -147,7 +202,7 @@ impl UserAgent {
         let contact = self.services.contact(flow, account);
         response.headers.put(HeaderName::Contact, contact);
         response.headers.put(HeaderName::Allow, ALLOW);
-        response.headers.put(HeaderName::Supported, "");
+        self.services.put_supported(&mut response.headers);
         let is_invite = serving.request.method == Method::Invite;
         if serving.offered {
             leg.hold.served(serving.holds);
@@ -155,7 +210,9 @@ impl UserAgent {
         if is_invite {
             copy_record_route(&serving.request, &mut response);
         }
-        if let ServingStep::Applying(text) = serving.step {
+        if let ServingStep::Applying(text) = serving.step
+            && !text.is_empty()
+        {
             describe(&mut response.headers, &mut response.body, text);
         }
         let timers = self.services.config.timers;
@@ -182,7 +239,7 @@ impl UserAgent {
                 .cseq()
                 .map(|c| c.number)
                 .unwrap_or_default(),
-            wants_answer: !serving.offered,
+            wants_answer: !serving.offered && (serving.again || !leg.settled),
             again: serving.again,
             interval: timers.t1,
             repeat: now + timers.t1,

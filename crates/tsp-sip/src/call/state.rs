@@ -12,6 +12,7 @@ use msp_core::time::Instant;
 use tsp_sdp::OfferAnswer;
 
 use super::hold::Hold;
+use super::reliable::{Provisional, When};
 use crate::dialog::Dialog;
 use crate::transaction::{ClientId, ServerId};
 use crate::transport::Flow;
@@ -113,6 +114,10 @@ pub(super) struct Leg {
     pub(super) peer: PeerCan,
     /// Who holds.
     pub(super) hold: Hold,
+    /// Our reliable provisional responses.
+    pub(super) provisional: Provisional,
+    /// The number of the peer's last one.
+    pub(super) heard: Option<u32>,
     /// Our offers name the codec in use only.
     pub(super) locked: bool,
     /// Our 2xx, until its ACK comes.
@@ -166,6 +171,8 @@ pub(super) enum Applying {
     Final,
     /// Our answer to what is being served.
     Served,
+    /// Our early answer to the INVITE that is being served.
+    Shown,
     /// The answer to our change.
     Changed,
 }
@@ -190,6 +197,10 @@ pub(super) struct Serving {
     pub(super) again: bool,
     /// The application takes the call. A change of a call that is up needs no consent.
     pub(super) wanted: bool,
+    /// The application wants media before it takes the call.
+    pub(super) early: bool,
+    /// Which of our provisional responses are reliable.
+    pub(super) reliable: When,
     pub(super) step: ServingStep,
 }
 
@@ -202,7 +213,14 @@ pub(super) enum ServingStep {
     Preparing,
     /// The media half is ready; the application is not.
     Prepared(Vec<MediaParams>),
-    /// The media half applies what this answer says, or this is the offer that goes out.
+    /// The media half applies what our early answer says.
+    Showing(String),
+    /// A provisional response made our offer.
+    Offered,
+    /// Media flow before the answer, as this early answer says. It is empty if it was acknowledged.
+    Shown(String),
+    /// The media half applies what this answer says, or this is the offer that goes out. It is empty if nothing is left to
+    /// be said.
     Applying(String),
 }
 
@@ -269,7 +287,13 @@ impl Call {
         let acks = self.legs.iter().filter_map(|l| l.unacknowledged.as_ref());
         let acks = acks.map(|u| u.repeat.min(u.give_up));
         let media = self.legs.iter().filter(|_| !over).filter_map(Leg::due);
-        acks.chain(media).chain(changes).chain(own).min()
+        let provisionals = self.legs.iter().filter(|_| !over);
+        let provisionals = provisionals.filter_map(|l| l.provisional.due());
+        acks.chain(provisionals)
+            .chain(media)
+            .chain(changes)
+            .chain(own)
+            .min()
     }
 }
 
@@ -288,6 +312,8 @@ impl Leg {
             settled: false,
             peer: PeerCan { update: false },
             hold: Hold::NONE,
+            provisional: Provisional::new(),
+            heard: None,
             locked: false,
             unacknowledged: None,
             acknowledged: false,
@@ -338,7 +364,13 @@ impl Leg {
             .asked
             .as_ref()
             .or(self.serving.as_ref())
-            .is_some_and(|s| matches!(s.step, ServingStep::Preparing | ServingStep::Applying(_)));
+            .is_some_and(|s| {
+                let step = &s.step;
+                matches!(
+                    step,
+                    ServingStep::Preparing | ServingStep::Showing(_) | ServingStep::Applying(_)
+                )
+            });
         served || self.prepares_change() || !self.applying.is_empty()
     }
 }

@@ -10,6 +10,7 @@ use super::hold::holds;
 use super::interface::EndCause;
 use super::media::agreed;
 use super::refusal::description;
+use super::reliable::When;
 use super::services::ALLOW;
 use super::state::{Applying, Phase, Serving, ServingStep};
 use crate::transaction::ServerId;
@@ -100,6 +101,8 @@ impl UserAgent {
             before,
             again: true,
             wanted: true,
+            early: false,
+            reliable: When::Never,
             step: ServingStep::Waiting,
         });
         if offer.unchanged

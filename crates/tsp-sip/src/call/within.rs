@@ -9,6 +9,7 @@ use super::called::{reason_of, without_body};
 use super::hold::holds;
 use super::interface::{EndCause, Ended};
 use super::refusal::description;
+use super::reliable::When;
 use super::services::{Errand, Inside, Purpose, Services, Within};
 use super::state::{Phase, Serving, ServingStep};
 use crate::transaction::ServerId;
@@ -40,6 +41,7 @@ impl UserAgent {
         match request.method {
             Method::Bye => self.hung_up(now, id, request, key, leg_id),
             Method::Invite => self.changed(now, id, flow, request, key, leg_id),
+            Method::Prack => self.pracked(now, id, request, key, leg_id),
             Method::Update => self.updated(now, id, flow, request, key, leg_id),
             _ => self.describe_ourselves(now, id, flow, request),
         }
@@ -132,6 +134,8 @@ impl UserAgent {
             before,
             again: true,
             wanted: true,
+            early: false,
+            reliable: When::Never,
             step: ServingStep::Waiting,
         };
         let unchanged = match offer {
@@ -251,7 +255,8 @@ impl UserAgent {
             None | Some(StatusCode::CALL_DOES_NOT_EXIST | StatusCode::REQUEST_TIMEOUT)
         );
         match (what, response) {
-            (Inside::Bye, _) => {}
+            // Where PRACK fails the INVITE goes on: there are servers that know nothing of it and say that they do.
+            (Inside::Bye | Inside::Prack, _) => {}
             (Inside::Update, Some(response)) if !gone => {
                 self.update_answered(now, key, leg_id, response);
             }

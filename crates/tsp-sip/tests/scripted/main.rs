@@ -10,6 +10,7 @@ mod hold;
 mod media_half;
 mod peer;
 mod refused;
+mod reliable;
 #[path = "../support/mod.rs"]
 mod support;
 mod update;
