@@ -66,6 +66,7 @@ impl Line {
             user: self.builder.user.clone(),
             user_agent: concat!("tipring/", env!("CARGO_PKG_VERSION")).into(),
             timers: self.builder.timers,
+            requests: tsp_sip::call::RequestPolicy::default(),
             max_calls: MAX_CALLS,
             policy: CallPolicy::default(),
             line: next_line(),

@@ -7,6 +7,7 @@
 //! - [`transaction`]: a request, its retransmissions and its responses.
 //! - [`dialog`]: two user agents that know each other.
 //! - [`account`]: who we are to a provider.
+//! - [`subscription`]: events that others are told of.
 //! - [`call`]: the user agent: calls, and the media half that it drives.
 //! - [`net`]: the driver on tokio, the one place with sockets and a runtime.
 //!
@@ -23,6 +24,7 @@ mod memory;
 pub mod net;
 #[cfg(feature = "rsip")]
 mod rsip_compat;
+pub mod subscription;
 pub mod transaction;
 pub mod transport;
 pub mod wire;

@@ -15,7 +15,7 @@ use super::interface::{
     Output, Route,
 };
 use super::refusal::{explain, status_of};
-use super::services::{ALLOW, Answered, Errand, Purpose, Services};
+use super::services::{Answered, Errand, Purpose, Services};
 use super::state::{Call, Leg, Phase};
 use crate::account::AccountId;
 use crate::dialog::DialogId;
@@ -283,6 +283,7 @@ impl UserAgent {
         match request.method {
             Method::Invite => self.called(now, id, flow, request),
             Method::Options => self.describe_ourselves(now, id, flow, request),
+            Method::Message => self.messaged(now, id, request, None),
             // A BYE without a dialog.
             _ => self
                 .services
@@ -302,7 +303,7 @@ impl UserAgent {
         let mut response = self.services.refusal(&request.headers, StatusCode::OK);
         let headers = &mut response.headers;
         headers.put(HeaderName::Contact, self.services.contact(flow, account));
-        headers.put(HeaderName::Allow, ALLOW);
+        headers.put(HeaderName::Allow, self.services.allow());
         headers.put(HeaderName::Accept, "application/sdp");
         headers.put(HeaderName::AcceptEncoding, "identity");
         headers.put(HeaderName::AcceptLanguage, "en");
@@ -323,6 +324,13 @@ impl UserAgent {
             Command::Options { key, to, account } => self.ask(key, to, account),
             Command::AddAccount(id, account) => self.services.accounts.add(id, *account),
             Command::RemoveAccount(id) => self.services.accounts.remove(id),
+            Command::Message {
+                key,
+                to,
+                account,
+                content_type,
+                body,
+            } => self.message(now, key, to, account, &content_type, body),
             Command::Close => {
                 self.closing = true;
                 let mut keys: Vec<_> = self.calls.keys().copied().collect();
@@ -372,6 +380,7 @@ impl UserAgent {
                     ended(EndCause::Unresolvable, None, "the host has no address"),
                 ),
             },
+            Errand::Outside(outside, port) => self.send_outside_by(now, *outside, way(port)),
             Errand::Media(key, agreed) => {
                 self.media_found(now, key, *agreed, routes.first().map(|r| r.remote));
             }
@@ -447,6 +456,9 @@ impl UserAgent {
             Purpose::Within(key, leg, what) => {
                 self.answered_within(now, key, leg, what, flow, Some(response));
             }
+            Purpose::Aside(key, aside) => {
+                self.aside_answered(now, key, aside, status, &response.reason, Some(response));
+            }
             Purpose::Options(key, asked) => {
                 let text = |name: &HeaderName| join(&response.headers, name);
                 let names = [HeaderName::UserAgent, HeaderName::Server];
@@ -476,6 +488,10 @@ impl UserAgent {
             Purpose::Within(key, leg, what) => {
                 let flow = sent.flow;
                 self.answered_within(now, key, leg, what, flow, None);
+            }
+            Purpose::Aside(key, aside) => {
+                let status = StatusCode::REQUEST_TIMEOUT;
+                self.aside_answered(now, key, aside, status, "no answer", None);
             }
             Purpose::Options(key, _) => {
                 let status = Some(StatusCode::REQUEST_TIMEOUT);

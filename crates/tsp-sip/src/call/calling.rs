@@ -14,7 +14,7 @@ use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::{SLOTS, agreed};
 use super::refusal::description;
 use super::reliable::reliable_number;
-use super::services::{ALLOW, Errand, Purpose, Within, describe};
+use super::services::{Errand, Purpose, Within, describe};
 use super::state::{Applying, Call, Dialing, Inviting, Leg, Phase, media_due};
 use crate::Result;
 use crate::account::AccountId;
@@ -166,7 +166,9 @@ impl UserAgent {
         let mut request =
             self.services
                 .request_outside(account, Method::Invite, to, flow, names)?;
-        request.headers.put(HeaderName::Allow, ALLOW);
+        request
+            .headers
+            .put(HeaderName::Allow, self.services.allow());
         request.headers.put(HeaderName::Accept, "application/sdp");
         self.services.put_options(&mut request.headers);
         let kept = request.clone();

@@ -18,7 +18,7 @@ use super::interface::{EndCause, Ended};
 use super::media::agreed;
 use super::policy::{ChangeBy, HoldForm};
 use super::refusal::description;
-use super::services::{ALLOW, Inside, Purpose, Within, describe};
+use super::services::{Inside, Purpose, Within, describe};
 use super::state::{Applying, Change, Leg, Phase};
 use crate::transaction::ClientId;
 use crate::transport::Flow;
@@ -119,7 +119,9 @@ impl UserAgent {
         let account = self.services.accounts.of_call(key);
         let contact = self.services.contact(leg.flow, account);
         request.headers.put(HeaderName::Contact, contact);
-        request.headers.put(HeaderName::Allow, ALLOW);
+        request
+            .headers
+            .put(HeaderName::Allow, self.services.allow());
         request.headers.put(HeaderName::Accept, "application/sdp");
         describe(&mut request.headers, &mut request.body, offer.to_string());
         self.send_within(now, key, leg_id, request, what);

@@ -9,6 +9,7 @@ use msp_core::link::{Digit, Envelope, ToMsp, ToTsp};
 use msp_core::trace::Way;
 
 use super::policy::CallPolicy;
+use super::requests::RequestPolicy;
 use crate::account::{Account, AccountId};
 use crate::counters::counters;
 use crate::transport::Flow;
@@ -83,8 +84,30 @@ pub enum Command {
     AddAccount(AccountId, Box<Account>),
     /// Have an account no more. Its calls go on.
     RemoveAccount(AccountId),
+    /// Send a message to a user (RFC 3428). What becomes of it comes as [`CallEventKind::MessageAnswered`].
+    Message {
+        /// Names the message in the answer.
+        key: CallKey,
+        /// Whom.
+        to: Recipient,
+        /// For which account, if for one; a call knows its own.
+        account: Option<AccountId>,
+        /// The type of the body, for instance `text/plain`.
+        content_type: Box<str>,
+        /// The body.
+        body: Bytes,
+    },
     /// Refuse all calls from now on and end those that there are.
     Close,
+}
+
+/// Whom a message is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Recipient {
+    /// A user.
+    Uri(Uri),
+    /// The peer of a call that is up.
+    Call(CallKey),
 }
 
 /// An address of a host, and the one of ours that the way to it begins with.
@@ -170,9 +193,35 @@ pub enum CallEventKind {
     /// The call is not held, or not taken up again, as the application wished: the peer refused with this status, or the
     /// call or its media are in no state for it.
     HoldRefused(Option<StatusCode>),
-    /// A digit of ours did not reach the peer: the media half has no way for it, and signalling carries none. Digits that
-    /// are heard are the media half's to tell.
+    /// A digit of ours did not reach the peer: the media half has no way for it, and the peer takes none by INFO, or the
+    /// settings forbid it.
     UnsentDigit(Digit),
+    /// The peer pressed a key and told it by INFO. Digits among the media are the media half's to tell.
+    Digit {
+        /// The key.
+        digit: Digit,
+        /// How long it was pressed.
+        duration: Duration,
+    },
+    /// A message came: within a call under its key, else under a key of its own.
+    MessageReceived {
+        /// Who sent it: name and URI of From, as the peer wrote them.
+        from: Box<str>,
+        /// Whom it is for: the URI of To, as the peer wrote it.
+        to: Box<str>,
+        /// The type of the body, as `type/subtype`.
+        content_type: Box<str>,
+        /// The body.
+        body: Bytes,
+    },
+    /// What became of a message of ours.
+    MessageAnswered {
+        /// The final status; 404 if there is no way to the user, 408 if nobody answered, 503 if it could not leave, 513 if it
+        /// is too long for the way.
+        status: StatusCode,
+        /// The phrase or the error behind it.
+        reason: Box<str>,
+    },
     /// The call is over.
     Ended(Ended),
     /// What a peer answered to [`Command::Options`].
@@ -246,6 +295,8 @@ pub struct AgentConfig {
     pub user_agent: Box<str>,
     /// Timers of transactions.
     pub timers: crate::transaction::Timers,
+    /// Which requests besides calls are taken.
+    pub requests: RequestPolicy,
     /// How many calls there may be; more are answered 503.
     pub max_calls: usize,
     /// How calls are made, answered and changed.
@@ -285,9 +336,9 @@ counters! {
         repeated_acks,
         /// Changes of a call that the media half wanted and the peer refused.
         refused_changes,
-        /// Requests of ours within a call (ACK, BYE, INVITE) that were not sent because there are too many transactions or they cannot be written.
+        /// Requests of ours that were not sent: there is no way, there are too many transactions, or they cannot be written.
         unsent,
-        /// Digits that the media half wanted to travel by signalling, which carries none.
+        /// Digits that the media half wanted to travel by signalling, and that did not.
         unsent_digits,
         /// Messages of the media half that nothing waits for, or for a call that is not known.
         stray_media,

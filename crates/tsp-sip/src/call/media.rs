@@ -79,11 +79,7 @@ impl UserAgent {
         };
         match body {
             ToTsp::MediaLost { .. } => self.media_lost(now, key, leg),
-            // Signalling carries no digits: the application is told that the peer does not get this one.
-            ToTsp::Digit { digit, .. } => {
-                self.services.stats.unsent_digits += 1;
-                self.services.tell(key, CallEventKind::UnsentDigit(digit));
-            }
+            ToTsp::Digit { digit, duration } => self.relay_digit(now, key, digit, duration),
             _ if !current => return false,
             ToTsp::Local(params) if dialing => self.invite(now, key, params),
             ToTsp::Local(params) if call.leg(leg).is_some_and(|l| l.prepares_change()) => {

@@ -12,12 +12,15 @@ mod called;
 mod calling;
 mod change;
 mod hold;
+mod info;
 mod interface;
 mod media;
+mod message;
 mod outline;
 mod policy;
 mod refusal;
 mod reliable;
+mod requests;
 mod services;
 mod serving;
 mod state;
@@ -28,7 +31,8 @@ mod within;
 pub use agent::UserAgent;
 pub use interface::{
     AgentConfig, AgentStats, CallEvent, CallEventKind, Command, EndCause, Ended, Input, Kept,
-    LookupId, Output, Route, Side,
+    LookupId, Output, Recipient, Route, Side,
 };
 pub use outline::Outline;
 pub use policy::{CallPolicy, ChangeBy, HoldForm, HoldSound, Reliable};
+pub use requests::RequestPolicy;

@@ -3,7 +3,7 @@
 use crate::wire::{HeaderName, Method, Request, Response, Scheme, StatusCode, Text};
 use crate::{Error, ErrorKind, Limit};
 
-use super::services::{ALLOW, Services};
+use super::services::Services;
 
 /// The status for a message that cannot be read, or lacks what it must have.
 pub(super) const fn status_of(error: Error) -> StatusCode {
@@ -38,10 +38,11 @@ impl Services {
             | Method::Ack
             | Method::Update
             | Method::Prack => {}
+            method if self.takes(method) => {}
             Method::Other(_) => return Some(refusal(StatusCode::NOT_IMPLEMENTED)),
             _ => {
                 let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED);
-                response.headers.put(HeaderName::Allow, ALLOW);
+                response.headers.put(HeaderName::Allow, self.allow());
                 return Some(response);
             }
         }

@@ -13,7 +13,7 @@ use super::interface::EndCause;
 use super::media::agreed;
 use super::policy::Reliable;
 use super::refusal::description;
-use super::services::{ALLOW, Inside, Services, Within, describe};
+use super::services::{Inside, Services, Within, describe};
 use super::state::{Applying, Leg, ServingStep};
 use crate::dialog::{copy_record_route, tagged_response};
 use crate::transaction::ServerId;
@@ -158,7 +158,7 @@ impl UserAgent {
             HeaderName::Contact,
             self.services.contact(leg.flow, account),
         );
-        headers.put(HeaderName::Allow, ALLOW);
+        headers.put(HeaderName::Allow, self.services.allow());
         let described = text.is_some();
         if let Some(text) = text {
             describe(headers, &mut response.body, text);

@@ -14,6 +14,7 @@ use tsp_sdp::{Identity, OfferAnswer, Policy};
 use super::accounts::Accounts;
 use super::interface::{AgentConfig, AgentStats, CallEvent, CallEventKind, LookupId, Output};
 use super::media::Agreed;
+use super::requests::{Aside, Outside};
 use crate::account::AccountId;
 use crate::dialog::DialogId;
 use crate::memory::Memory;
@@ -42,6 +43,8 @@ pub(super) enum Purpose {
     Change(CallKey, LegId),
     /// Another request within a leg of a call.
     Within(CallKey, LegId, Inside),
+    /// A request that neither makes, changes nor ends a call; the key is that of whom it is for.
+    Aside(CallKey, Aside),
     /// A question of the application's, asked at this time.
     Options(CallKey, Instant),
 }
@@ -81,6 +84,8 @@ pub(super) enum Within {
     Change,
     /// Any other.
     Ask(Inside),
+    /// A request that neither makes, changes nor ends a call; the key is that of whom it is for.
+    Aside(CallKey, Aside),
 }
 
 /// What a request of ours within a dialog is for, if it is neither an INVITE nor an ACK. None of them waits for an INVITE
@@ -102,6 +107,8 @@ pub(super) enum Errand {
     Dial(CallKey, u16),
     /// To ask a peer what it can do.
     Options(CallKey, Uri, Option<AccountId>, u16),
+    /// To send a request outside of dialogs.
+    Outside(Box<Outside>, u16),
     /// To tell the media half where the peer's media are.
     Media(CallKey, Box<Agreed>),
     /// To send a request within a dialog; if nothing is found it goes the way that messages came.

@@ -12,7 +12,7 @@ use super::UserAgent;
 use super::interface::EndCause;
 use super::media::agreed;
 use super::reliable::When;
-use super::services::{ALLOW, describe};
+use super::services::describe;
 use super::state::{Applying, Leg, Phase, Serving, ServingStep, Unacknowledged};
 use crate::dialog::{copy_record_route, tagged_response};
 use crate::wire::{HeaderName, Method, StatusCode};
@@ -201,7 +201,9 @@ impl UserAgent {
         let account = self.services.accounts.of_call(key);
         let contact = self.services.contact(flow, account);
         response.headers.put(HeaderName::Contact, contact);
-        response.headers.put(HeaderName::Allow, ALLOW);
+        response
+            .headers
+            .put(HeaderName::Allow, self.services.allow());
         self.services.put_supported(&mut response.headers);
         let is_invite = serving.request.method == Method::Invite;
         if serving.offered {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use msp_core::id::{Generation, LegId};
-use msp_core::link::PrepareSlot;
+use msp_core::link::{Digit, PrepareSlot};
 use msp_core::params::MediaParams;
 use msp_core::time::Instant;
 use tsp_sdp::OfferAnswer;
@@ -42,6 +42,8 @@ pub(super) struct Call {
     pub(super) early: bool,
     /// The application was told that the call is up.
     pub(super) connected: bool,
+    /// Digits that travel by INFO, the first one under way, with how long they are pressed.
+    pub(super) digits: VecDeque<(Digit, Duration)>,
 }
 
 /// How far a call is.
@@ -254,6 +256,7 @@ impl Call {
             rang: false,
             early: false,
             connected: false,
+            digits: VecDeque::new(),
         }
     }
 

@@ -11,7 +11,6 @@ use super::interface::EndCause;
 use super::media::agreed;
 use super::refusal::description;
 use super::reliable::When;
-use super::services::ALLOW;
 use super::state::{Applying, Phase, Serving, ServingStep};
 use crate::transaction::ServerId;
 use crate::transport::Flow;
@@ -45,7 +44,9 @@ impl UserAgent {
             let account = self.services.accounts.of_call(key);
             let contact = self.services.contact(flow, account);
             response.headers.put(HeaderName::Contact, contact);
-            response.headers.put(HeaderName::Allow, ALLOW);
+            response
+                .headers
+                .put(HeaderName::Allow, self.services.allow());
             self.services.respond(now, id, &response);
             return;
         };

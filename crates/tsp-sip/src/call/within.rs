@@ -43,6 +43,8 @@ impl UserAgent {
             Method::Invite => self.changed(now, id, flow, request, key, leg_id),
             Method::Prack => self.pracked(now, id, request, key, leg_id),
             Method::Update => self.updated(now, id, flow, request, key, leg_id),
+            Method::Info => self.informed(now, id, request, key, leg_id),
+            Method::Message => self.messaged(now, id, request, Some(key)),
             _ => self.describe_ourselves(now, id, flow, request),
         }
     }
@@ -329,6 +331,15 @@ impl UserAgent {
                     self.answered_within(now, key, leg, what, flow, None);
                 }
                 sent.map(|_| ())
+            }
+            Within::Aside(whose, aside) => {
+                let sent = self
+                    .services
+                    .send(now, flow, request, Purpose::Aside(whose, aside));
+                if let Err(error) = sent {
+                    self.unsent(now, whose, aside, &error);
+                }
+                return;
             }
             Within::Change => {
                 self.send_change(now, key, leg, request, flow);

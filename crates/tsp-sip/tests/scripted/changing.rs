@@ -349,6 +349,9 @@ fn a_wish_for_a_change_of_no_call_is_counted() {
 #[test]
 fn a_digit_that_cannot_reach_the_peer_is_told() {
     let mut w = alone(Manner::Answer);
+    let mut config = crate::support::config("user");
+    config.requests.info_digits = false;
+    w.phones[0].agent = tsp_sip::call::UserAgent::new(config, |b: &mut [u8]| b.fill(7));
     call_up(&mut w, "x");
     let key = w.phones[0].incoming()[0];
     let digit = Digit::from_char('7').unwrap();

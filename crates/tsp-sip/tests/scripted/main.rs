@@ -8,6 +8,7 @@ mod changing;
 mod forked;
 mod hold;
 mod media_half;
+mod message;
 mod peer;
 mod refused;
 mod reliable;

@@ -21,7 +21,7 @@ fn what_cannot_be_served_is_refused_rightly() {
         ),
         (
             "405",
-            plain("INFO sip:192.0.2.2", "a2", "1 INFO", ""),
+            plain("PUBLISH sip:192.0.2.2", "a2", "1 PUBLISH", ""),
             Some(("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")),
         ),
         (

@@ -79,6 +79,7 @@ pub fn config(user: &str) -> AgentConfig {
         user: user.into(),
         user_agent: "test".into(),
         timers: Timers::default(),
+        requests: tsp_sip::call::RequestPolicy::default(),
         max_calls: 1000,
         policy: CallPolicy::default(),
         line: 0,

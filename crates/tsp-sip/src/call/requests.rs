@@ -1,0 +1,189 @@
+//! Requests that neither make, change nor end a call: which of the peers' are taken, and how ours go out.
+
+use bytes::Bytes;
+use msp_core::id::{CallKey, LegId};
+use msp_core::link::Digit;
+use msp_core::time::Instant;
+
+use super::UserAgent;
+use super::agent::destination;
+use super::services::{Errand, Purpose, Services, Within};
+use crate::account::AccountId;
+use crate::transport::Flow;
+use crate::wire::{HeaderName, Method, Request, Response, StatusCode, Uri};
+use crate::{Error, ErrorKind, Limit, Result};
+
+/// The longest MESSAGE that leaves on a way that does not watch for congestion, in bytes (RFC 3428 section 8).
+const MAX_PAGE: usize = 1300;
+
+/// Which requests besides calls are taken, and what is done by them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct RequestPolicy {
+    /// MESSAGE is taken (RFC 3428); otherwise it is answered 405.
+    pub messages: bool,
+    /// The types of messages that are taken, as `type/subtype`; others are answered 415.
+    pub message_types: Vec<Box<str>>,
+    /// A digit that the media half has no way for travels by INFO, as `application/dtmf-relay`; otherwise the application
+    /// is told that it did not reach the peer.
+    pub info_digits: bool,
+}
+
+impl Default for RequestPolicy {
+    fn default() -> Self {
+        Self {
+            messages: true,
+            message_types: vec!["text/plain".into()],
+            info_digits: true,
+        }
+    }
+}
+
+/// What a request of ours is for that neither makes, changes nor ends a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Aside {
+    /// A MESSAGE.
+    Message,
+    /// An INFO with the digit that the queue of the call begins with.
+    Digit(Digit),
+}
+
+/// A request of ours outside of dialogs whose way is looked up.
+#[derive(Debug)]
+pub(super) struct Outside {
+    pub(super) key: CallKey,
+    pub(super) aside: Aside,
+    pub(super) method: Method,
+    pub(super) to: Uri,
+    pub(super) account: Option<AccountId>,
+    pub(super) fields: Vec<(HeaderName, Bytes)>,
+    pub(super) body: Bytes,
+}
+
+impl UserAgent {
+    /// Sends a request outside of dialogs, once its way is known.
+    pub(super) fn send_outside(&mut self, now: Instant, outside: Outside) {
+        let (key, aside) = (outside.key, outside.aside);
+        let hop = self
+            .services
+            .first_hop(outside.account, &outside.method, &outside.to);
+        let sent = match destination(&hop) {
+            Some((host, port)) => self
+                .services
+                .look_up(host, Errand::Outside(Box::new(outside), port)),
+            None => Err(Error::new(ErrorKind::Uri, "no way to this URI")),
+        };
+        if let Err(error) = sent {
+            self.unsent(now, key, aside, &error);
+        }
+    }
+
+    /// The way of a request outside of dialogs is known, or there is none.
+    pub(super) fn send_outside_by(&mut self, now: Instant, outside: Outside, way: Option<Flow>) {
+        let (key, aside) = (outside.key, outside.aside);
+        let sent = match way {
+            None => Err(Error::new(ErrorKind::Unknown, "the host has no address")),
+            Some(flow) => self.services.write_outside(outside, flow).and_then(|r| {
+                check_length(&r, flow)?;
+                let purpose = Purpose::Aside(key, aside);
+                self.services.send(now, flow, r, purpose)
+            }),
+        };
+        if let Err(error) = sent {
+            self.unsent(now, key, aside, &error);
+        }
+    }
+
+    /// Sends a request within a call, for the one that `key` names.
+    pub(super) fn send_aside(
+        &mut self,
+        now: Instant,
+        call: CallKey,
+        leg: LegId,
+        request: Request,
+        key: CallKey,
+        aside: Aside,
+    ) {
+        self.send_within(now, call, leg, request, Within::Aside(key, aside));
+    }
+
+    /// A request did not leave: as if a server had said so (RFC 3261 section 8.1.3.1).
+    pub(super) fn unsent(&mut self, now: Instant, key: CallKey, aside: Aside, error: &Error) {
+        self.services.stats.unsent += 1;
+        let status = match error.kind() {
+            ErrorKind::Limit(Limit::Message) => StatusCode::MESSAGE_TOO_LARGE,
+            ErrorKind::Uri | ErrorKind::Unknown => StatusCode::NOT_FOUND,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        self.aside_answered(now, key, aside, status, &error.to_string(), None);
+    }
+
+    /// What became of a request: the peer's final response, or the status that stands for none.
+    pub(super) fn aside_answered(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        aside: Aside,
+        status: StatusCode,
+        reason: &str,
+        _response: Option<&Response>,
+    ) {
+        match aside {
+            Aside::Message => self.message_answered(key, status, reason),
+            Aside::Digit(digit) => self.digit_answered(now, key, digit, status),
+        }
+    }
+}
+
+impl Services {
+    fn write_outside(&mut self, outside: Outside, flow: Flow) -> Result<Request> {
+        let (tag, call_id) = (self.token(), self.token());
+        let names = (&*call_id, &*tag);
+        let (account, to) = (outside.account, &outside.to);
+        let mut request = self.request_outside(account, outside.method, to, flow, names)?;
+        if request.method == Method::Message {
+            // It makes no dialog (RFC 3428 section 4).
+            request.headers.remove(&HeaderName::Contact);
+        }
+        for (name, value) in outside.fields {
+            request.headers.push(name, value)?;
+        }
+        request.body = outside.body;
+        Ok(request)
+    }
+
+    /// Whether `method` is one that we take.
+    pub(super) fn takes(&self, method: &Method) -> bool {
+        let policy = &self.config.requests;
+        match method {
+            Method::Message => policy.messages,
+            Method::Info => true,
+            _ => false,
+        }
+    }
+
+    /// Methods that we take, as Allow lists them.
+    pub(super) fn allow(&self) -> String {
+        let mut allow = super::services::ALLOW.to_owned();
+        for method in [Method::Info, Method::Message] {
+            if self.takes(&method) {
+                allow.push_str(", ");
+                allow.push_str(method.as_str());
+            }
+        }
+        allow
+    }
+}
+
+/// A MESSAGE must not fill a way that does not watch for congestion.
+pub(super) fn check_length(request: &Request, flow: Flow) -> Result<()> {
+    if request.method != Method::Message || flow.transport.is_reliable() {
+        return Ok(());
+    }
+    let mut bytes = bytes::BytesMut::new();
+    request.write_to(&mut bytes);
+    if bytes.len() > MAX_PAGE {
+        return Err(Error::limit(Limit::Message, "MESSAGE"));
+    }
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! Events that others are told of (RFC 6665): packages, what their documents say, and when a subscription is asked for,
+//! asked for again and over.
+//!
+//! Messages and dialogs are the [user agent's](crate::call); what stands here sends nothing.
+
+mod dialog_info;
+mod message_summary;
+mod package;
+mod presence;
+mod xml;
+
+pub use dialog_info::{DialogEntry, DialogInfo, DialogState, Participant};
+pub use message_summary::{MessageCount, MessageSummary};
+pub use package::Package;
+pub use presence::{Presence, PresenceTuple};
