@@ -17,6 +17,8 @@ pub enum ErrorKind {
     OutOfRange,
     /// There is no such leg, or too many.
     Leg,
+    /// A key that cannot be used.
+    Key,
 }
 
 /// An error: what went wrong, and with what.
@@ -54,6 +56,7 @@ impl fmt::Display for Error {
             ErrorKind::UnsupportedChannels => "number of channels not supported",
             ErrorKind::OutOfRange => "out of range",
             ErrorKind::Leg => "no such leg",
+            ErrorKind::Key => "key cannot be used",
         };
         write!(f, "{}: {text}", self.context)
     }
@@ -67,6 +70,7 @@ impl From<Error> for msp_core::Error {
         let kind = match error.kind {
             ErrorKind::OutOfRange => K::InvalidArgument,
             ErrorKind::Leg => K::InvalidCall,
+            ErrorKind::Key => K::PeerIncompatible,
             _ => K::NoFormat,
         };
         Self::new(kind, error.context.into_owned())

@@ -71,6 +71,7 @@ mod rtp_crate;
 pub mod sender;
 pub mod session;
 pub mod source;
+pub mod srtp;
 pub mod transport;
 pub mod view;
 

@@ -203,6 +203,8 @@ pub struct Session {
     played_level: Meter,
     latch: Latch,
 
+    /// What secured packets before they became plain.
+    unprotected: Option<Box<dyn Protect>>,
     report_remote: Option<SocketAddr>,
     /// Where the peer's reports come from.
     report_source: Option<SocketAddr>,
@@ -229,6 +231,7 @@ impl Session {
             digits_in: DigitReceiver::default(),
             playout: None,
             protect: None,
+            unprotected: None,
             hold: Hold::new(config.hold_octets),
             random: Random::new(config.seed ^ 0x5353_5243),
             applied: false,
@@ -301,9 +304,23 @@ impl Session {
         params
     }
 
-    /// Secures packets with `protect` from now on, and returns what did before.
-    pub fn set_protect(&mut self, protect: Option<Box<dyn Protect>>) -> Option<Box<dyn Protect>> {
-        std::mem::replace(&mut self.protect, protect)
+    /// Secures packets with `protect` from now on, and returns what is no longer needed. It goes on where the last one
+    /// was, even if packets were plain in between: roll-overs, what came already and what was sent are not forgotten.
+    pub fn set_protect(
+        &mut self,
+        mut protect: Option<Box<dyn Protect>>,
+    ) -> Option<Box<dyn Protect>> {
+        let before = self.protect.as_ref().or(self.unprotected.as_ref());
+        if let (Some(next), Some(state)) = (&mut protect, before.and_then(|p| p.state())) {
+            next.resume(state);
+        }
+        let plain = protect.is_none();
+        let before = std::mem::replace(&mut self.protect, protect);
+        if plain && before.is_some() {
+            std::mem::replace(&mut self.unprotected, before)
+        } else {
+            before
+        }
     }
 
     /// What may flow from now on, without a new agreement.

@@ -9,11 +9,14 @@ use std::cell::Cell;
 
 use common::{A, B, addr, agreed, prepared, speech};
 use msp_core::link::Digit;
+use msp_core::params::{KeyParams, MasterKey};
+use msp_core::secret::Secret;
 use msp_core::time::Instant;
 use msp_rtp::packet::SEND_BUFFER;
 use msp_rtp::protect::Component;
 use msp_rtp::rtcp::WallClock;
 use msp_rtp::session::Arrival;
+use msp_rtp::srtp::{Srtp, Suite};
 use msp_rtp::{Session, SessionConfig};
 
 struct Counting;
@@ -90,9 +93,23 @@ fn session(seed: u64) -> Session {
     ))
 }
 
+/// The keys of one of two ends.
+fn secured(suite: Suite, end: usize) -> Box<Srtp> {
+    let key = |fill| {
+        vec![MasterKey {
+            tag: 1,
+            suite: suite.name().into(),
+            key_and_salt: Secret::new(vec![fill; suite.key_len() + suite.salt_len()]),
+            mki: None,
+        }]
+    };
+    let [send, receive] = [key(end as u8), key(1 - end as u8)];
+    Box::new(Srtp::new(&KeyParams { send, receive }).unwrap())
+}
+
 /// A minute of two phones with distinct speech, loss, jitter, duplicates, digits, changes of source, damaged packets,
 /// another agreement, and reports.
-fn minute(codec: &str, clock: u32) -> u64 {
+fn minute(codec: &str, clock: u32, suite: Option<Suite>) -> u64 {
     let addresses = [addr(A), addr(B)];
     let mut phones = [session(1), session(2)];
     let mut spare = [session(3), session(4)];
@@ -103,6 +120,9 @@ fn minute(codec: &str, clock: u32) -> u64 {
     let mut done = Vec::with_capacity(64);
     let now = Instant::from_millis(1000);
     for (n, phone) in phones.iter_mut().chain(&mut spare).enumerate() {
+        if let Some(suite) = suite {
+            phone.set_protect(Some(secured(suite, n % 2)));
+        }
         done.push(phone.apply(now, prepared(&agreed(codec, clock, [B, A][n % 2], 20))));
     }
     let frame = clock as usize / 100;
@@ -184,7 +204,15 @@ fn minute(codec: &str, clock: u32) -> u64 {
 #[test]
 fn a_minute_of_everything_takes_no_memory() {
     for (codec, clock) in [("PCMU", 8000), ("PCMA", 8000), ("L16", 16_000)] {
-        assert_eq!(minute(codec, clock), 0, "{codec}/{clock}");
+        assert_eq!(minute(codec, clock, None), 0, "{codec}/{clock}");
+    }
+}
+
+// Shows: no packet that is encrypted, checked or refused takes memory | RFC 3711
+#[test]
+fn a_minute_of_everything_encrypted_takes_no_memory() {
+    for suite in Suite::ALL {
+        assert_eq!(minute("PCMU", 8000, Some(suite)), 0, "{suite:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use msp_core::id::Ssrc;
+use msp_core::id::{PayloadType, Ssrc};
 use msp_core::stats::DropReason;
 use msp_core::time::Instant;
 
@@ -48,9 +48,13 @@ impl Session {
         if self.stopped || !self.direction.receives() {
             return self.dropped(DropReason::NotPermitted);
         }
-        let payload_type = match RtpView::parse(datagram) {
-            Ok(view) => view.payload_type(),
-            Err(reason) => return self.dropped(reason),
+        let payload_type = match (&*datagram, self.protect.is_some() && !open) {
+            // Padding is encrypted too: the rest can be looked at only later.
+            ([_, second, ..], true) => PayloadType(*second & 0x7f),
+            (datagram, _) => match RtpView::parse(datagram) {
+                Ok(view) => view.payload_type(),
+                Err(reason) => return self.dropped(reason),
+            },
         };
         if !self.knows(payload_type) {
             return self.dropped(DropReason::UnknownPayloadType);
