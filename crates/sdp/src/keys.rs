@@ -18,6 +18,15 @@ const SUITES: [(&str, usize); 9] = [
     ("AEAD_AES_256_GCM", 44),
 ];
 
+/// The registered name of a suite. Many write AES-256 in counter mode as its sibling is written.
+pub(crate) fn canonical_suite(name: &str) -> &str {
+    match name {
+        "AES_CM_256_HMAC_SHA1_80" => "AES_256_CM_HMAC_SHA1_80",
+        "AES_CM_256_HMAC_SHA1_32" => "AES_256_CM_HMAC_SHA1_32",
+        name => name,
+    }
+}
+
 /// The longest key and salt of a suite that is not known, in bytes.
 const LONGEST_KEY: usize = 64;
 
@@ -43,7 +52,9 @@ pub(crate) fn parse_crypto(value: &str) -> Option<MasterKey> {
     let mut parts = key.split('|');
     let key_and_salt = Secret::new(base64_decode(parts.next()?)?);
     let length = key_and_salt.expose().len();
-    let known = SUITES.iter().find(|(name, _)| *name == suite);
+    let known = SUITES
+        .iter()
+        .find(|(name, _)| *name == canonical_suite(suite));
     match known {
         Some((_, wanted)) if *wanted != length => return None,
         None if length == 0 || length > LONGEST_KEY => return None,
@@ -247,6 +258,13 @@ mod tests {
             format!("18446744073709551616 AES_CM_128_HMAC_SHA1_80 {key}"),
             format!("-1 AES_CM_128_HMAC_SHA1_80 {key}"),
             format!("1 AES_256_CM_HMAC_SHA1_80 {key}"),
+            format!("1 AES_CM_256_HMAC_SHA1_80 {key}"),
+            format!("1 AEAD_AES_128_GCM {key}"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key} UNENCRYPTED_SRTCP"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key} UNAUTHENTICATED_SRTP"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key} KDR=24"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key}|2^x"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key}|2^20|1:4|"),
             format!("1 AES_CM_128_HMAC_SHA1_80 {key} UNENCRYPTED_SRTP"),
             format!("1 AES_CM_128_HMAC_SHA1_80 {key}|2^20|1:0"),
             format!("1 AES_CM_128_HMAC_SHA1_80 {key}|2^20|256:1"),

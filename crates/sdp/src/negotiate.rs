@@ -4,9 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use msp_core::media::MediaKind;
 use msp_core::params::{
-    KeyParams, MediaParams, PayloadMapping, Profile, RtcpParams, SecurityPolicy, Setup,
+    KeyParams, MasterKey, MediaParams, PayloadMapping, Profile, RtcpParams, SecurityPolicy, Setup,
 };
 
+use crate::keys::canonical_suite;
 use crate::payload::{is_sound, single_codec};
 use crate::policy::{CodecOrder, Policy};
 use crate::remote::RemoteMedia;
@@ -91,8 +92,13 @@ pub(crate) fn conclude(
 ) -> Result<MediaParams, RefusalReason> {
     let answer = answer.ok_or(RefusalReason::Peer)?;
     let answered = acceptable(answer)?;
+    // Offered both ways under the plain profile, the secure one is as good an answer.
+    let secured_by_answer = !local.keys.send.is_empty()
+        && matches!(keying(answered.profile), Keying::Signalled)
+        && matches!(keying(local.profile), Keying::None);
     if answered.profile != local.profile
         && (answered.profile.is_secure() || local.profile.is_secure())
+        && !secured_by_answer
     {
         return Err(RefusalReason::Protocol);
     }
@@ -252,6 +258,12 @@ struct Security {
     setup: Option<Setup>,
 }
 
+impl From<KeyParams> for Security {
+    fn from(keys: KeyParams) -> Self {
+        Self { keys, setup: None }
+    }
+}
+
 /// Which way the keys of a profile come about.
 enum Keying {
     None,
@@ -269,32 +281,15 @@ const fn keying(profile: Profile) -> Keying {
 
 fn answer_security(offered: &MediaParams, local: &MediaParams) -> Result<Security, RefusalReason> {
     match keying(offered.profile) {
-        Keying::None => plain(local),
+        // Keys under a plain profile leave the choice to us.
+        Keying::None => match answer_keys(offered, local) {
+            Some(keys) if local.policy != SecurityPolicy::Off => Ok(keys.into()),
+            _ => plain(local),
+        },
         _ if local.policy == SecurityPolicy::Off => Err(RefusalReason::Security),
-        Keying::Signalled => {
-            // The first of the offer's that we can do, under its tag (RFC 4568 section 5.1.2).
-            offered
-                .keys
-                .receive
-                .iter()
-                .find_map(|theirs| {
-                    let mut ours = local
-                        .keys
-                        .send
-                        .iter()
-                        .find(|k| k.suite == theirs.suite)?
-                        .clone();
-                    ours.tag = theirs.tag;
-                    Some(Security {
-                        keys: KeyParams {
-                            send: vec![ours],
-                            receive: vec![theirs.clone()],
-                        },
-                        setup: None,
-                    })
-                })
-                .ok_or(RefusalReason::Security)
-        }
+        Keying::Signalled => answer_keys(offered, local)
+            .map(Security::from)
+            .ok_or(RefusalReason::Security),
         Keying::Dtls => {
             let (theirs, ours) = both_dtls(offered, local)?;
             // To open is the better choice where there is one (RFC 5763 section 5).
@@ -315,25 +310,17 @@ fn answer_security(offered: &MediaParams, local: &MediaParams) -> Result<Securit
 
 fn offer_security(answered: &MediaParams, local: &MediaParams) -> Result<Security, RefusalReason> {
     match keying(local.profile) {
+        // Keys that do not fit ours are no answer in the clear: the peer will encrypt.
+        Keying::None if answered.profile.is_secure() || !answered.keys.receive.is_empty() => {
+            match conclude_keys(answered, local) {
+                Some(keys) => Ok(keys.into()),
+                None if local.keys.send.is_empty() && !answered.profile.is_secure() => plain(local),
+                None => Err(RefusalReason::Security),
+            }
+        }
         Keying::None => plain(local),
-        Keying::Signalled => answered
-            .keys
-            .receive
-            .iter()
-            .find_map(|theirs| {
-                let ours = local
-                    .keys
-                    .send
-                    .iter()
-                    .find(|k| k.tag == theirs.tag && k.suite == theirs.suite)?;
-                Some(Security {
-                    keys: KeyParams {
-                        send: vec![ours.clone()],
-                        receive: vec![theirs.clone()],
-                    },
-                    setup: None,
-                })
-            })
+        Keying::Signalled => conclude_keys(answered, local)
+            .map(Security::from)
             .ok_or(RefusalReason::Security),
         Keying::Dtls => {
             let (theirs, ours) = both_dtls(answered, local)?;
@@ -348,6 +335,41 @@ fn offer_security(answered: &MediaParams, local: &MediaParams) -> Result<Securit
                 ..Security::default()
             })
         }
+    }
+}
+
+/// The first of the offer's suites that we have, under its tag and its spelling (RFC 4568 section 5.1.2).
+fn answer_keys(offered: &MediaParams, local: &MediaParams) -> Option<KeyParams> {
+    offered.keys.receive.iter().find_map(|theirs| {
+        let ours = local.keys.send.iter().find(|k| fits(k, theirs))?;
+        let ours = MasterKey {
+            tag: theirs.tag,
+            suite: theirs.suite.clone(),
+            ..ours.clone()
+        };
+        Some(both(ours, theirs.clone()))
+    })
+}
+
+/// The suite that the answer chose: by the tag, which the name must not belie (RFC 4568 section 5.1.3).
+fn conclude_keys(answered: &MediaParams, local: &MediaParams) -> Option<KeyParams> {
+    answered.keys.receive.iter().find_map(|theirs| {
+        let mut ours = local.keys.send.iter();
+        let ours = ours.find(|k| k.tag == theirs.tag && fits(k, theirs))?;
+        Some(both(ours.clone(), theirs.clone()))
+    })
+}
+
+/// Whether the keys are of one suite, and two: under a key that is sent back to us both ways would be one key stream.
+fn fits(ours: &MasterKey, theirs: &MasterKey) -> bool {
+    canonical_suite(&ours.suite) == canonical_suite(&theirs.suite)
+        && ours.key_and_salt != theirs.key_and_salt
+}
+
+fn both(ours: MasterKey, theirs: MasterKey) -> KeyParams {
+    KeyParams {
+        send: vec![ours],
+        receive: vec![theirs],
     }
 }
 

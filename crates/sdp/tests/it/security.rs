@@ -189,3 +189,161 @@ fn candidates_are_exchanged_if_both_have_some() {
     assert_eq!(at_alice.params[0].ice, None);
     assert_eq!(at_bob.params[0].ice, None);
 }
+
+/// How an end offers: the profile that its policy and its switch for `optional` give.
+fn offers() -> [(&'static str, MediaParams); 5] {
+    use SecurityPolicy::*;
+    let keyed = |profile, policy| {
+        let mut params = end(profile, policy);
+        params.keys.send = vec![key(1, STRONG, 1), key(2, SHORT, 2)];
+        params
+    };
+    [
+        ("off", end(Profile::Avp, Off)),
+        ("optional, plain profile", keyed(Profile::Avp, Optional)),
+        ("optional, with feedback", keyed(Profile::Avpf, Optional)),
+        ("optional, secure profile", keyed(Profile::Savp, Optional)),
+        ("required", keyed(Profile::Savp, Required)),
+    ]
+}
+
+// Shows: every pairing of policies and forms is encrypted, plain or refused as both want | RFC 4568, interop row 26, interop row 55
+#[test]
+fn every_pairing_of_policies_and_profiles() {
+    use SecurityPolicy::*;
+    for (form, offer) in offers() {
+        for policy in [Off, Optional, Required] {
+            let mut bob = end(Profile::Avp, policy);
+            if policy != Off {
+                bob.keys.send = vec![key(1, SHORT, 8), key(2, STRONG, 9)];
+            }
+            let keyed = !offer.keys.send.is_empty();
+            let secured = match (policy, offer.profile.is_secure()) {
+                (Off, true) => None,
+                (Off, false) => Some(false),
+                (Required, _) if !keyed => None,
+                _ => Some(keyed),
+            };
+            let came_to = negotiate(offer.clone(), bob).map(|(at_alice, at_bob)| {
+                let (a, b) = (&at_alice.params[0], &at_bob.params[0]);
+                assert_eq!(
+                    (&a.keys.send, &a.keys.receive),
+                    (&b.keys.receive, &b.keys.send)
+                );
+                assert_eq!(a.profile, offer.profile, "{form}");
+                assert!(a.keys.send.iter().all(|k| *k.suite == *STRONG), "{form}");
+                !a.keys.send.is_empty()
+            });
+            assert_eq!(came_to, secured, "{form}, answered with {policy:?}");
+        }
+    }
+}
+
+const HEAD: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n";
+
+/// What an answer in these words comes to, for each way to offer: encrypted, plain, or refused.
+fn answered(media: &str) -> Vec<Option<bool>> {
+    let outcome = |offer: MediaParams| {
+        let mut alice = leg_of("alice", 1, Policy::default());
+        let mut beside = end(Profile::Avp, SecurityPolicy::Off);
+        beside.slot.0 = 1;
+        alice.create_offer(vec![offer, beside]).expect("an offer");
+        let text = format!("{HEAD}{media}m=audio 5002 RTP/AVP 0\r\n");
+        let agreement = alice.receive_answer(text.as_bytes()).expect("usable");
+        let first = agreement.params.iter().find(|p| p.slot.0 == 0);
+        first
+            .filter(|p| !p.refused)
+            .map(|p| !p.keys.send.is_empty())
+    };
+    offers()
+        .into_iter()
+        .map(|(_, offer)| outcome(offer))
+        .collect()
+}
+
+// Shows: best effort: keys under the plain profile, answered in either form | interop row 55
+#[test]
+fn an_offer_of_both_forms_takes_either_for_an_answer() {
+    let good = "inline:CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ";
+    let keyed = |profile: &str, tag, suite: &str| {
+        format!("m=audio 5000 {profile} 0\r\na=crypto:{tag} {suite} {good}\r\n")
+    };
+    let (no, plain, yes) = (None, Some(false), Some(true));
+    for (answer, outcomes) in [
+        (
+            "m=audio 5000 RTP/AVP 0\r\n".into(),
+            [plain, plain, plain, no, no],
+        ),
+        (keyed("RTP/AVP", 1, STRONG), [plain, yes, yes, no, no]),
+        (keyed("RTP/SAVP", 2, SHORT), [no, yes, yes, yes, yes]),
+        // Keys that are no answer to ours: the peer will encrypt what we cannot read.
+        (keyed("RTP/AVP", 2, STRONG), [plain, no, no, no, no]),
+        (keyed("RTP/SAVP", 7, STRONG), [no, no, no, no, no]),
+        ("m=audio 5000 RTP/SAVP 0\r\n".into(), [no, no, no, no, no]),
+    ] {
+        assert_eq!(answered(&answer), outcomes, "{answer}");
+    }
+}
+
+// Shows: a key that is sent back is refused: both ways would have one key stream | RFC 4568
+#[test]
+fn our_own_key_is_no_answer() {
+    let own = "inline:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
+    let answer = format!("m=audio 5000 RTP/SAVP 0\r\na=crypto:1 {STRONG} {own}\r\n");
+    assert_eq!(answered(&answer), [None; 5]);
+}
+
+// Shows: both spellings of AES-256, unknown suites passed over | interop row 55
+#[test]
+fn an_answer_spells_the_suite_as_the_offer_does_and_passes_over_unknown_ones() {
+    let long = "inline:".to_string() + &"CQkJ".repeat(15) + "CQ==";
+    for spelling in ["AES_CM_256_HMAC_SHA1_80", "AES_256_CM_HMAC_SHA1_80"] {
+        let offer = format!(
+            "{HEAD}m=audio 5000 RTP/SAVP 0\r\na=crypto:1 SEED_CTR_128_HMAC_SHA1_80 {long}\r\n\
+             a=crypto:2 {spelling} {long}|2^31|1:1\r\na=crypto:3 {STRONG} \
+             inline:CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ\r\n"
+        );
+        let mut bob = leg_of("bob", 1, Policy::default());
+        bob.receive_offer(offer.as_bytes()).expect("readable");
+        let mut local = end(Profile::Savp, SecurityPolicy::Required);
+        local.keys.send = vec![key(1, STRONG, 1), key(2, "AES_256_CM_HMAC_SHA1_80", 2)];
+        local.keys.send[1].key_and_salt = Secret::new(vec![2; 46]);
+        let answer = bob.create_answer(vec![local]).expect("an answer");
+        let line = format!("a=crypto:2 {spelling} inline:AgIC");
+        let text = answer.description.to_string();
+        assert!(text.contains(&line), "{text}");
+        assert_eq!(text.matches("a=crypto").count(), 1);
+        let keys = &answer.agreement.params[0].keys;
+        assert_eq!(keys.receive[0].mki, Some((1, 1)));
+    }
+}
+
+// Shows: an unchanged re-offer changes no key, and one in the clear is refused where keys are required | RFC 4568
+#[test]
+fn a_re_offer_in_the_clear_is_refused_or_told() {
+    for policy in [SecurityPolicy::Optional, SecurityPolicy::Required] {
+        let mut bob = leg_of("bob", 1, Policy::default());
+        let offer = format!(
+            "{HEAD}m=audio 5000 RTP/SAVP 0\r\na=crypto:1 {STRONG} \
+             inline:CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJ\r\n"
+        );
+        let mut local = end(Profile::Savp, policy);
+        local.keys.send = vec![key(1, STRONG, 1)];
+        bob.receive_offer(offer.as_bytes()).unwrap();
+        let first = bob.create_answer(vec![local.clone()]).unwrap();
+        bob.receive_offer(offer.as_bytes()).unwrap();
+        let again = bob.create_answer(vec![local.clone()]).unwrap();
+        assert!(again.agreement.unchanged);
+        assert_eq!(again.agreement.params, first.agreement.params);
+        let clear = format!("{HEAD}m=audio 5000 RTP/AVP 0\r\n");
+        bob.receive_offer(clear.as_bytes()).unwrap();
+        let answer = bob.create_answer(vec![local]);
+        assert_eq!(answer.is_ok(), policy == SecurityPolicy::Optional);
+        bob.rollback();
+        let in_force = &bob.negotiated().unwrap()[0];
+        assert_eq!(
+            in_force.keys.send.is_empty(),
+            policy == SecurityPolicy::Optional
+        );
+    }
+}
