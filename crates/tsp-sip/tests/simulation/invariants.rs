@@ -16,18 +16,28 @@ pub(crate) fn agree(network: &Network, outcome: &mut Outcome) {
         ends.entry(call_id).or_default().push((phone, key));
     }
     for (call_id, ends) in ends {
-        let alive = |(phone, key): &&(usize, CallKey)| {
-            !network.players[*phone].dead
-                && network.world.phones[*phone].is_connected(*key)
-                && !network.is_over(*phone, *key)
-        };
-        let up: Vec<_> = ends.iter().filter(alive).copied().collect();
+        let up = ends
+            .iter()
+            .filter(|(phone, key)| network.is_up(*phone, *key));
+        let up: Vec<_> = up.copied().collect();
         let fault = |what: String| format!("{call_id}: {what}");
         if ends.iter().any(|(phone, _)| network.players[*phone].dead) {
             continue;
         }
         match up[..] {
-            [] => {}
+            [] => {
+                let over = ends
+                    .iter()
+                    .filter(|(phone, key)| network.is_over(*phone, *key));
+                let lonely = over.clone().count() == 1 && ends.len() == 2;
+                if lonely
+                    && !over
+                        .cloned()
+                        .any(|(phone, key)| gave_up(network, phone, key))
+                {
+                    outcome.faults.push(fault("over at one end alone".into()));
+                }
+            }
             [one, other] => {
                 outcome.compared += 2;
                 if let Some(what) = disagreement(network, one, other) {
@@ -45,6 +55,40 @@ pub(crate) fn agree(network: &Network, outcome: &mut Outcome) {
                 outcome
                     .faults
                     .push(fault(format!("phone {phone} is {state:?} after the calm")));
+            }
+        }
+    }
+}
+
+/// A caller that never heard a word cannot take its call back: the other end rings on.
+fn gave_up(network: &Network, phone: usize, key: CallKey) -> bool {
+    let told = network.told(phone, key);
+    let heard = told
+        .iter()
+        .any(|k| matches!(k, CallEventKind::Ringing | CallEventKind::Incoming { .. }));
+    !heard
+}
+
+/// After everybody asked for a change: each end receives where its media half said last.
+pub(crate) fn changed(network: &Network, outcome: &mut Outcome) {
+    for phone in 0..network.players.len() {
+        for key in network.calls_of(phone) {
+            if network.players[phone].dead
+                || !network.is_up(phone, key)
+                || network.is_lonely(phone, key)
+            {
+                continue;
+            }
+            let port = network.players[phone].changed.get(&key).copied();
+            let media = network.players[phone]
+                .media
+                .current(key)
+                .and_then(|m| m.first());
+            let now = media.and_then(|m| m.local).map(|l| l.advertised.port());
+            if port.is_some_and(|p| now.is_none_or(|n| n < p)) {
+                let what =
+                    format!("phone {phone}, call {key}: still at {now:?} instead of {port:?}");
+                outcome.faults.push(what);
             }
         }
     }

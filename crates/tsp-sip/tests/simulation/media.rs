@@ -17,6 +17,8 @@ pub(crate) struct MediaCall {
 struct Leg {
     /// The newest round that was prepared.
     prepared: Option<Generation>,
+    /// It is neither committed nor taken back.
+    open: bool,
     applied: Option<(Generation, Vec<MediaParams>)>,
     current: Option<Vec<MediaParams>>,
     dropped: bool,
@@ -56,7 +58,11 @@ impl Media {
                 if known.prepared.is_some_and(|p| p >= *generation) {
                     fault("prepared again");
                 }
+                if known.open && *generation > Generation(1) {
+                    fault("prepared while another round is open");
+                }
                 known.prepared = Some(*generation);
+                known.open = true;
             }
             ToMsp::Apply { finality, params } => {
                 // Later legs of a forked call live on what the first one prepared.
@@ -72,15 +78,21 @@ impl Media {
                     known.current = Some(params.clone());
                 }
             }
-            ToMsp::Commit => match known.applied.take() {
-                Some((applied, params)) if applied == *generation => known.current = Some(params),
-                _ => fault("committed what was not applied"),
-            },
+            ToMsp::Commit => {
+                known.open = false;
+                match known.applied.take() {
+                    Some((applied, params)) if applied == *generation => {
+                        known.current = Some(params);
+                    }
+                    _ => fault("committed what was not applied"),
+                }
+            }
             ToMsp::Rollback => {
                 if known.prepared != Some(*generation) {
                     fault("rolled back what was not prepared");
                 }
                 known.applied = None;
+                known.open = false;
             }
             ToMsp::DropLeg => {
                 if known.dropped {
@@ -98,6 +110,14 @@ impl Media {
         let call = self.calls.get(&key).filter(|c| !c.over)?;
         let legs = call.legs.values().filter(|l| !l.dropped);
         legs.filter_map(|l| l.current.as_deref()).next()
+    }
+
+    /// The leg that a call is, and its last round.
+    pub(crate) fn round(&self, key: CallKey) -> (LegId, Generation) {
+        let legs = self.calls.get(&key).into_iter().flat_map(|c| &c.legs);
+        let holds = legs.filter(|(_, l)| !l.dropped && l.current.is_some());
+        let mut rounds = holds.map(|(id, l)| (*id, l.prepared.unwrap_or_default()));
+        rounds.next().unwrap_or_default()
     }
 
     /// Whether a call was told that it is over.

@@ -1,9 +1,10 @@
 //! A network of phones that follows a script.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use msp_core::error::ErrorKind;
-use msp_core::id::{CallKey, Generation, LegId};
+use msp_core::id::CallKey;
 use msp_core::link::{Envelope, ToTsp};
 use netsim::Impairment;
 use tsp_sip::call::{CallEventKind, Command, Input, Outline};
@@ -31,6 +32,8 @@ pub(crate) struct Player {
     pub(crate) media: Media,
     /// How much the media half was told already.
     heard: usize,
+    /// Where the media half of a call wants to receive since the last time that it asked for a change.
+    pub(crate) changed: BTreeMap<CallKey, u16>,
     /// The machine has died.
     pub(crate) dead: bool,
 }
@@ -61,11 +64,17 @@ pub(crate) fn run(seed: u64, loud: bool) -> Outcome {
     // The network mends, and nobody does anything: what is up has to agree, what is not has to be over.
     network.world.net.set_default(Impairment::PERFECT);
     for i in 0..network.players.len() {
-        network.world.phones[i].mute_media = false;
+        let phone = &mut network.world.phones[i];
+        (phone.mute_media, phone.refuse_prepare, phone.refuse_apply) = (false, None, None);
         network.world.release_media(i);
     }
     network.run_for(CALM);
     let mut outcome = Outcome::default();
+    invariants::agree(&network, &mut outcome);
+    // What is up can still be changed.
+    network.change_everything();
+    network.run_for(CALM);
+    invariants::changed(&network, &mut outcome);
     invariants::agree(&network, &mut outcome);
     network.hang_up_everything();
     network.run_for(REST);
@@ -95,6 +104,7 @@ impl Network {
         let players = phones.iter().map(|_| Player {
             media: Media::default(),
             heard: 0,
+            changed: BTreeMap::new(),
             dead: false,
         });
         Self {
@@ -149,15 +159,7 @@ impl Network {
                     Outline::Changing,
                 ];
                 if let Some(key) = self.some_call(phone, &up) {
-                    let envelope = Envelope {
-                        call: key,
-                        leg: LegId::FIRST,
-                        generation: Generation(0),
-                        body: ToTsp::Renegotiate,
-                    };
-                    self.world.phones[phone].media_port += 2;
-                    self.world.give(phone, Input::Msp(envelope));
-                    self.world.drain(phone);
+                    self.renegotiate(phone, key);
                 }
             }
             Action::FailMedia => {
@@ -232,6 +234,50 @@ impl Network {
     /// How a call ended at a phone, if it did.
     pub(crate) fn is_over(&self, phone: usize, key: CallKey) -> bool {
         self.world.phones[phone].ended(key).is_some()
+    }
+
+    /// The media half wants another round, and receives elsewhere from then on.
+    fn renegotiate(&mut self, phone: usize, call: CallKey) {
+        let (leg, generation) = self.players[phone].media.round(call);
+        let envelope = Envelope {
+            call,
+            leg,
+            generation,
+            body: ToTsp::Renegotiate,
+        };
+        self.world.phones[phone].media_port += 2;
+        let port = self.world.phones[phone].media_port;
+        self.players[phone].changed.insert(call, port);
+        self.world.give(phone, Input::Msp(envelope));
+        self.world.drain(phone);
+    }
+
+    fn change_everything(&mut self) {
+        for phone in 0..self.players.len() {
+            for key in self.calls_of(phone) {
+                if !self.players[phone].dead && self.is_up(phone, key) {
+                    self.renegotiate(phone, key);
+                }
+            }
+        }
+        self.listen();
+    }
+
+    /// Whether a call is up at a phone.
+    pub(crate) fn is_up(&self, phone: usize, key: CallKey) -> bool {
+        self.world.phones[phone].is_connected(key) && !self.is_over(phone, key)
+    }
+
+    /// Whether another end of a call is at a machine that died.
+    pub(crate) fn is_lonely(&self, phone: usize, key: CallKey) -> bool {
+        let ids = self.world.call_ids();
+        let mine: Vec<&str> = ids
+            .filter(|(_, p, k)| (*p, *k) == (phone, key))
+            .map(|(id, ..)| id)
+            .collect();
+        self.world
+            .call_ids()
+            .any(|(id, p, _)| mine.contains(&id) && self.players[p].dead)
     }
 
     fn hang_up_everything(&mut self) {
