@@ -6,6 +6,7 @@ mod cargo;
 mod ci;
 mod claims;
 mod conformance;
+mod mutate;
 mod steps;
 mod test;
 mod tools;
@@ -17,6 +18,7 @@ cargo xtask ci      [--no-install]            everything that has to hold before
 cargo xtask test    [--no-install]            the tests, then the calls with real peers
 cargo xtask interop [--no-install] [ARGS...]  only the calls with real peers (`--list` names them)
 cargo xtask bench   [NAMES...]                ours beside the other; without names writes docs/measurements.md
+cargo xtask mutate  [NAMES...]                bugs put into a copy of the product, one at a time: the tests have to find each
 cargo xtask conformance                       writes what the tests say they show into docs/conformance.md
 
 --no-install: say what is missing instead of installing it";
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         ("ci", []) => ci::run(install),
         ("test", []) => test::run(install),
         ("bench", names) => bench::run(names),
+        ("mutate", names) => mutate::run(names),
         ("conformance", []) => conformance::run(),
         ("interop", rest) => test::interop(install, rest),
         ("help" | "--help" | "-h", _) => {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use msp_core::id::CallKey;
 use msp_core::params::MediaParams;
-use tsp_sip::call::{CallEventKind, Outline};
+use tsp_sip::call::{CallEventKind, EndCause, Outline};
+use tsp_sip::wire::StatusCode;
 
 use crate::network::{Network, Outcome};
 use crate::support::kept;
@@ -172,6 +173,25 @@ pub(crate) fn at_rest(network: &mut Network, outcome: &mut Outcome) {
                 .into_iter()
                 .map(|f| format!("media half of phone {phone}: {f}")),
         );
+    }
+}
+
+/// Where nothing broke, a call that was up ended because somebody hung up.
+pub(crate) fn outlived(network: &Network, outcome: &mut Outcome) {
+    for phone in 0..network.players.len() {
+        for key in network.calls_of(phone) {
+            let told = &network.world.phones[phone];
+            let ended = told.ended(key);
+            let cause = ended.map(|e| e.cause);
+            let hung_up = matches!(cause, Some(EndCause::LocalHangUp | EndCause::RemoteHangUp));
+            // A request that overtakes the peer's BYE, or crosses it, brings the news.
+            let news = ended.is_some_and(|e| e.status == Some(StatusCode::CALL_DOES_NOT_EXIST));
+            if told.is_connected(key) && !hung_up && !news {
+                outcome
+                    .faults
+                    .push(format!("phone {phone}, call {key}: ended by {cause:?}"));
+            }
+        }
     }
 }
 

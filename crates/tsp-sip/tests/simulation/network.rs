@@ -79,6 +79,9 @@ pub(crate) fn run(seed: u64, loud: bool) -> Outcome {
     network.hang_up_everything();
     network.run_for(REST);
     invariants::at_rest(&mut network, &mut outcome);
+    if script.is_gentle() {
+        invariants::outlived(&network, &mut outcome);
+    }
     if loud {
         for (at, from, bytes) in &network.world.sent {
             let text = String::from_utf8_lossy(bytes);

@@ -58,6 +58,14 @@ impl Script {
         }
     }
 
+    /// Whether nothing breaks that a call could not outlive: little is lost, and phones and media halves work.
+    pub(crate) fn is_gentle(&self) -> bool {
+        use Action::{CutOff, Die, FailMedia, MuteMedia};
+        let breaks = |a: &Action| matches!(a, CutOff | Die | FailMedia | MuteMedia);
+        let broken = self.steps.iter().any(|(_, _, action)| breaks(action));
+        !broken && self.impairment.loss() <= Ratio::new(0.1).expect("a ratio")
+    }
+
     /// Things happen at once, within the time of a message, of a retransmission, of a call.
     fn pause(n: &mut Numbers) -> Duration {
         let most = [1, 60, 60, 600, 600, 4_000, 40_000][n.below(7)];
