@@ -324,6 +324,25 @@ impl OfferAnswer {
         self.create_answer(agreed.local.clone())
     }
 
+    /// Offers once more what is in force, as a refresh does: nothing but what was said last, so that its version stays.
+    ///
+    /// # Errors
+    /// As [`OfferAnswer::create_offer`]; [`ErrorKind::WrongState`] also when nothing was agreed yet.
+    pub fn repeat_offer(&mut self) -> Result<SessionDescription> {
+        let agreed = self.agreed.as_ref().ok_or(ErrorKind::WrongState)?;
+        let mut local = agreed.local.clone();
+        for params in &mut local {
+            let said = self.sent().and_then(|s| {
+                let section = s.media().get(usize::from(params.slot.0))?;
+                Some(section.media.formats.clone())
+            });
+            let said = said.unwrap_or_default();
+            let is_said = |n: u8| said.iter().any(|f| f.parse() == Ok(n));
+            params.receive.retain(|m| is_said(m.payload_type.0));
+        }
+        self.create_offer(local)
+    }
+
     /// Drops the open offer, whoever made it: what was agreed before goes on (RFC 3264 section 8, RFC 6141).
     /// Without an open offer nothing happens.
     pub fn rollback(&mut self) {

@@ -174,7 +174,7 @@ fn a_call_is_refused() {
     let ended = w.phones[0].ended(a).unwrap();
     assert_eq!(
         (ended.cause, ended.status),
-        (EndCause::Refused, Some(StatusCode::BUSY_HERE))
+        (EndCause::Busy, Some(StatusCode::BUSY_HERE))
     );
     assert_eq!(w.phones[1].ended(b).unwrap().cause, EndCause::Rejected);
     w.run(seconds(100));
@@ -261,7 +261,7 @@ fn a_call_that_the_application_leaves_alone_is_refused() {
         w.run(seconds(2));
         let status = Some(StatusCode::TEMPORARILY_UNAVAILABLE);
         let ended = |phone: usize, key| w.phones[phone].ended(key).map(|e| (e.cause, e.status));
-        assert_eq!(ended(0, a), Some((EndCause::Refused, status)));
+        assert_eq!(ended(0, a), Some((EndCause::NoAnswer, status)));
         assert_eq!(ended(1, b), Some((EndCause::NoAnswer, status)));
         // The media half was asked to prepare for a call that rings, and has to clear up.
         let told = w.phones[1].media.iter().filter(|m| m.call == b);

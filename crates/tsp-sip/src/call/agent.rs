@@ -527,6 +527,7 @@ impl UserAgent {
         self.repeat_provisionals(now, key);
         self.media_overdue(now, key);
         self.lose_patience(now, key);
+        self.session_due(now, key);
 
         self.begin_changes(now, key);
         let Some(call) = self.calls.get(&key) else {
@@ -537,6 +538,12 @@ impl UserAgent {
             Phase::Alerting {
                 patience: Some(patience),
             } if *patience <= now => self.leave_unanswered(now, key),
+            Phase::Alerting { .. } if call.answer_at.is_some_and(|at| at <= now) => {
+                if let Some(call) = self.calls.get_mut(&key) {
+                    call.answer_at = None;
+                }
+                self.answer(now, key);
+            }
             Phase::Alerting { .. } if call.remind.is_some_and(|at| at <= now) => {
                 self.ring(now, key);
             }

@@ -7,17 +7,19 @@ use msp_core::id::{CallKey, LegId};
 use msp_core::time::Instant;
 
 use super::UserAgent;
+use super::causes;
 use super::hold::holds;
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::SLOTS;
-use super::policy::Reliable;
+use super::policy::{AutoAnswer, Reliable};
 use super::refusal::description;
 use super::reliable::{self, When};
+use super::services::Services;
 use super::state::{Call, Leg, Phase, Serving, ServingStep};
 use crate::dialog::{Dialog, tagged_response};
 use crate::transaction::{Cancelled, ServerId};
 use crate::transport::Flow;
-use crate::wire::{HeaderName, Request, StatusCode};
+use crate::wire::{Alert, HeaderName, Request, StatusCode};
 
 /// How often a caller is told that we still ring, so that no proxy takes the call for dead
 /// (RFC 3261 section 13.3.1.1).
@@ -25,6 +27,9 @@ const REMINDER: Duration = Duration::from_secs(60);
 
 /// How long a call waits for the application to take it.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A call that is to be taken later than this, in seconds, is taken then.
+const MAX_ANSWER_AFTER: u16 = 60;
 
 impl UserAgent {
     /// An INVITE outside of a dialog.
@@ -50,6 +55,9 @@ impl UserAgent {
             response.headers.put(HeaderName::Require, reliable::TAG);
             self.services.stats.refused += 1;
             self.services.respond(now, id, &response);
+            return;
+        }
+        if self.services.refuse_too_short(now, id, request) {
             return;
         }
         let tag = self.services.token();
@@ -110,6 +118,7 @@ impl UserAgent {
             patience: Some(now + PATIENCE),
         };
         let mut call = Call::new(call_id, tag.into(), phase);
+        call.answer_at = self.services.answers_itself(now, request);
         call.legs.push(leg);
         self.calls.insert(key, call);
         self.alive += 1;
@@ -146,7 +155,12 @@ impl UserAgent {
             return;
         }
         let refusal = status.is_final() && !status.is_success();
-        let status = if refusal { status } else { StatusCode::DECLINE };
+        // 603 would end it at every other phone too: only who asks for it gets it.
+        let status = if refusal {
+            status
+        } else {
+            StatusCode::BUSY_HERE
+        };
         self.refuse_serving(now, key, LegId::FIRST, status);
         let why = Ended {
             cause: EndCause::Rejected,
@@ -202,13 +216,46 @@ impl UserAgent {
         let again = self.refuse_serving(now, key, leg, StatusCode::REQUEST_TERMINATED);
         if !again {
             let status = Some(StatusCode::REQUEST_TERMINATED);
+            let elsewhere = causes::elsewhere(&cancel.headers);
             let why = Ended {
-                cause: EndCause::Cancelled,
+                cause: match elsewhere {
+                    true => EndCause::CompletedElsewhere,
+                    false => EndCause::Cancelled,
+                },
                 status,
                 reason: reason_of(cancel),
             };
             self.end(now, key, why, Cause::RemoteRequest);
         }
+    }
+}
+
+impl Services {
+    /// When we take a call that asks to be taken without the application, if its caller may ask for it.
+    fn answers_itself(&self, now: Instant, request: &Request) -> Option<Instant> {
+        let from = request.headers.from().ok()?;
+        let (user, host) = (from.uri().user(), from.uri().host()?.to_string());
+        let name = user.map(|u| format!("{u}@{host}"));
+        let is = |who: &str| {
+            who.eq_ignore_ascii_case(&host)
+                || name.as_ref().is_some_and(|n| who.eq_ignore_ascii_case(n))
+        };
+        let may = match &self.config.policy.auto_answer {
+            AutoAnswer::Nobody => false,
+            AutoAnswer::Anybody => true,
+            AutoAnswer::Callers(known) => known.iter().any(|k| is(k)),
+        };
+        let headers = &request.headers;
+        let mode = headers.answer_mode().ok().flatten();
+        let asked = mode.is_some_and(|m| m.is_auto());
+        let info = headers.list(&HeaderName::CallInfo);
+        let info = info.filter_map(|v| Alert::parse(&v).ok());
+        let alert = headers.alerts().chain(info).find(Alert::asks_auto_answer);
+        if !may || !asked && alert.is_none() {
+            return None;
+        }
+        let seconds = alert.and_then(|a| a.answer_after()).unwrap_or_default();
+        Some(now + Duration::from_secs(u64::from(seconds.min(MAX_ANSWER_AFTER))))
     }
 }
 

@@ -10,6 +10,7 @@ use msp_core::time::Instant;
 
 use super::UserAgent;
 use super::agent::{destination, ended};
+use super::causes;
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::{SLOTS, agreed};
 use super::refusal::description;
@@ -21,7 +22,7 @@ use crate::account::AccountId;
 use crate::dialog::{Dialog, DialogId};
 use crate::transaction::ClientId;
 use crate::transport::Flow;
-use crate::wire::{HeaderName, Method, Request, Response, StatusCode, Text, Uri};
+use crate::wire::{CSeq, HeaderName, Method, Request, Response, StatusCode, Text, Uri};
 
 /// How long a phone rings before we give up: as long as proxies wait (RFC 3261 section 16.6, timer C).
 const PATIENCE: Duration = Duration::from_secs(181);
@@ -130,11 +131,12 @@ impl UserAgent {
                 return;
             }
         };
-        match self.send_invite(now, key, &to, flow, description) {
+        match self.send_invite(now, key, &to, flow, description, 1) {
             Ok((invite, request)) => {
                 let patience = now + PATIENCE;
                 let inviting = Inviting {
                     request: Box::new(request),
+                    flow,
                     offer,
                     patience,
                     answered: false,
@@ -156,6 +158,7 @@ impl UserAgent {
         to: &Uri,
         flow: Flow,
         description: String,
+        number: u32,
     ) -> Result<(ClientId, Request)> {
         let (call_id, tag) = match self.calls.get(&key) {
             Some(call) => (call.call_id.clone(), call.local_tag.clone()),
@@ -166,11 +169,18 @@ impl UserAgent {
         let mut request =
             self.services
                 .request_outside(account, Method::Invite, to, flow, names)?;
+        let cseq = CSeq {
+            number,
+            method: Method::Invite,
+        };
+        request.headers.set(HeaderName::CSeq, cseq.to_value());
         request
             .headers
             .put(HeaderName::Allow, self.services.allow());
         request.headers.put(HeaderName::Accept, "application/sdp");
         self.services.put_options(&mut request.headers);
+        let least = self.calls.get(&key).and_then(|c| c.least_interval);
+        self.services.put_session_timer(&mut request.headers, least);
         let kept = request.clone();
         describe(&mut request.headers, &mut request.body, description);
         let id = self
@@ -327,6 +337,7 @@ impl UserAgent {
         leg.flow = flow;
         leg.peer.learn(&response.headers);
         let read = leg.dialog.learn(response);
+        self.services.learn_session_timer(now, leg, response);
         leg.acknowledged = true;
         let (leg_id, ack) = (leg.id, leg.dialog.ack(cseq.number));
         if first {
@@ -381,6 +392,9 @@ impl UserAgent {
     }
 
     fn refused(&mut self, now: Instant, key: CallKey, response: &Response) {
+        if self.invite_longer(now, key, response) {
+            return;
+        }
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
@@ -388,7 +402,7 @@ impl UserAgent {
             Phase::Inviting(inviting) => {
                 inviting.answered = true;
                 let why = Ended {
-                    cause: EndCause::Refused,
+                    cause: causes::of_refusal(response.status, &response.headers),
                     status: Some(response.status),
                     reason: response.reason.as_str().into(),
                 };
@@ -400,6 +414,61 @@ impl UserAgent {
             }
             _ => {}
         }
+    }
+
+    /// Sends the INVITE again with a longer session interval, if a 422 asks for that (RFC 4028 section 7.4).
+    fn invite_longer(&mut self, now: Instant, key: CallKey, response: &Response) -> bool {
+        const TRIES: u8 = 3;
+        if response.status != StatusCode::SESSION_INTERVAL_TOO_SMALL {
+            return false;
+        }
+        let Some(call) = self.calls.get_mut(&key) else {
+            return false;
+        };
+        let known = call.least_interval.unwrap_or_default();
+        let least = response.headers.min_se().ok().flatten();
+        let Some(least) = least.filter(|l| *l > known && call.retries < TRIES) else {
+            return false;
+        };
+        (call.least_interval, call.retries) = (Some(least), call.retries + 1);
+        self.invite_again(now, key)
+    }
+
+    /// Sends the INVITE of a call once more, with the next number, after it was refused. Branches of the first are gone.
+    fn invite_again(&mut self, now: Instant, key: CallKey) -> bool {
+        let Some(Call {
+            phase: Phase::Inviting(inviting),
+            legs,
+            ..
+        }) = self.calls.get(&key)
+        else {
+            return false;
+        };
+        let Some(offer) = inviting.offer.sent().map(ToString::to_string) else {
+            return false;
+        };
+        let (to, flow) = (inviting.request.uri.clone(), inviting.flow);
+        let number = inviting.request.headers.cseq().map(|c| c.number + 1);
+        let gone: Vec<_> = legs.iter().map(|l| (l.id, l.generation)).collect();
+        let Ok((invite, request)) =
+            self.send_invite(now, key, &to, flow, offer, number.unwrap_or(1))
+        else {
+            return false;
+        };
+        for (leg, generation) in gone {
+            self.services.msp(key, leg, generation, ToMsp::DropLeg);
+        }
+        let Some(call) = self.calls.get_mut(&key) else {
+            return false;
+        };
+        for leg in call.legs.drain(..) {
+            self.services.dialogs.remove(leg.dialog.id());
+        }
+        call.invite = Some(invite);
+        if let Phase::Inviting(inviting) = &mut call.phase {
+            *inviting.request = request;
+        }
+        true
     }
 
     /// The INVITE got no final response in time.

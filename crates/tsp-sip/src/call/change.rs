@@ -112,6 +112,7 @@ impl UserAgent {
         } else {
             leg.change = Some(Change::Inviting {
                 patience: Some(now + PATIENCE),
+                refresh: false,
             });
             (Method::Invite, Within::Change)
         };
@@ -172,7 +173,7 @@ impl UserAgent {
         }
         if status.is_success() {
             // Without an open change its ACK waits for its way.
-            if leg.change.take().is_some() {
+            if leg.change.is_some() {
                 self.change_accepted(now, key, leg_id, invite, flow, response);
             }
             if over {
@@ -187,6 +188,12 @@ impl UserAgent {
         if over {
             leg.change = None;
             self.tidy(now, key);
+            return;
+        }
+        if let Some(Change::Inviting { refresh: true, .. }) = leg.change {
+            leg.change = None;
+            leg.media.rollback();
+            self.refresh_refused(now, key, leg_id, response);
             return;
         }
         self.change_refused(now, key, leg_id, response);
@@ -236,13 +243,27 @@ impl UserAgent {
         leg.flow = flow;
         // A Contact that cannot be read leaves the peer where it was.
         let _unread = leg.dialog.learn(response);
+        self.services.learn_session_timer(now, leg, response);
         let ack = leg
             .dialog
             .ack(number.unwrap_or_else(|_| leg.dialog.local_number()));
+        let change = leg.change.take();
+        let refresh = matches!(change, Some(Change::Inviting { refresh: true, .. }));
+        let mut before = refresh.then(|| leg.media.clone());
         let agreement = agreed(
             &mut leg.media,
             description(&response.headers, &response.body),
         );
+        if let (Some(before), Ok(agreement)) = (&mut before, &agreement)
+            && says_the_same(before.negotiated(), &agreement.params)
+        {
+            // The media half is not even asked.
+            before.rollback();
+            leg.media = before.clone();
+            self.send_within(now, key, leg_id, ack, Within::Ack(invite));
+            self.arm(key);
+            return;
+        }
         self.send_within(now, key, leg_id, ack, Within::Ack(invite));
         match agreement {
             _ if over => {}
@@ -305,7 +326,7 @@ impl UserAgent {
         let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.confirmed()) else {
             return;
         };
-        if let Some(Change::Inviting { patience }) = &mut leg.change
+        if let Some(Change::Inviting { patience, .. }) = &mut leg.change
             && patience.take_if(|at| *at <= now).is_some()
             && let Some(invite) = leg.changed_by
         {
@@ -313,6 +334,16 @@ impl UserAgent {
             self.services.transactions.cancel(now, invite);
         }
     }
+}
+
+/// An answer leaves what flows as it is. What we would take besides is ours to say, and we said nothing new.
+fn says_the_same(before: Option<&[MediaParams]>, after: &[MediaParams]) -> bool {
+    let same = |(before, after): (&MediaParams, &MediaParams)| {
+        let mut after = after.clone();
+        after.receive.clone_from(&before.receive);
+        *before == after
+    };
+    before.is_some_and(|b| b.len() == after.len() && b.iter().zip(after).all(same))
 }
 
 impl Leg {
@@ -335,7 +366,7 @@ impl Leg {
     }
 
     /// Nothing is under way that an offer of ours would meet.
-    fn is_quiet(&self, early: bool) -> bool {
+    pub(super) fn is_quiet(&self, early: bool) -> bool {
         self.change.is_none()
             && (early || self.serving.is_none())
             && self.asked.is_none()

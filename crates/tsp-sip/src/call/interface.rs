@@ -269,7 +269,23 @@ pub enum EndCause {
     RemoteHangUp,
     /// It was taken back before it was answered, by us or by the peer.
     Cancelled,
-    /// The peer, or a server on the way, refused it.
+    /// The called end is busy.
+    Busy,
+    /// The called user, or a server for it, does not want the call.
+    Declined,
+    /// There is nobody of that name or number.
+    BadAddress,
+    /// A server or a line on the way has no room.
+    Congestion,
+    /// Somebody else took the call: another phone, a pickup.
+    CompletedElsewhere,
+    /// It shall be made to somebody else, whom we do not follow to.
+    Forwarded,
+    /// The two ends have nothing in common that the call needs.
+    Incompatible,
+    /// A server on the way takes it for unwanted.
+    Blocked,
+    /// The peer, or a server on the way, refused it for another reason.
     Refused,
     /// We refused it.
     Rejected,

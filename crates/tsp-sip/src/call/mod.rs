@@ -10,6 +10,7 @@ mod accounts;
 mod agent;
 mod called;
 mod calling;
+mod causes;
 mod change;
 mod hold;
 mod info;
@@ -25,6 +26,7 @@ mod services;
 mod serving;
 mod state;
 mod success;
+mod timer;
 mod update;
 mod within;
 
@@ -34,5 +36,7 @@ pub use interface::{
     LookupId, Output, Recipient, Route, Side,
 };
 pub use outline::Outline;
-pub use policy::{CallPolicy, ChangeBy, HoldForm, HoldSound, Reliable};
+pub use policy::{
+    AutoAnswer, CallPolicy, ChangeBy, HoldForm, HoldSound, RefreshedBy, Reliable, SessionTimers,
+};
 pub use requests::RequestPolicy;

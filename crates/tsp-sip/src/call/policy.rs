@@ -1,13 +1,19 @@
 //! What a user agent does where peers and tastes differ.
 
+use std::time::Duration;
+
 /// How calls are made, answered and changed.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct CallPolicy {
     /// How we change a call that is up.
     pub change: ChangeBy,
     /// Whether provisional responses are acknowledged.
     pub reliable: Reliable,
+    /// Whether sessions have to be refreshed; nothing to neither ask for it nor take part in it (RFC 4028).
+    pub timers: Option<SessionTimers>,
+    /// For whom a call that asks for it is taken without the application (Alert-Info, Call-Info and Answer-Mode).
+    pub auto_answer: AutoAnswer,
     /// How we hold a call.
     pub hold: HoldForm,
     /// What a peer hears that we hold, if the form of the hold lets it hear anything.
@@ -27,6 +33,69 @@ pub enum Reliable {
     Supported,
     /// Always: we refuse who cannot.
     Required,
+}
+
+impl Default for CallPolicy {
+    fn default() -> Self {
+        Self {
+            change: ChangeBy::default(),
+            reliable: Reliable::default(),
+            timers: Some(SessionTimers::default()),
+            auto_answer: AutoAnswer::default(),
+            hold: HoldForm::default(),
+            hold_sound: HoldSound::default(),
+            lock_codec: false,
+        }
+    }
+}
+
+/// How long a session lives without a refresh (RFC 4028).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionTimers {
+    /// The interval that we ask for, in whole seconds; nothing to leave it to the peer.
+    pub wanted: Option<Duration>,
+    /// The shortest interval that we take, 90 seconds or more.
+    pub min: Duration,
+    /// Who shall refresh, where it is ours to say.
+    pub refresher: RefreshedBy,
+    /// With what we refresh.
+    pub by: ChangeBy,
+}
+
+impl Default for SessionTimers {
+    fn default() -> Self {
+        Self {
+            wanted: None,
+            min: Duration::from_secs(90),
+            refresher: RefreshedBy::default(),
+            by: ChangeBy::Update,
+        }
+    }
+}
+
+/// Who refreshes a session.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum RefreshedBy {
+    /// Whom the answering end chooses; the calling end if that is us.
+    #[default]
+    Either,
+    /// We.
+    Us,
+    /// The peer, if it can.
+    Peer,
+}
+
+/// Who may have a call taken without anybody's doing. Nothing proves who a caller is unless a trusted server or proxy says
+/// so.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum AutoAnswer {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// Everybody.
+    Anybody,
+    /// Callers whose From names one of these: `user@host` or `host`, in any case.
+    Callers(Vec<Box<str>>),
 }
 
 /// How a hold is written.

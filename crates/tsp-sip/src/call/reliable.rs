@@ -15,6 +15,7 @@ use super::policy::Reliable;
 use super::refusal::description;
 use super::services::{Inside, Services, Within, describe};
 use super::state::{Applying, Leg, ServingStep};
+use super::timer;
 use crate::dialog::{copy_record_route, tagged_response};
 use crate::transaction::ServerId;
 use crate::transport::Flow;
@@ -356,14 +357,17 @@ impl Services {
 
     /// Says what we can do.
     pub(super) fn put_supported(&self, headers: &mut Headers) {
-        let known = [TAG].into_iter().filter(|tag| self.supports(tag));
+        let known = [TAG, timer::TAG]
+            .into_iter()
+            .filter(|tag| self.supports(tag));
         headers.put(HeaderName::Supported, known.collect::<Vec<_>>().join(", "));
     }
 
     /// Whether we can do what an option tag names.
     pub(super) fn supports(&self, tag: &str) -> bool {
         let is = |name: &str| tag.eq_ignore_ascii_case(name);
-        is(TAG) && self.config.policy.reliable != Reliable::Off
+        let policy = &self.config.policy;
+        is(TAG) && policy.reliable != Reliable::Off || is(timer::TAG) && policy.timers.is_some()
     }
 }
 

@@ -96,6 +96,8 @@ pub(super) enum Inside {
     Bye,
     /// A PRACK.
     Prack,
+    /// An UPDATE that refreshes the session, without an offer.
+    Refresh,
     /// An UPDATE that makes an offer (RFC 3311).
     Update,
 }

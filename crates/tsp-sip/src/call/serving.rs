@@ -212,6 +212,11 @@ impl UserAgent {
         if is_invite {
             copy_record_route(&serving.request, &mut response);
         }
+        let asked = &serving.request.headers;
+        if serving.request.method != Method::Prack {
+            self.services
+                .answer_session_timer(now, leg, asked, &mut response.headers);
+        }
         if let ServingStep::Applying(text) = serving.step
             && !text.is_empty()
         {

@@ -13,6 +13,7 @@ use tsp_sdp::OfferAnswer;
 
 use super::hold::Hold;
 use super::reliable::{Provisional, When};
+use super::timer::Timer;
 use crate::dialog::Dialog;
 use crate::transaction::{ClientId, ServerId};
 use crate::transport::Flow;
@@ -34,6 +35,11 @@ pub(super) struct Call {
     pub(super) chosen: Option<LegId>,
     /// The media half was asked for something, so it has to be told when the call ends.
     pub(super) prepared: bool,
+    /// When we take the call, if it asked to be taken without the application.
+    pub(super) answer_at: Option<Instant>,
+    /// The shortest session interval that a 422 asked for, and how often one came.
+    pub(super) least_interval: Option<Duration>,
+    pub(super) retries: u8,
     /// When the caller is told again that we ring.
     pub(super) remind: Option<Instant>,
     /// The application was told that the other end rings.
@@ -83,6 +89,8 @@ pub(super) struct Dialing {
 pub(super) struct Inviting {
     /// The INVITE without its body.
     pub(super) request: Box<Request>,
+    /// The way that it went.
+    pub(super) flow: Flow,
     /// Our offer, from which each leg goes on by itself.
     pub(super) offer: OfferAnswer,
     /// When we give up waiting for the called user.
@@ -116,6 +124,10 @@ pub(super) struct Leg {
     pub(super) peer: PeerCan,
     /// Who holds.
     pub(super) hold: Hold,
+    /// How long the session lives without a refresh.
+    pub(super) timer: Option<Timer>,
+    /// The shortest session interval that the peer takes.
+    pub(super) least_interval: Duration,
     /// Our reliable provisional responses.
     pub(super) provisional: Provisional,
     /// The number of the peer's last one.
@@ -159,6 +171,8 @@ pub(super) enum Change {
     Inviting {
         /// When we give up waiting for the peer; `None` once the INVITE was taken back.
         patience: Option<Instant>,
+        /// It only refreshes the session: the media half knows nothing of it.
+        refresh: bool,
     },
     /// The UPDATE is on its way.
     Updating,
@@ -252,6 +266,9 @@ impl Call {
             legs: Vec::new(),
             chosen: None,
             prepared: false,
+            answer_at: None,
+            least_interval: None,
+            retries: 0,
             remind: None,
             rang: false,
             early: false,
@@ -278,7 +295,10 @@ impl Call {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let own = match &self.phase {
             Phase::Inviting(inviting) => Some(inviting.patience),
-            Phase::Alerting { patience } => patience.iter().copied().chain(self.remind).min(),
+            Phase::Alerting { patience } => {
+                let until = patience.iter().copied();
+                until.chain(self.remind).chain(self.answer_at).min()
+            }
             Phase::Dialing(dialing) => dialing.due,
             // What was cancelled ends by the timers of its transaction.
             Phase::Up | Phase::Over { .. } => None,
@@ -292,7 +312,11 @@ impl Call {
         let media = self.legs.iter().filter(|_| !over).filter_map(Leg::due);
         let provisionals = self.legs.iter().filter(|_| !over);
         let provisionals = provisionals.filter_map(|l| l.provisional.due());
-        acks.chain(provisionals)
+        let up = matches!(self.phase, Phase::Up);
+        let sessions = self.legs.iter().filter(|l| up && self.chosen == Some(l.id));
+        let sessions = sessions.filter_map(|l| l.timer.as_ref().map(Timer::due));
+        acks.chain(sessions)
+            .chain(provisionals)
             .chain(media)
             .chain(changes)
             .chain(own)
@@ -315,6 +339,8 @@ impl Leg {
             settled: false,
             peer: PeerCan { update: false },
             hold: Hold::NONE,
+            timer: None,
+            least_interval: Duration::ZERO,
             provisional: Provisional::new(),
             heard: None,
             locked: false,
@@ -344,7 +370,7 @@ impl Leg {
     /// When a change that we ask for has something to do.
     fn change_due(&self) -> Option<Instant> {
         let patience = match self.change {
-            Some(Change::Inviting { patience }) => patience,
+            Some(Change::Inviting { patience, .. }) => patience,
             _ => None,
         };
         self.change_at.into_iter().chain(patience).min()

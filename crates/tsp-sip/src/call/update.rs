@@ -27,6 +27,9 @@ impl UserAgent {
         key: CallKey,
         leg_id: LegId,
     ) {
+        if self.services.refuse_too_short(now, id, request) {
+            return;
+        }
         let looking_up = self.services.looks_up(key, leg_id);
         let call = self.calls.get_mut(&key).filter(|c| !c.is_over());
         let Some(leg) = call.and_then(|c| c.leg(leg_id)) else {
@@ -47,7 +50,11 @@ impl UserAgent {
             response
                 .headers
                 .put(HeaderName::Allow, self.services.allow());
+            self.services.put_supported(&mut response.headers);
+            self.services
+                .answer_session_timer(now, leg, &request.headers, &mut response.headers);
             self.services.respond(now, id, &response);
+            self.arm(key);
             return;
         };
         // The offer of the peer's INVITE is not answered yet.
@@ -140,6 +147,7 @@ impl UserAgent {
         leg.change = None;
         // A Contact that cannot be read leaves the peer where it was.
         let _unread = leg.dialog.refreshed(response);
+        self.services.learn_session_timer(now, leg, response);
         let answer = description(&response.headers, &response.body);
         match answer.map(|a| agreed(&mut leg.media, Some(a))) {
             Some(Ok(agreement)) => {

@@ -6,6 +6,7 @@ use msp_core::time::Instant;
 
 use super::UserAgent;
 use super::called::{reason_of, without_body};
+use super::causes;
 use super::hold::holds;
 use super::interface::{EndCause, Ended};
 use super::refusal::description;
@@ -74,8 +75,12 @@ impl UserAgent {
         if over {
             self.tidy(now, key);
         } else if is_call {
+            let elsewhere = causes::elsewhere(&request.headers);
             let why = Ended {
-                cause: EndCause::RemoteHangUp,
+                cause: match elsewhere {
+                    true => EndCause::CompletedElsewhere,
+                    false => EndCause::RemoteHangUp,
+                },
                 status: None,
                 reason: reason_of(request),
             };
@@ -93,6 +98,9 @@ impl UserAgent {
         key: CallKey,
         leg_id: LegId,
     ) {
+        if self.services.refuse_too_short(now, id, request) {
+            return;
+        }
         let looking_up = self.services.looks_up(key, leg_id);
         let Some(call) = self.calls.get_mut(&key) else {
             return;
@@ -210,7 +218,7 @@ impl UserAgent {
                 self.take_back(now, key);
                 self.end(now, key, cancelled, Cause::LocalRequest);
             }
-            Phase::Alerting { .. } => self.reject(now, key, StatusCode::DECLINE),
+            Phase::Alerting { .. } => self.reject(now, key, StatusCode::BUSY_HERE),
             Phase::Up => {
                 let leg = call.confirmed().map(|l| (l.id, l.unacknowledged.is_some()));
                 if let Some((leg, waits)) = leg {
@@ -259,10 +267,18 @@ impl UserAgent {
         match (what, response) {
             // Where PRACK fails the INVITE goes on: there are servers that know nothing of it and say that they do.
             (Inside::Bye | Inside::Prack, _) => {}
+            (Inside::Refresh, Some(response)) if !gone && response.status.is_success() => {
+                self.refreshed(now, key, leg_id, response);
+            }
+            (Inside::Refresh, Some(response)) if !gone => {
+                self.refresh_refused(now, key, leg_id, response);
+            }
             (Inside::Update, Some(response)) if !gone => {
                 self.update_answered(now, key, leg_id, response);
             }
-            (Inside::Update, _) => self.change_unanswered(now, key, leg_id, status),
+            (Inside::Update | Inside::Refresh, _) => {
+                self.change_unanswered(now, key, leg_id, status);
+            }
         }
     }
 

@@ -94,7 +94,7 @@ fn a_refusal_carries_its_status() {
     let ended = w.phones[0].ended(key).unwrap();
     assert_eq!(
         (ended.cause, ended.status, &*ended.reason),
-        (EndCause::Refused, Some(StatusCode::BUSY_HERE), "I am Busy")
+        (EndCause::Busy, Some(StatusCode::BUSY_HERE), "I am Busy")
     );
     assert_eq!(
         ask_once(&mut w, &invite.response("486 I am Busy", "t", "")),

@@ -3,6 +3,7 @@
 mod accounts;
 mod called;
 mod calling;
+mod causes;
 mod changed;
 mod changing;
 mod forked;
@@ -14,4 +15,5 @@ mod refused;
 mod reliable;
 #[path = "../support/mod.rs"]
 mod support;
+mod timer;
 mod update;
