@@ -1,15 +1,17 @@
-//! Terminals: file player and recorder, application, echo, null, tone.
+//! Terminals: file player and recorder, application, bridge, echo, null, tone.
 //!
 //! Each of them is a [`Terminal`](msp_core::terminal::Terminal). Their media sides never block and allocate nothing: files
 //! are read and written by threads of their own, and the application's sound waits in rings of bounded length.
 #![forbid(unsafe_code)]
 
 mod app;
+mod bridge;
 mod convert;
 mod echo;
 mod edge;
 mod null;
 mod options;
+mod pipe;
 mod play;
 mod record;
 mod sound;
@@ -27,6 +29,7 @@ use msp_core::terminal::{
 use msp_core::time::ClockRate;
 
 pub use app::{AppFactory, AppOptions, AppSink, AppSource};
+pub use bridge::Bridge;
 pub use echo::{Echo, EchoFactory};
 pub use null::{Null, NullFactory};
 pub use play::{FilePlay, FilePlayFactory, PlayOptions};

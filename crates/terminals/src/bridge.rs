@@ -1,0 +1,129 @@
+//! Two terminals that give each other's sound: what joins two calls.
+
+use std::sync::Arc;
+
+use msp_core::error::{Error, ErrorKind, Result};
+use msp_core::id::TerminalId;
+use msp_core::media::Direction;
+use msp_core::terminal::{Connection, StreamPort, Terminal, TerminalClass, next_terminal_id};
+
+use crate::pipe::Pipe;
+
+static CLASS: TerminalClass = TerminalClass::BRIDGE;
+
+/// One end of a bridge: class `bridge`. It renders what it gets to the other end's capture stream, and captures what the
+/// other end gets.
+///
+/// Each end may be selected on one stream of each direction, of the same call or not. At most 60 ms of sound wait each way;
+/// when more comes than is taken, the oldest is dropped and counted.
+#[derive(Debug)]
+pub struct Bridge {
+    id: TerminalId,
+    /// From this end to the other, and back.
+    there: Arc<Pipe>,
+    back: Arc<Pipe>,
+}
+
+impl Bridge {
+    /// The two ends of a new bridge.
+    pub fn pair() -> (Arc<Self>, Arc<Self>) {
+        let (one, other) = (Arc::default(), Arc::default());
+        let end = |there: &Arc<Pipe>, back: &Arc<Pipe>| {
+            Arc::new(Self {
+                id: next_terminal_id(),
+                there: there.clone(),
+                back: back.clone(),
+            })
+        };
+        (end(&one, &other), end(&other, &one))
+    }
+
+    /// Samples for the other end that were dropped because they were not taken in time.
+    pub fn dropped(&self) -> u64 {
+        self.there.dropped()
+    }
+}
+
+impl Terminal for Bridge {
+    fn id(&self) -> TerminalId {
+        self.id
+    }
+
+    fn name(&self) -> &str {
+        CLASS.as_str()
+    }
+
+    fn class(&self) -> &TerminalClass {
+        &CLASS
+    }
+
+    fn direction(&self) -> Direction {
+        Direction::Bidirectional
+    }
+
+    fn capacity(&self) -> usize {
+        2
+    }
+
+    fn connect(&self, port: StreamPort) -> Result<Connection> {
+        match port.direction {
+            Direction::Capture => self.back.connect_mouth(&port, self.name()),
+            Direction::Render => self.there.connect_ear(&port, self.name()),
+            Direction::Bidirectional => Err(Error::new(ErrorKind::InvalidDirection, self.name())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use msp_core::terminal::{FrameSink, FrameSource, Pulled};
+
+    use super::*;
+    use crate::testing::{TIME, noise, port};
+
+    fn ends(bridge: &Bridge) -> (Box<dyn FrameSource>, Box<dyn FrameSink>) {
+        let connect = |direction| bridge.connect(port(direction, 8_000).0);
+        match (connect(Direction::Capture), connect(Direction::Render)) {
+            (Ok(Connection::Source(mouth)), Ok(Connection::Sink(ear))) => (mouth, ear),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    // Shows: a bridge joins two calls: each hears the other, bit for bit, and not itself
+    #[test]
+    fn each_end_hears_the_other() {
+        let (a, b) = Bridge::pair();
+        let ((mut a_mouth, mut a_ear), (mut b_mouth, mut b_ear)) = (ends(&a), ends(&b));
+        let (from_a, from_b) = (noise(800), noise(1_600));
+        let mut frame = [0; 80];
+        for (one, other) in from_a.chunks(80).zip(from_b[800..].chunks(80)) {
+            a_ear.push(TIME, one);
+            b_ear.push(TIME, other);
+            assert_eq!(a_mouth.pull(TIME, &mut frame), Pulled::Sound);
+            assert_eq!(frame, other);
+            assert_eq!(b_mouth.pull(TIME, &mut frame), Pulled::Sound);
+            assert_eq!(frame, one);
+        }
+        assert_eq!((a.dropped(), b.dropped()), (0, 0));
+    }
+
+    #[test]
+    fn an_end_is_on_one_call_and_another_hears_nothing_of_the_last() {
+        let (a, b) = Bridge::pair();
+        let (a_ends, (mut b_mouth, b_ear)) = (ends(&a), ends(&b));
+        let again = a.connect(port(Direction::Render, 8_000).0);
+        assert_eq!(again.unwrap_err().kind(), ErrorKind::TerminalInUse);
+        let (a_mouth, mut a_ear) = a_ends;
+        a_ear.push(TIME, &[1_000; 80]);
+        drop((a_mouth, a_ear, b_ear));
+        let mut frame = [0; 80];
+        assert_eq!(
+            b_mouth.pull(TIME, &mut frame),
+            Pulled::Sound,
+            "it was on its way"
+        );
+        drop(b_mouth);
+        let (_a_ends, (mut b_mouth, _b_ear)) = (ends(&a), ends(&b));
+        assert_eq!(b_mouth.pull(TIME, &mut frame), Pulled::Nothing);
+    }
+}
