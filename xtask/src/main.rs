@@ -6,6 +6,7 @@ mod cargo;
 mod ci;
 mod claims;
 mod conformance;
+mod fuzz;
 mod mutate;
 mod steps;
 mod test;
@@ -19,6 +20,7 @@ cargo xtask test    [--no-install]            the tests, then the calls with rea
 cargo xtask interop [--no-install] [ARGS...]  only the calls with real peers (`--list` names them)
 cargo xtask bench   [NAMES...]                ours beside the other; without names writes docs/measurements.md
 cargo xtask mutate  [NAMES...]                bugs put into a copy of the product, one at a time: the tests have to find each
+cargo xtask fuzz    [--seconds N] [TARGETS...] the fuzz targets under cargo-fuzz, each for a while
 cargo xtask conformance                       writes what the tests say they show into docs/conformance.md
 
 --no-install: say what is missing instead of installing it";
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         ("test", []) => test::run(install),
         ("bench", names) => bench::run(names),
         ("mutate", names) => mutate::run(names),
+        ("fuzz", rest) => fuzz::run(rest),
         ("conformance", []) => conformance::run(),
         ("interop", rest) => test::interop(install, rest),
         ("help" | "--help" | "-h", _) => {

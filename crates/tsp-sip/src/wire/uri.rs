@@ -215,8 +215,11 @@ impl Uri {
             return Err(BAD);
         }
         let mut text = String::from(self.as_str());
-        let first = usize::from(self.at.headers) == text.len();
-        text.push(if first { '?' } else { '&' });
+        text.push_str(match self.part(self.at.headers, offset(self.text.len())) {
+            "" => "?",
+            "?" => "",
+            _ => "&",
+        });
         escape(name, HEADER_MARKS, &mut text);
         text.push('=');
         escape(value, HEADER_MARKS, &mut text);
@@ -274,6 +277,10 @@ impl Uri {
     /// Whether both mean the same by the rules of RFC 3261 section 19.1.4 (`sip`, `sips`), RFC 3966 section 4
     /// as far as separators and case go (`tel`), or by their text (any other scheme).
     pub fn equivalent(&self, other: &Self) -> bool {
+        // Also one that is malformed, such as by a parameter given twice, is the same as itself.
+        if self.text == other.text {
+            return true;
+        }
         if self.scheme != other.scheme {
             return false;
         }

@@ -34,7 +34,7 @@ impl Pairs {
         let name = text.share(name.trim_end_matches([' ', '\t']));
         let value = value.trim_matches([' ', '\t']);
         let value = if value.starts_with('"') {
-            if quoted_len(value.as_bytes()) != Some(value.len()) {
+            if !is_quoted(value) {
                 return Err(BAD);
             }
             value.get(1..value.len() - 1).unwrap_or_default()
@@ -61,6 +61,12 @@ impl Pairs {
         self.0.push((name, value));
         Ok(())
     }
+}
+
+/// Whether `text` is a quoted string, without anything that could end a line.
+fn is_quoted(text: &str) -> bool {
+    let plain = |c: char| !c.is_control() || c == '\t';
+    quoted_len(text.as_bytes()) == Some(text.len()) && text.chars().all(plain)
 }
 
 /// One scheme of a field: its name, and the text of its pairs or whatever else follows it.
@@ -130,8 +136,7 @@ impl Writer {
     pub(super) fn quoted(&mut self, name: &str, value: &str) {
         self.name(name);
         let whole = format!("\"{value}\"");
-        let fits = quoted_len(whole.as_bytes()) == Some(whole.len())
-            && !value.chars().any(char::is_control);
+        let fits = is_quoted(&whole);
         self.0.push_str(&if fits { whole } else { quote(value) });
     }
 
