@@ -18,6 +18,8 @@ pub enum Transport {
     Udp,
     /// A stream.
     Tcp,
+    /// A stream that nobody else can read (RFC 3261 section 26.2.1).
+    Tls,
 }
 
 impl Transport {
@@ -26,6 +28,16 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+        }
+    }
+
+    /// How it is written in the `transport` parameter of a URI.
+    pub const fn param(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
         }
     }
 
@@ -33,13 +45,21 @@ impl Transport {
     pub const fn is_reliable(self) -> bool {
         match self {
             Self::Udp => false,
-            Self::Tcp => true,
+            Self::Tcp | Self::Tls => true,
         }
+    }
+
+    /// Whether nobody on the way can read it: then keys may be in it.
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Self::Tls)
     }
 
     /// The port that is meant where none is written (RFC 3261 section 19.1.2).
     pub const fn default_port(self) -> u16 {
-        5060
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+        }
     }
 }
 
@@ -58,6 +78,46 @@ pub struct Flow {
     pub local: SocketAddr,
     /// The other end.
     pub remote: SocketAddr,
+    /// The connection, if it is a stream; none where any connection to that end will do.
+    pub connection: Option<ConnectionId>,
+}
+
+/// Names a connection, also after it is gone: no other ever gets its name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    /// The `n`th connection that a peer opened.
+    pub const fn accepted(n: u64) -> Self {
+        Self(n << 1 | 1)
+    }
+
+    /// The `n`th connection that we opened.
+    pub const fn dialled(n: u64) -> Self {
+        Self(n << 1)
+    }
+
+    /// Whether we opened it.
+    pub const fn is_dialled(self) -> bool {
+        self.0 & 1 == 0
+    }
+}
+
+impl Flow {
+    /// The way of datagrams between two ends.
+    pub const fn udp(local: SocketAddr, remote: SocketAddr) -> Self {
+        Self::to(Transport::Udp, local, remote)
+    }
+
+    /// A way between two ends; of a stream, by any connection.
+    pub const fn to(transport: Transport, local: SocketAddr, remote: SocketAddr) -> Self {
+        Self {
+            transport,
+            local,
+            remote,
+            connection: None,
+        }
+    }
 }
 
 /// Notes in the top Via of `request` where it really came from, and gives the flow on which its responses
@@ -115,11 +175,10 @@ mod tests {
     use crate::wire::Message;
 
     fn flow() -> Flow {
-        Flow {
-            transport: Transport::Udp,
-            local: "192.0.2.9:5060".parse().unwrap(),
-            remote: "192.0.2.1:9988".parse().unwrap(),
-        }
+        Flow::udp(
+            "192.0.2.9:5060".parse().unwrap(),
+            "192.0.2.1:9988".parse().unwrap(),
+        )
     }
 
     fn stamped(via: &str) -> (String, SocketAddr) {

@@ -16,7 +16,7 @@ use msp_core::link::{Envelope, ToMsp, ToTsp};
 use msp_core::time::Instant;
 use support::{Manner, Phone};
 use tsp_sip::call::{CallEventKind, Command, Input, Kept, Output, Route};
-use tsp_sip::transport::{Flow, Transport};
+use tsp_sip::transport::Flow;
 use tsp_sip::wire::Uri;
 
 thread_local! {
@@ -111,11 +111,10 @@ struct Lean {
 
 impl Lean {
     fn receive(&mut self, now: Instant, text: &str) {
-        let flow = Flow {
-            transport: Transport::Udp,
-            local: US.parse().expect("an address"),
-            remote: PEER.parse().expect("an address"),
-        };
+        let flow = Flow::udp(
+            US.parse().expect("an address"),
+            PEER.parse().expect("an address"),
+        );
         let bytes = Bytes::copy_from_slice(text.as_bytes());
         self.give(now, Input::Received { flow, bytes });
     }

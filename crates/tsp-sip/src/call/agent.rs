@@ -20,7 +20,7 @@ use super::state::{Call, Leg, Phase};
 use crate::account::AccountId;
 use crate::dialog::DialogId;
 use crate::transaction::{self, ClientId, ServerId, TransactionStats};
-use crate::transport::{Flow, Transport};
+use crate::transport::Flow;
 use crate::wire::{
     HeaderName, Headers, Limits, Message, Method, Refused, Request, Response, StatusCode, Uri,
     check, is_keep_alive,
@@ -365,11 +365,7 @@ impl UserAgent {
         let way = |port| {
             let route = routes.first()?;
             let remote = std::net::SocketAddr::new(route.remote, port);
-            Some(Flow {
-                transport: Transport::Udp,
-                local: route.local,
-                remote,
-            })
+            Some(Flow::udp(route.local, remote))
         };
         match errand {
             Errand::Dial(key, port) => self.dial_by(now, key, way(port)),

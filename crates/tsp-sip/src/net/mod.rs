@@ -21,7 +21,7 @@ use msp_core::trace::{Trace, TraceBody};
 use tokio::sync::{Notify, mpsc};
 
 use crate::call::{CallEvent, Command, Input, LookupId, Output, Route, UserAgent};
-use crate::transport::{Flow, Transport};
+use crate::transport::Flow;
 use route::Routes;
 use socket::Socket;
 use source::Sources;
@@ -229,11 +229,7 @@ impl Driver {
                 self.counted.unroutable += 1;
                 continue;
             };
-            let flow = Flow {
-                transport: Transport::Udp,
-                local,
-                remote,
-            };
+            let flow = Flow::udp(local, remote);
             self.handle(now, Input::Received { flow, bytes });
         }
     }

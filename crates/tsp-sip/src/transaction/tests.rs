@@ -8,11 +8,11 @@ use std::time::Duration;
 const T1: u64 = 500;
 
 fn flow(transport: Transport) -> Flow {
-    Flow {
+    Flow::to(
         transport,
-        local: "192.0.2.1:5060".parse().unwrap(),
-        remote: "192.0.2.2:5060".parse().unwrap(),
-    }
+        "192.0.2.1:5060".parse().unwrap(),
+        "192.0.2.2:5060".parse().unwrap(),
+    )
 }
 
 fn message(text: String) -> Message {

@@ -21,7 +21,7 @@ use tsp_sip::call::{
     UserAgent,
 };
 use tsp_sip::transaction::Timers;
-use tsp_sip::transport::{Flow, Transport};
+use tsp_sip::transport::Flow;
 use tsp_sip::wire::{Host, Uri};
 
 mod reached;
@@ -325,11 +325,7 @@ impl World {
             }
             match self.phones.iter().position(|p| p.address == delivery.to) {
                 Some(i) => {
-                    let flow = Flow {
-                        transport: Transport::Udp,
-                        local: delivery.to,
-                        remote: delivery.from,
-                    };
+                    let flow = Flow::udp(delivery.to, delivery.from);
                     let bytes = delivery.bytes;
                     self.give(i, Input::Received { flow, bytes });
                     self.drain(i);
