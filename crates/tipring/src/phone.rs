@@ -76,7 +76,7 @@ impl Default for PhoneBuilder {
 }
 
 impl PhoneBuilder {
-    /// Where SIP is received; port 0 takes any. Media use the same address. Without this all IPv4 addresses of the
+    /// Where SIP is received, by UDP and by TCP; port 0 takes any. Media use the same address. Without this all IPv4 addresses of the
     /// machine are used, on any port.
     #[must_use]
     pub const fn bind(mut self, address: SocketAddr) -> Self {

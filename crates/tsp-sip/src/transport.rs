@@ -1,14 +1,24 @@
 //! Where a message came from or goes to, and how a request's source is noted (RFC 3261 section 18).
 //!
-//! Sockets are elsewhere: this is what the machines above know of them.
+//! Sockets are elsewhere: this is what the machines above know of them, and by what rules connections are taken, used
+//! again and given up.
+
+mod admission;
+mod flows;
+mod patience;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::wire::{HeaderName, Request, Via};
 use crate::{Error, ErrorKind, Result};
+
+pub(crate) use admission::{Admission, Refusal};
+pub(crate) use flows::{Action, Flows};
+pub(crate) use patience::{Patience, Slow};
 
 /// A transport protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -84,22 +94,36 @@ pub struct Flow {
 
 /// Names a connection, also after it is gone: no other ever gets its name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct ConnectionId(u64);
+pub struct ConnectionId {
+    // 62 bits of a number in halves, so that a flow, of which many are kept, is as small as it can be.
+    high: u32,
+    /// The lowest bit tells who opened it, the highest is set.
+    low: NonZeroU32,
+}
 
 impl ConnectionId {
     /// The `n`th connection that a peer opened.
     pub const fn accepted(n: u64) -> Self {
-        Self(n << 1 | 1)
+        Self::new(n, 1)
     }
 
     /// The `n`th connection that we opened.
     pub const fn dialled(n: u64) -> Self {
-        Self(n << 1)
+        Self::new(n, 0)
     }
 
     /// Whether we opened it.
     pub const fn is_dialled(self) -> bool {
-        self.0 & 1 == 0
+        self.low.get() & 1 == 0
+    }
+
+    #[expect(clippy::as_conversions, reason = "the halves of a number")]
+    const fn new(n: u64, who: u32) -> Self {
+        let low = (n as u32 & (u32::MAX >> 2)) << 1 | who;
+        Self {
+            high: (n >> 30) as u32,
+            low: NonZeroU32::MIN.saturating_add((1 << 31 | low) - 1),
+        }
     }
 }
 
@@ -154,6 +178,19 @@ pub fn stamp(request: &mut Request, flow: Flow) -> Result<Flow> {
         remote: SocketAddr::new(flow.remote.ip(), port),
         ..flow
     })
+}
+
+/// Where a response goes whose connection is gone: to the source of its request and the port of `sent-by`, by another
+/// connection (RFC 3261 section 18.2.2). With the host that the peer calls itself.
+pub(crate) fn way_back(via: &Via, flow: Flow) -> (Flow, String) {
+    let sent_by = via.sent_by();
+    let port = sent_by
+        .port
+        .unwrap_or_else(|| flow.transport.default_port());
+    let ip = via.received().unwrap_or_else(|| flow.remote.ip());
+    let remote = SocketAddr::new(ip, port);
+    let way = Flow::to(flow.transport, flow.local, remote);
+    (way, sent_by.host.to_string())
 }
 
 /// The first value of a header line that may hold several, replaced.

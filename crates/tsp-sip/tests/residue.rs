@@ -16,7 +16,7 @@ use msp_core::link::{Envelope, ToMsp, ToTsp};
 use msp_core::time::Instant;
 use support::{Manner, Phone};
 use tsp_sip::call::{CallEventKind, Command, Input, Kept, Output, Route};
-use tsp_sip::transport::Flow;
+use tsp_sip::transport::{Flow, Transport};
 use tsp_sip::wire::Uri;
 
 thread_local! {
@@ -127,7 +127,8 @@ impl Lean {
                 Output::Msp(message) => self.media(now, &message),
                 Output::Resolve { lookup, .. } => {
                     let route = Route {
-                        remote: "192.0.2.9".parse().expect("an address"),
+                        transport: Transport::Udp,
+                        remote: PEER.parse().expect("an address"),
                         local: US.parse().expect("an address"),
                     };
                     let routes = vec![route];

@@ -8,7 +8,7 @@ use msp_core::id::CallKey;
 use super::services::Services;
 use crate::Result;
 use crate::account::{Account, AccountId};
-use crate::transport::Flow;
+use crate::transport::{Flow, Transport};
 use crate::wire::{HeaderName, Host, HostPort, Method, NameAddr, Request, Uri};
 
 /// All accounts, and which calls are whose.
@@ -87,7 +87,13 @@ impl Services {
         let aor = account.and_then(|id| self.accounts.get(id)).map(|a| &a.aor);
         let user = aor.and_then(Uri::user);
         let user = user.as_deref().unwrap_or(&self.config.user);
-        NameAddr::new(Uri::sip(Some(user), &self.advertised(flow).into())).to_value()
+        let uri = Uri::sip(Some(user), &self.advertised(flow).into());
+        let uri = match flow.transport {
+            Transport::Udp => uri,
+            // A word is a value of a parameter.
+            other => uri.with_param("transport", other.param()).unwrap_or(uri),
+        };
+        NameAddr::new(uri).to_value()
     }
 
     /// Who we are in From.

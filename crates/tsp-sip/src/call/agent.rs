@@ -15,16 +15,20 @@ use super::interface::{
     Output, Route,
 };
 use super::refusal::{explain, status_of};
-use super::services::{Answered, Errand, Purpose, Services};
+use super::services::{Answered, Errand, Purpose, Services, target_of};
 use super::state::{Call, Leg, Phase};
 use crate::account::AccountId;
 use crate::dialog::DialogId;
 use crate::transaction::{self, ClientId, ServerId, TransactionStats};
-use crate::transport::Flow;
+use crate::transport::{Action, Flow};
 use crate::wire::{
     HeaderName, Headers, Limits, Message, Method, Refused, Request, Response, StatusCode, Uri,
     check, is_keep_alive,
 };
+
+/// Two line breaks ask whether the other end of a stream lives, one says so (RFC 5626 section 4.4.1).
+const PING: &[u8] = b"\r\n\r\n";
+const PONG: &[u8] = b"\r\n";
 
 /// A user agent: all calls of one address, at either end.
 pub struct UserAgent {
@@ -57,9 +61,20 @@ impl UserAgent {
 
     /// Takes an input. What it leads to waits in [`UserAgent::poll`], to be drained before the next input.
     pub fn handle(&mut self, now: Instant, input: Input) {
+        self.services.now = now;
         match input {
             Input::Received { flow, bytes } => self.received(now, flow, &bytes),
-            Input::Unreachable { flow } => self.unreachable(flow),
+            Input::Unreachable { flow } => self.unreachable(now, flow, Box::default()),
+            Input::Accepted { flow } => self.services.flows.accepted(now, flow),
+            Input::Garbled { flow, bytes, error } => {
+                self.services.stats.garbled += 1;
+                self.unreadable(flow, &bytes, error, &Limits::default());
+            }
+            Input::Closed { flow, why } => {
+                if self.services.flows.closed(flow) {
+                    self.unreachable(now, flow, why);
+                }
+            }
             Input::Resolved { lookup, routes } => self.resolved(now, lookup, &routes),
             Input::Command(command) => self.command(now, command),
             Input::Msp(message) => self.media_says(now, message),
@@ -69,8 +84,10 @@ impl UserAgent {
 
     /// Does what is due at `now`.
     pub fn timeout(&mut self, now: Instant) {
+        self.services.now = now;
         self.services.transactions.timeout(now);
         self.settle(now);
+        self.keep_flows(now);
         while let Some(Reverse((at, key))) = self.services.deadlines.peek().copied() {
             if at > now {
                 break;
@@ -86,7 +103,8 @@ impl UserAgent {
     /// When [`UserAgent::timeout`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         let calls = self.services.deadlines.peek().map(|Reverse((at, _))| *at);
-        [calls, self.services.transactions.deadline()]
+        let flows = self.services.flows.deadline();
+        [calls, self.services.transactions.deadline(), flows]
             .into_iter()
             .flatten()
             .min()
@@ -136,8 +154,16 @@ impl UserAgent {
     }
 
     fn received(&mut self, now: Instant, flow: Flow, bytes: &Bytes) {
-        if is_keep_alive(bytes) {
+        let keep_alive = is_keep_alive(bytes);
+        self.services.flows.heard(now, flow, !keep_alive);
+        if keep_alive {
             self.services.stats.keep_alives += 1;
+            if flow.transport.is_reliable() && bytes == PING {
+                let bytes = Bytes::from_static(PONG);
+                self.services
+                    .out
+                    .push_back(Output::Transmit { flow, bytes });
+            }
             return;
         }
         let place = self.services.out.len();
@@ -344,51 +370,54 @@ impl UserAgent {
 
     fn ask(&mut self, key: CallKey, to: Uri, account: Option<AccountId>) {
         let hop = self.services.first_hop(account, &Method::Options, &to);
-        let Some((host, port)) = destination(&hop) else {
+        let Some(target) = target_of(&hop) else {
             self.services.tell(
                 key,
                 ended(EndCause::Unresolvable, None, "no way to this URI"),
             );
             return;
         };
-        let errand = Errand::Options(key, to, account, port);
-        if let Err(error) = self.services.look_up(host, errand) {
+        let errand = Errand::Options(key, to, account);
+        if let Err(error) = self.services.look_up(target, errand) {
             self.services
                 .tell(key, ended(EndCause::Unresolvable, None, &error.to_string()));
         }
     }
 
     fn resolved(&mut self, now: Instant, lookup: LookupId, routes: &[Route]) {
-        let Some(errand) = self.services.errands.remove(&lookup) else {
+        let Some((errand, target)) = self.services.errands.remove(&lookup) else {
             return;
         };
-        let way = |port| {
-            let route = routes.first()?;
-            let remote = std::net::SocketAddr::new(route.remote, port);
-            Some(Flow::udp(route.local, remote))
-        };
+        let first = routes.first().copied();
+        let services = &mut self.services;
+        let mut way = || first.map(|route| services.way(route, &target));
         match errand {
-            Errand::Dial(key, port) => self.dial_by(now, key, way(port)),
-            Errand::Options(key, to, account, port) => match way(port) {
+            Errand::Dial(key) => {
+                let way = way();
+                self.dial_by(now, key, way);
+            }
+            Errand::Options(key, to, account) => match way() {
                 Some(flow) => self.send_options(now, key, &to, account, flow),
                 None => self.services.tell(
                     key,
                     ended(EndCause::Unresolvable, None, "the host has no address"),
                 ),
             },
-            Errand::Outside(outside, port) => self.send_outside_by(now, *outside, way(port)),
+            Errand::Outside(outside) => {
+                let way = way();
+                self.send_outside_by(now, *outside, way);
+            }
             Errand::Media(key, agreed) => {
-                self.media_found(now, key, *agreed, routes.first().map(|r| r.remote));
+                self.media_found(now, key, *agreed, first.map(|r| r.remote.ip()));
             }
             Errand::Within {
                 call,
                 leg,
                 what,
                 request,
-                port,
                 fallback,
             } => {
-                let flow = way(port).unwrap_or(fallback);
+                let flow = way().unwrap_or(fallback);
                 self.send_within_by(now, call, leg, *request, what, flow);
             }
         }
@@ -491,23 +520,59 @@ impl UserAgent {
             }
             Purpose::Options(key, _) => {
                 let status = Some(StatusCode::REQUEST_TIMEOUT);
+                let why = self.services.no_answer();
                 self.services
-                    .tell(key, ended(EndCause::Unreachable, status, "no answer"));
+                    .tell(key, ended(EndCause::Unreachable, status, &why));
             }
         }
     }
 
     /// What was sent that way did not leave: what waits for its first response there fails at once.
-    fn unreachable(&mut self, flow: Flow) {
+    fn unreachable(&mut self, now: Instant, flow: Flow, why: Box<str>) {
+        let there = |f: Flow| match flow.connection {
+            Some(_) => f.connection == flow.connection,
+            None => f.transport == flow.transport && f.remote == flow.remote,
+        };
         let silent = self
             .services
             .sent
             .iter()
-            .filter(|(_, s)| s.flow.remote == flow.remote && !s.heard);
+            .filter(|(_, s)| there(s.flow) && !s.heard);
         let mut waiting: Vec<ClientId> = silent.map(|(id, _)| *id).collect();
         waiting.sort_unstable();
         for id in waiting {
             self.services.transactions.transport_failed(id);
+        }
+        self.services.trouble = why;
+        self.settle(now);
+        self.services.trouble = Box::default();
+    }
+
+    /// Asks connections whether they live, and gives up those that nobody needs or that are dead.
+    fn keep_flows(&mut self, now: Instant) {
+        while let Some(action) = self.services.flows.timeout(now) {
+            match action {
+                Action::Ping(flow) => {
+                    self.services.stats.pings += 1;
+                    let bytes = Bytes::from_static(PING);
+                    self.services
+                        .out
+                        .push_back(Output::Transmit { flow, bytes });
+                }
+                Action::Idle(flow) => {
+                    self.services.stats.idle_flows += 1;
+                    self.services.flows.closed(flow);
+                    self.services.out.push_back(Output::Disconnect { flow });
+                }
+                Action::Dead(flow) => {
+                    self.services.stats.dead_flows += 1;
+                    let asked = self.services.flows.closed(flow);
+                    self.services.out.push_back(Output::Disconnect { flow });
+                    if asked {
+                        self.unreachable(now, flow, "the peer answers no pings".into());
+                    }
+                }
+            }
         }
     }
 
@@ -614,15 +679,6 @@ pub(super) fn ended(cause: EndCause, status: Option<StatusCode>, reason: &str) -
         status,
         reason: reason.into(),
     })
-}
-
-/// Where a request to `uri` goes if no proxy is set.
-pub(super) fn destination(uri: &Uri) -> Option<(crate::wire::Host, u16)> {
-    let transport = super::services::transport_of(uri)?;
-    Some((
-        uri.host()?,
-        uri.port().unwrap_or_else(|| transport.default_port()),
-    ))
 }
 
 /// The values of all fields `name` as one text.

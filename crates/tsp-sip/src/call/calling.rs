@@ -9,13 +9,13 @@ use msp_core::params::MediaParams;
 use msp_core::time::Instant;
 
 use super::UserAgent;
-use super::agent::{destination, ended};
+use super::agent::ended;
 use super::causes;
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::{SLOTS, agreed};
 use super::refusal::description;
 use super::reliable::reliable_number;
-use super::services::{Errand, Purpose, Within, describe};
+use super::services::{Errand, Purpose, Within, describe, target_of};
 use super::state::{Applying, Call, Dialing, Inviting, Leg, Phase, media_due};
 use crate::Result;
 use crate::account::AccountId;
@@ -39,8 +39,8 @@ impl UserAgent {
             return;
         }
         let hop = self.services.first_hop(account, &Method::Invite, &to);
-        let way = destination(&hop).ok_or("no way to this URI");
-        let way = way.map(|(host, port)| self.services.look_up(host, Errand::Dial(key, port)));
+        let way = target_of(&hop).ok_or("no way to this URI");
+        let way = way.map(|target| self.services.look_up(target, Errand::Dial(key)));
         match way {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -485,13 +485,8 @@ impl UserAgent {
                 } else {
                     EndCause::Unreachable
                 };
-                self.fail(
-                    now,
-                    key,
-                    cause,
-                    Some(StatusCode::REQUEST_TIMEOUT),
-                    "no answer",
-                );
+                let why = self.services.no_answer();
+                self.fail(now, key, cause, Some(StatusCode::REQUEST_TIMEOUT), &why);
             }
             Phase::Over { invite } => {
                 *invite = None;

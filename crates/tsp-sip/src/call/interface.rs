@@ -12,7 +12,7 @@ use super::policy::CallPolicy;
 use super::requests::RequestPolicy;
 use crate::account::{Account, AccountId};
 use crate::counters::counters;
-use crate::transport::Flow;
+use crate::transport::{Flow, Transport};
 use crate::wire::{Host, StatusCode, Uri};
 
 /// What a user agent takes.
@@ -29,6 +29,27 @@ pub enum Input {
     Unreachable {
         /// The way that it should have gone.
         flow: Flow,
+    },
+    /// A peer opened a connection.
+    Accepted {
+        /// What it is called from now on.
+        flow: Flow,
+    },
+    /// What came on a connection cannot be cut into messages; it is closed once it is said so.
+    Garbled {
+        /// The connection.
+        flow: Flow,
+        /// What could not be read, from its first byte on.
+        bytes: Bytes,
+        /// What is wrong with it.
+        error: crate::Error,
+    },
+    /// A connection is gone, or could not be opened.
+    Closed {
+        /// The connection.
+        flow: Flow,
+        /// Why, for people; may be empty.
+        why: Box<str>,
     },
     /// A host was looked up.
     Resolved {
@@ -110,11 +131,35 @@ pub enum Recipient {
     Call(CallKey),
 }
 
-/// An address of a host, and the one of ours that the way to it begins with.
+/// Where a URI leads, before anything is looked up (RFC 3263 section 4).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// The host: a name or an address, for to an address too a way has to be found.
+    pub host: Host,
+    /// The port, if one is written.
+    pub port: Option<u16>,
+    /// The transport, if one is written or follows from the scheme.
+    pub transport: Option<Transport>,
+}
+
+impl From<Host> for Target {
+    /// A host of which only the addresses matter.
+    fn from(host: Host) -> Self {
+        Self {
+            host,
+            port: None,
+            transport: None,
+        }
+    }
+}
+
+/// A way to a host.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Route {
-    /// The host.
-    pub remote: IpAddr,
+    /// By which transport.
+    pub transport: Transport,
+    /// The host's end.
+    pub remote: SocketAddr,
     /// Our end, bound by one of our sockets; never unspecified.
     pub local: SocketAddr,
 }
@@ -134,12 +179,24 @@ pub enum Output {
         /// The message.
         bytes: Bytes,
     },
+    /// Open a connection. It can be sent on at once; if it does not come to be, say [`Input::Closed`].
+    Connect {
+        /// Between which ends, and what it is called.
+        flow: Flow,
+        /// Whom the certificate of the other end has to name.
+        name: Option<Box<str>>,
+    },
+    /// Close a connection once what waits is sent. Nothing is said about it any more.
+    Disconnect {
+        /// The connection.
+        flow: Flow,
+    },
     /// Look up the ways to a host, and say [`Input::Resolved`].
     Resolve {
         /// Which look-up.
         lookup: LookupId,
-        /// The host: a name or an address, for to an address too a way has to be found.
-        host: Host,
+        /// Where to.
+        target: Target,
     },
     /// Tell the media half.
     Msp(Envelope<ToMsp>),
@@ -356,6 +413,14 @@ counters! {
         unsent,
         /// Digits that the media half wanted to travel by signalling, and that did not.
         unsent_digits,
+        /// Connections that were asked whether they live.
+        pings,
+        /// Connections that were closed because nobody used them.
+        idle_flows,
+        /// Connections that were closed because nobody answered there any more.
+        dead_flows,
+        /// What came on a connection and could not be cut into messages.
+        garbled,
         /// Messages of the media half that nothing waits for, or for a call that is not known.
         stray_media,
     }

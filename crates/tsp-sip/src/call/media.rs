@@ -165,7 +165,7 @@ impl UserAgent {
         let (leg, what, place) = (agreed.leg, agreed.what, name.host.clone());
         let looked_up = Host::new(&place).and_then(|h| {
             self.services
-                .look_up(h, Errand::Media(key, Box::new(agreed)))
+                .look_up(h.into(), Errand::Media(key, Box::new(agreed)))
         });
         if looked_up.is_err() {
             self.cannot_apply(now, key, leg, what, &unknown_host(&place));

@@ -33,7 +33,7 @@ mod within;
 pub use agent::UserAgent;
 pub use interface::{
     AgentConfig, AgentStats, CallEvent, CallEventKind, Command, EndCause, Ended, Input, Kept,
-    LookupId, Output, Recipient, Route, Side,
+    LookupId, Output, Recipient, Route, Side, Target,
 };
 pub use outline::Outline;
 pub use policy::{

@@ -6,8 +6,7 @@ use msp_core::link::Digit;
 use msp_core::time::Instant;
 
 use super::UserAgent;
-use super::agent::destination;
-use super::services::{Errand, Purpose, Services, Within};
+use super::services::{Errand, Purpose, Services, Within, target_of};
 use crate::account::AccountId;
 use crate::transport::Flow;
 use crate::wire::{HeaderName, Method, Request, Response, StatusCode, Uri};
@@ -67,10 +66,10 @@ impl UserAgent {
         let hop = self
             .services
             .first_hop(outside.account, &outside.method, &outside.to);
-        let sent = match destination(&hop) {
-            Some((host, port)) => self
+        let sent = match target_of(&hop) {
+            Some(target) => self
                 .services
-                .look_up(host, Errand::Outside(Box::new(outside), port)),
+                .look_up(target, Errand::Outside(Box::new(outside))),
             None => Err(Error::new(ErrorKind::Uri, "no way to this URI")),
         };
         if let Err(error) = sent {

@@ -12,16 +12,19 @@ use msp_core::trace::Way;
 use tsp_sdp::{Identity, OfferAnswer, Policy};
 
 use super::accounts::Accounts;
-use super::interface::{AgentConfig, AgentStats, CallEvent, CallEventKind, LookupId, Output};
+use super::interface::{
+    AgentConfig, AgentStats, CallEvent, CallEventKind, LookupId, Output, Route, Target,
+};
 use super::media::Agreed;
 use super::requests::{Aside, Outside};
 use crate::account::AccountId;
 use crate::dialog::DialogId;
 use crate::memory::Memory;
 use crate::transaction::{ClientId, ServerId, TransactionLayer};
-use crate::transport::{Flow, Transport, stamp};
+use crate::transport::{Flow, Flows, Transport, stamp, way_back};
 use crate::wire::{
-    HeaderName, Headers, Host, Message, Method, Request, Response, StatusCode, Uri, Via,
+    HeaderName, Headers, Host, Message, Method, NameAddr, Request, Response, Scheme, StatusCode,
+    Uri, Via,
 };
 use crate::{Error, ErrorKind, Limit, Result};
 
@@ -69,10 +72,19 @@ pub(super) struct Answered {
 /// An ACK that is sent again for each copy of what it acknowledges.
 #[derive(Debug)]
 pub(super) struct SentAck {
-    /// The tag of the branch that it is for.
-    tag: Box<str>,
     flow: Flow,
     bytes: Box<[u8]>,
+}
+
+impl SentAck {
+    /// Whether it is for the branch of `tag`, which its To says: many are kept, and few are looked at.
+    fn is_for(&self, tag: &str) -> bool {
+        let Some(to) = field_of(&self.bytes, b"\r\nTo: ") else {
+            return false;
+        };
+        let to = NameAddr::parse(&Bytes::copy_from_slice(to.as_bytes()));
+        to.is_ok_and(|to| to.tag().unwrap_or_default() == tag)
+    }
 }
 
 /// A request within a dialog.
@@ -106,11 +118,11 @@ pub(super) enum Inside {
 #[derive(Debug)]
 pub(super) enum Errand {
     /// To send the INVITE of a call.
-    Dial(CallKey, u16),
+    Dial(CallKey),
     /// To ask a peer what it can do.
-    Options(CallKey, Uri, Option<AccountId>, u16),
+    Options(CallKey, Uri, Option<AccountId>),
     /// To send a request outside of dialogs.
-    Outside(Box<Outside>, u16),
+    Outside(Box<Outside>),
     /// To tell the media half where the peer's media are.
     Media(CallKey, Box<Agreed>),
     /// To send a request within a dialog; if nothing is found it goes the way that messages came.
@@ -119,7 +131,6 @@ pub(super) enum Errand {
         leg: LegId,
         what: Within,
         request: Box<Request>,
-        port: u16,
         fallback: Flow,
     },
 }
@@ -130,6 +141,12 @@ pub(super) struct Services {
     pub(super) random: Random,
     pub(super) transactions: TransactionLayer,
     pub(super) out: VecDeque<Output>,
+    /// The time of the input that is being taken.
+    pub(super) now: Instant,
+    /// Connections.
+    pub(super) flows: Flows,
+    /// Why what is being given up cannot be sent, for people.
+    pub(super) trouble: Box<str>,
     pub(super) stats: AgentStats,
     /// The error of the last message that could not be read.
     pub(super) last_error: Option<Error>,
@@ -142,7 +159,7 @@ pub(super) struct Services {
     pub(super) call_ids: HashMap<Box<str>, CallKey>,
     /// The same of calls that are forgotten: what still comes and goes for a while is theirs.
     past_calls: Memory<(CallKey, Option<AccountId>)>,
-    pub(super) errands: HashMap<LookupId, Errand>,
+    pub(super) errands: HashMap<LookupId, (Errand, Target)>,
     /// When which call has something to do; an entry counts only if the call still has that deadline.
     pub(super) deadlines: BinaryHeap<Reverse<(Instant, CallKey)>>,
     /// Requests outside of dialogs that came lately, by what copies have in common.
@@ -162,6 +179,9 @@ impl Services {
             accounts: Accounts::default(),
             random,
             out: VecDeque::new(),
+            now: Instant::ZERO,
+            flows: Flows::default(),
+            trouble: Box::default(),
             stats: AgentStats::default(),
             last_error: None,
             sent: HashMap::new(),
@@ -211,6 +231,7 @@ impl Services {
     }
 
     pub(super) fn transmit(&mut self, flow: Flow, bytes: Bytes) {
+        let flow = self.connected(flow, &bytes);
         let call = call_id_of(&bytes).and_then(|id| self.call_of(id));
         self.out.push_back(Output::Message {
             call,
@@ -219,6 +240,51 @@ impl Services {
             bytes: bytes.clone(),
         });
         self.out.push_back(Output::Transmit { flow, bytes });
+    }
+
+    /// The way that a message really takes: a stream by a connection that is there.
+    fn connected(&mut self, flow: Flow, bytes: &Bytes) -> Flow {
+        if !flow.transport.is_reliable() || self.flows.is_open(flow) {
+            self.flows.sent(self.now, flow);
+            return flow;
+        }
+        let response = Message::parse(bytes)
+            .ok()
+            .filter(|_| flow.connection.is_some());
+        let via = response.and_then(|m| match m {
+            Message::Response(r) => r.headers.via().ok(),
+            Message::Request(_) => None,
+        });
+        match via {
+            Some(via) => {
+                let (way, name) = way_back(&via, flow);
+                self.connect(way, &name)
+            }
+            None => self.connect(flow, &flow.remote.ip().to_string()),
+        }
+    }
+
+    /// A connection to where `flow` leads: one that is there, or another. The other end is known by `name`.
+    fn connect(&mut self, flow: Flow, name: &str) -> Flow {
+        let name = flow.transport.is_secure().then_some(name);
+        if let Some(there) = self.flows.find(flow, name) {
+            self.flows.sent(self.now, there);
+            return there;
+        }
+        let random = self.random_below(u64::MAX);
+        let flow = self.flows.dial(self.now, flow, name, random);
+        let name = name.map(Into::into);
+        self.out.push_back(Output::Connect { flow, name });
+        flow
+    }
+
+    /// The way that a look-up for `target` found.
+    pub(super) fn way(&mut self, route: Route, target: &Target) -> Flow {
+        let flow = Flow::to(route.transport, route.local, route.remote);
+        match flow.transport.is_reliable() {
+            true => self.connect(flow, &target.host.to_string()),
+            false => flow,
+        }
     }
 
     /// Offer and answer for a call whose messages go by `flow`.
@@ -247,6 +313,14 @@ impl Services {
         std::net::SocketAddr::new(ip, flow.local.port())
     }
 
+    /// Why a request of ours is not answered.
+    pub(super) fn no_answer(&self) -> Box<str> {
+        match &*self.trouble {
+            "" => "no answer".into(),
+            why => why.into(),
+        }
+    }
+
     /// Puts our hop on top of a request, and our name in.
     fn dress(&mut self, request: &mut Request, flow: Flow) -> Result<()> {
         let branch = format!("{}{}", Via::MAGIC, self.token());
@@ -272,8 +346,13 @@ impl Services {
         mut request: Request,
         purpose: Purpose,
     ) -> Result<ClientId> {
+        let flow = match flow.transport.is_reliable() && !self.flows.is_open(flow) {
+            true => self.connect(flow, &flow.remote.ip().to_string()),
+            false => flow,
+        };
         self.dress(&mut request, flow)?;
         let id = self.transactions.request(now, flow, request)?;
+        self.flows.asked(flow);
         self.sent.insert(
             id,
             Sent {
@@ -293,12 +372,10 @@ impl Services {
         invite: ClientId,
     ) -> Result<()> {
         self.dress(&mut ack, flow)?;
-        let tag = ack.headers.to()?.tag().unwrap_or_default().into();
         let bytes = Message::Request(ack).to_bytes();
         if let Some(answered) = self.answered.get_mut(&invite) {
             answered.acks.reserve_exact(1);
             answered.acks.push(SentAck {
-                tag,
                 flow,
                 bytes: bytes[..].into(),
             });
@@ -312,7 +389,7 @@ impl Services {
         let to = response.headers.to();
         let tag = to.as_ref().ok().and_then(|t| t.tag()).unwrap_or_default();
         let acks = self.answered.get(&invite).map(|a| &a.acks);
-        let Some(ack) = acks.and_then(|a| a.iter().find(|a| *a.tag == *tag)) else {
+        let Some(ack) = acks.and_then(|a| a.iter().find(|a| a.is_for(tag))) else {
             return false;
         };
         self.transmit(ack.flow, Bytes::copy_from_slice(&ack.bytes));
@@ -415,21 +492,21 @@ impl Services {
         self.transmit(back, Message::Response(response).to_bytes());
     }
 
-    /// Looks for the way to `host`.
-    pub(super) fn look_up(&mut self, host: Host, errand: Errand) -> Result<()> {
+    /// Looks for the way to `target`.
+    pub(super) fn look_up(&mut self, target: Target, errand: Errand) -> Result<()> {
         if self.errands.len() >= MAX_LOOKUPS {
             return Err(Error::new(ErrorKind::Limit(Limit::Lookups), ""));
         }
         self.next_lookup += 1;
         let lookup = LookupId(self.next_lookup);
-        self.errands.insert(lookup, errand);
-        self.out.push_back(Output::Resolve { lookup, host });
+        self.errands.insert(lookup, (errand, target.clone()));
+        self.out.push_back(Output::Resolve { lookup, target });
         Ok(())
     }
 
     /// Whether what was agreed for a leg waits for the address of a name in it, or a request within it for its way.
     pub(super) fn looks_up(&self, key: CallKey, leg: LegId) -> bool {
-        let of_leg = |e: &Errand| match e {
+        let of_leg = |(e, _): &(Errand, Target)| match e {
             Errand::Media(k, agreed) => *k == key && agreed.leg == leg,
             Errand::Within { call, leg: l, .. } => *call == key && *l == leg,
             _ => false,
@@ -438,14 +515,25 @@ impl Services {
     }
 
     /// The way to `hop` if it is the host that messages come from already; `None` if it has to be looked up.
-    pub(super) fn known_way(hop: &Uri, flow: Flow) -> Option<Flow> {
-        match hop.host()? {
-            Host::Ip(ip) if ip == flow.remote.ip() => {
-                let port = hop.port().unwrap_or_else(|| flow.transport.default_port());
-                Some(Flow {
-                    remote: std::net::SocketAddr::new(ip, port),
-                    ..flow
-                })
+    pub(super) fn known_way(&self, hop: &Uri, flow: Flow) -> Option<Flow> {
+        let target = target_of(hop)?;
+        if flow.transport.is_reliable() {
+            // Whoever opened a connection is reached on it, whatever port it listens at; who says `ob` or is behind a NAT
+            // is reached on no other (RFC 5626 section 5.3).
+            let same = target.transport.is_none_or(|t| t == flow.transport);
+            let there = target.host == Host::Ip(flow.remote.ip())
+                || hop.param("ob").is_some()
+                || is_behind(&target.host, flow.remote.ip());
+            return (same && there && self.flows.is_open(flow)).then_some(flow);
+        }
+        match target.host {
+            Host::Ip(ip)
+                if ip == flow.remote.ip()
+                    && target.transport.is_none_or(|t| t == flow.transport) =>
+            {
+                let port = target.port.unwrap_or_else(|| flow.transport.default_port());
+                let remote = std::net::SocketAddr::new(ip, port);
+                Some(Flow { remote, ..flow })
             }
             _ => None,
         }
@@ -513,10 +601,14 @@ fn token(random: &mut Random) -> String {
     format!("{:032x}", u128::from_le_bytes(bytes))
 }
 
-/// The Call-ID in a message of ours, which writes it one way only.
-fn call_id_of(bytes: &Bytes) -> Option<&str> {
-    const NAME: &[u8] = b"\r\nCall-ID: ";
-    let at = memchr::memmem::find(bytes, NAME)? + NAME.len();
+/// The Call-ID in a message of ours.
+fn call_id_of(bytes: &[u8]) -> Option<&str> {
+    field_of(bytes, b"\r\nCall-ID: ")
+}
+
+/// The value of a field in a message of ours, which writes its name one way only.
+fn field_of<'a>(bytes: &'a [u8], name: &[u8]) -> Option<&'a str> {
+    let at = memchr::memmem::find(bytes, name)? + name.len();
     let rest = bytes.get(at..)?;
     std::str::from_utf8(rest.get(..memchr::memchr(b'\r', rest)?)?).ok()
 }
@@ -529,13 +621,33 @@ pub(super) fn describe(headers: &mut Headers, body: &mut Bytes, description: Str
     *body = bytes.freeze();
 }
 
-/// The transport that a URI wants, if it is one that we have.
-pub(super) fn transport_of(uri: &Uri) -> Option<Transport> {
-    if uri.scheme() != crate::wire::Scheme::Sip {
+/// Where a request to `uri` goes if no proxy is set; `None` if it wants a transport that we do not have.
+pub(super) fn target_of(uri: &Uri) -> Option<Target> {
+    if uri.scheme() != Scheme::Sip {
         return None;
     }
-    match uri.param("transport") {
-        None => Some(Transport::Udp),
-        Some(name) => name.eq_ignore_ascii_case("udp").then_some(Transport::Udp),
+    let transport = match uri.param("transport") {
+        None => None,
+        Some(name) => {
+            let all = [Transport::Udp, Transport::Tcp];
+            Some(*all.iter().find(|t| name.eq_ignore_ascii_case(t.param()))?)
+        }
+    };
+    Some(Target {
+        host: uri.host()?,
+        port: uri.port(),
+        transport,
+    })
+}
+
+/// Whether a peer that calls itself `host` and comes from `source` sits behind a NAT.
+fn is_behind(host: &Host, source: IpAddr) -> bool {
+    match (host, source) {
+        (Host::Ip(IpAddr::V4(host)), IpAddr::V4(source)) => {
+            (host.is_private() || host.is_loopback())
+                && !source.is_private()
+                && !source.is_loopback()
+        }
+        _ => false,
     }
 }

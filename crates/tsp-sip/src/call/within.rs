@@ -11,7 +11,7 @@ use super::hold::holds;
 use super::interface::{EndCause, Ended};
 use super::refusal::description;
 use super::reliable::When;
-use super::services::{Errand, Inside, Purpose, Services, Within};
+use super::services::{Errand, Inside, Purpose, Within, target_of};
 use super::state::{Phase, Serving, ServingStep};
 use crate::transaction::ServerId;
 use crate::transport::Flow;
@@ -305,12 +305,12 @@ impl UserAgent {
         };
         let fallback = leg.flow;
         let hop = leg.dialog.next_hop();
-        let way = match super::agent::destination(hop) {
+        let way = match target_of(hop) {
             // A way that we do not have, or a URI without one: where the peer's messages come from is the best guess.
             None => Some(fallback),
-            Some(_) => Services::known_way(hop, fallback),
+            Some(_) => self.services.known_way(hop, fallback),
         };
-        let Some((host, port)) = super::agent::destination(hop).filter(|_| way.is_none()) else {
+        let Some(target) = target_of(hop).filter(|_| way.is_none()) else {
             self.send_within_by(now, key, leg_id, request, what, way.unwrap_or(fallback));
             return;
         };
@@ -319,10 +319,9 @@ impl UserAgent {
             leg: leg_id,
             what,
             request: Box::new(request.clone()),
-            port,
             fallback,
         };
-        if self.services.look_up(host, errand).is_err() {
+        if self.services.look_up(target, errand).is_err() {
             self.send_within_by(now, key, leg_id, request, what, fallback);
         }
     }

@@ -7,6 +7,8 @@ mod route;
 mod socket;
 mod source;
 mod stats;
+mod stream;
+mod streams;
 
 use std::future::{pending, poll_fn};
 use std::io;
@@ -20,18 +22,23 @@ use msp_core::time::Instant;
 use msp_core::trace::{Trace, TraceBody};
 use tokio::sync::{Notify, mpsc};
 
-use crate::call::{CallEvent, Command, Input, LookupId, Output, Route, UserAgent};
+use crate::call::{CallEvent, Command, Input, LookupId, Output, Route, Target, UserAgent};
 use crate::transport::Flow;
 use route::Routes;
 use socket::Socket;
 use source::Sources;
+use stream::Said;
+use streams::{Listener, News, Streams};
 
 pub use stats::{SignallingStats, SocketStats, StatsReader};
+pub use streams::StreamLimits;
 
-/// Sockets that are open, at most one for each address family.
+/// Sockets that are open, at most one of each kind for each address family.
 #[derive(Debug)]
 pub struct Endpoint {
     sockets: Vec<Socket>,
+    listeners: Vec<Listener>,
+    limits: StreamLimits,
     stats: StatsReader,
 }
 
@@ -56,7 +63,8 @@ impl std::fmt::Debug for Connections {
 }
 
 impl Endpoint {
-    /// Opens a UDP socket on each address; port 0 takes any. Must be called within a tokio runtime.
+    /// Opens each address for UDP and TCP, on one port; port 0 takes any that is free for both. Must be called within a
+    /// tokio runtime.
     ///
     /// # Errors
     /// The error of the system, with the address that it is about; [`io::ErrorKind::InvalidInput`] for a second address
@@ -69,12 +77,12 @@ impl Endpoint {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
             }
         }
-        let sockets = addresses
-            .iter()
-            .map(|a| Socket::bind(*a))
-            .collect::<io::Result<_>>()?;
+        let both = addresses.iter().map(|a| bind_both(*a));
+        let (sockets, listeners) = both.collect::<io::Result<_>>()?;
         Ok(Self {
             sockets,
+            listeners,
+            limits: StreamLimits::default(),
             stats: StatsReader::default(),
         })
     }
@@ -82,6 +90,13 @@ impl Endpoint {
     /// The addresses that the sockets are bound to, in the order in which they were asked for.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
         self.sockets.iter().map(Socket::local).collect()
+    }
+
+    /// Bounds the connections that peers open, instead of the usual bounds.
+    #[must_use]
+    pub const fn stream_limits(mut self, limits: StreamLimits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Where to read what is counted while the endpoint runs.
@@ -106,6 +121,7 @@ impl Endpoint {
             routes: Routes::new(self.local_addresses()),
             sources: Sources::default(),
             sockets: self.sockets,
+            streams: Streams::new(self.listeners, self.limits),
             counted: SocketStats::default(),
             stats: self.stats,
             connections,
@@ -115,8 +131,26 @@ impl Endpoint {
             closing: false,
         };
         driver.run(found, &woken).await;
+        driver.streams.close().await;
     }
 }
+
+/// A socket and a listener on one address and port.
+fn bind_both(address: SocketAddr) -> io::Result<(Socket, Listener)> {
+    let mut tries = if address.port() == 0 { TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        let socket = Socket::bind(address)?;
+        match Listener::bind(socket.local()) {
+            // What is free for the one may be taken for the other.
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            listener => return Ok((socket, listener?)),
+        }
+    }
+}
+
+/// How many ports are tried where any will do.
+const TRIES: usize = 32;
 
 /// No datagram is bigger.
 const MAX_DATAGRAM: usize = 65_535;
@@ -129,6 +163,7 @@ struct Driver {
     routes: Routes,
     sources: Sources,
     sockets: Vec<Socket>,
+    streams: Streams,
     counted: SocketStats,
     stats: StatsReader,
     connections: Connections,
@@ -141,6 +176,7 @@ struct Driver {
 
 enum Turn {
     Readable(usize),
+    News(News),
     Command(Option<Command>),
     Found(LookupId, Vec<Route>),
     Media,
@@ -160,6 +196,7 @@ impl Driver {
             }
             let turn = {
                 let (sockets, commands) = (&self.sockets, &mut self.connections.commands);
+                let streams = &mut self.streams;
                 let first = self.turn;
                 let closing = self.closing;
                 let wait = self
@@ -168,6 +205,7 @@ impl Driver {
                     .map(|at| at.saturating_since((self.connections.clock)()));
                 tokio::select! {
                     n = poll_fn(|cx| readable(sockets, first, cx)) => Turn::Readable(n),
+                    news = streams.next() => Turn::News(news),
                     command = commands.recv(), if !closing => Turn::Command(command),
                     Some((lookup, routes)) = found.recv() => Turn::Found(lookup, routes),
                     () = woken.notified() => Turn::Media,
@@ -180,6 +218,7 @@ impl Driver {
                     self.turn = n + 1;
                     self.receive(n);
                 }
+                Turn::News(news) => self.hear(now, news),
                 Turn::Command(Some(command)) => self.handle(now, Input::Command(command)),
                 Turn::Command(None) => {
                     self.closing = true;
@@ -234,6 +273,46 @@ impl Driver {
         }
     }
 
+    /// What happens to connections.
+    fn hear(&mut self, now: Instant, news: News) {
+        let (flow, said) = match news {
+            News::Accepted(stream, remote) => {
+                if let Some(flow) = self.streams.accept(stream, remote, &mut self.counted) {
+                    self.handle(now, Input::Accepted { flow });
+                }
+                return;
+            }
+            News::NotAccepted => {
+                self.counted.not_accepted += 1;
+                return;
+            }
+            News::Said(flow, said) => (flow, said),
+        };
+        match said {
+            Said::Opened => {}
+            Said::Received(bytes) => {
+                self.counted.received_on_streams += 1;
+                self.handle(now, Input::Received { flow, bytes });
+            }
+            Said::Garbled(bytes, error) => {
+                self.counted.garbled_streams += 1;
+                self.handle(now, Input::Garbled { flow, bytes, error });
+                self.lose(now, flow, error.to_string().into());
+            }
+            Said::Ended(ending) => {
+                let why = streams::count(ending, &mut self.counted);
+                self.lose(now, flow, why);
+            }
+        }
+    }
+
+    /// A connection is gone. Those that the agent gave up itself are not told of again.
+    fn lose(&mut self, now: Instant, flow: Flow, why: Box<str>) {
+        if self.streams.release(flow) {
+            self.handle(now, Input::Closed { flow, why });
+        }
+    }
+
     /// Whether the media half is still there.
     fn hear_media(&mut self) -> bool {
         loop {
@@ -272,8 +351,15 @@ impl Driver {
     fn drain(&mut self, now: Instant) {
         while let Some(output) = self.agent.poll() {
             match output {
+                Output::Transmit { flow, bytes } if flow.transport.is_reliable() => {
+                    self.transmit_on_stream(now, flow, bytes);
+                }
                 Output::Transmit { flow, bytes } => self.transmit(now, flow, &bytes),
-                Output::Resolve { lookup, host } => self.look_up(lookup, &host),
+                Output::Connect { flow, name: _ } => self.streams.dial(flow, &mut self.counted),
+                Output::Disconnect { flow } => {
+                    self.streams.release(flow);
+                }
+                Output::Resolve { lookup, target } => self.look_up(lookup, target),
                 Output::Msp(message) => self.tell_media(now, message),
                 Output::Event(event) => (self.connections.events)(now, event),
                 Output::Message {
@@ -316,6 +402,18 @@ impl Driver {
         }
     }
 
+    fn transmit_on_stream(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
+        if self.streams.send(flow, bytes) {
+            self.counted.sent_on_streams += 1;
+        } else if self.streams.release(flow) {
+            self.counted.unread_connections += 1;
+            let why = "the peer does not read what is sent".into();
+            self.give(now, Input::Closed { flow, why });
+        } else {
+            self.counted.unsendable += 1;
+        }
+    }
+
     fn tell_media(&mut self, now: Instant, message: Envelope<msp_core::link::ToMsp>) {
         let (call, leg, generation) = (message.call, message.leg, message.generation);
         if let Err(error) = self.connections.media.sender.send(message) {
@@ -333,11 +431,10 @@ impl Driver {
         }
     }
 
-    fn look_up(&self, lookup: LookupId, host: &crate::wire::Host) {
+    fn look_up(&self, lookup: LookupId, target: Target) {
         let (routes, found) = (self.routes.clone(), self.lookups.clone());
-        let host = host.clone();
         tokio::spawn(async move {
-            let routes = routes.look_up(&host).await;
+            let routes = routes.look_up(&target).await;
             // The receiver is gone only when the endpoint is.
             let _unheard = found.send((lookup, routes));
         });

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::source::source_toward;
-use crate::call::Route;
+use crate::call::{Route, Target};
+use crate::transport::Transport;
 use crate::wire::Host;
 
 /// The addresses that our sockets are bound to.
@@ -34,18 +35,21 @@ impl Routes {
         Some(SocketAddr::new(source(remote)?, bound.port()))
     }
 
-    /// The ways to `host` in the order in which the resolver gives its addresses.
-    pub(super) async fn look_up(&self, host: &Host) -> Vec<Route> {
-        let addresses = match host {
+    /// The ways to `target` in the order in which the resolver gives its addresses.
+    pub(super) async fn look_up(&self, target: &Target) -> Vec<Route> {
+        let addresses = match &target.host {
             Host::Ip(ip) => vec![*ip],
             // Whatever the reason, a host without an address cannot be called.
             Host::Name(name) => tokio::net::lookup_host((name.as_str(), 0))
                 .await
                 .map_or_else(|_| Vec::new(), |found| found.map(|a| a.ip()).collect()),
         };
+        let transport = target.transport.unwrap_or(Transport::Udp);
+        let port = target.port.unwrap_or_else(|| transport.default_port());
         let route = |remote| {
             Some(Route {
-                remote,
+                transport,
+                remote: SocketAddr::new(remote, port),
                 local: self.local_for(remote, source_toward)?,
             })
         };

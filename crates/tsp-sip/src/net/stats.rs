@@ -14,6 +14,34 @@ counters! {
         received,
         /// Datagrams that the system took to be sent.
         sent,
+        /// Connections that peers opened here.
+        accepted,
+        /// Connections that we opened.
+        dialled,
+        /// Messages, and line breaks, that came on connections.
+        received_on_streams,
+        /// Messages, and line breaks, that connections took to be sent.
+        sent_on_streams,
+        /// Connections refused because their source has as many as one may have.
+        excess_of_source,
+        /// Connections refused because there are as many as there may be.
+        excess_connections,
+        /// Connections that the system would not let in.
+        not_accepted,
+        /// Connections of ours that did not come to be.
+        unopened,
+        /// Connections that their peers closed.
+        closed_by_peers,
+        /// Connections that broke.
+        broken_connections,
+        /// Connections closed because nothing came on them in time.
+        silent_connections,
+        /// Connections closed because the end of a message did not come in time.
+        slow_messages,
+        /// Connections closed because what came cannot be cut into messages.
+        garbled_streams,
+        /// Connections closed because the peer does not read what is sent.
+        unread_connections,
         /// Errors that a socket reported instead of a datagram: what the network said of datagrams sent before.
         receive_errors,
         /// Datagrams dropped because no way leads back to their source, so nobody could be answered.

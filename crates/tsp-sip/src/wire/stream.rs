@@ -52,6 +52,20 @@ impl Framer {
         self.buffer.len()
     }
 
+    /// Takes one line break out if nothing else waits: the answer to a ping, for whoever sent one.
+    pub fn take_break(&mut self) -> bool {
+        let lone = self.buffer.as_ref() == b"\r\n";
+        if lone {
+            self.buffer.clear();
+        }
+        lone
+    }
+
+    /// What is left, for whoever wants to say what is wrong with it.
+    pub fn into_rest(self) -> Bytes {
+        self.buffer.freeze()
+    }
+
     /// The next message, if it is complete.
     ///
     /// # Errors
@@ -169,6 +183,24 @@ mod tests {
             assert_eq!(got[1..], wanted, "{size}");
             assert_eq!(framer.waiting(), 0);
         }
+    }
+
+    #[test]
+    fn a_line_break_is_an_answer_only_if_it_stands_alone() {
+        let mut framer = Framer::new(Limits::default());
+        framer.push(b"\r");
+        assert_eq!(
+            (framer.next_frame(), framer.take_break()),
+            (Ok(None), false)
+        );
+        framer.push(b"\n");
+        assert!(framer.take_break() && framer.waiting() == 0);
+        framer.push(b"\r\n\r\n\r\n");
+        assert_eq!(framer.next_frame(), Ok(Some(Frame::Ping)));
+        assert!(framer.take_break());
+        framer.push(format!("\r\n{ONE}").as_bytes());
+        assert!(!framer.take_break());
+        assert_eq!(frames(&mut framer).len(), 1);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod message;
 mod peer;
 mod refused;
 mod reliable;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod timer;

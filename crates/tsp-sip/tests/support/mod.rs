@@ -21,7 +21,7 @@ use tsp_sip::call::{
     UserAgent,
 };
 use tsp_sip::transaction::Timers;
-use tsp_sip::transport::Flow;
+use tsp_sip::transport::{Flow, Transport};
 use tsp_sip::wire::{Host, Uri};
 
 mod reached;
@@ -361,8 +361,8 @@ impl World {
                     self.sent.push((now, flow.local, bytes.clone()));
                     self.net.send(now, flow.local, flow.remote, bytes);
                 }
-                Output::Resolve { lookup, host } => {
-                    let ip = match &host {
+                Output::Resolve { lookup, target } => {
+                    let ip = match &target.host {
                         Host::Ip(ip) => Some(*ip),
                         Host::Name(name) => self
                             .names
@@ -372,7 +372,15 @@ impl World {
                     };
                     let local = self.phones[i].address;
                     let routes = ip
-                        .map(|remote| Route { remote, local })
+                        .map(|ip| {
+                            let transport = target.transport.unwrap_or(Transport::Udp);
+                            let port = target.port.unwrap_or_else(|| transport.default_port());
+                            Route {
+                                transport,
+                                remote: (ip, port).into(),
+                                local,
+                            }
+                        })
                         .into_iter()
                         .collect();
                     let found = Input::Resolved { lookup, routes };

@@ -35,6 +35,9 @@ pub fn place(agent: &UserAgent, input: &Input) -> Place {
             (Some(message.call), name)
         }
         Input::Unreachable { .. } => (None, "unreachable".into()),
+        Input::Accepted { .. } => (None, "accepted".into()),
+        Input::Garbled { .. } => (None, "garbled".into()),
+        Input::Closed { .. } => (None, "closed".into()),
         Input::Resolved { .. } => (None, "resolved".into()),
     };
     let state = key.map_or(Outline::Unknown, |k| agent.outline(k));

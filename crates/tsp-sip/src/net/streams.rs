@@ -1,0 +1,288 @@
+//! All connections of an endpoint, and where peers open them.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::stats::SocketStats;
+use super::stream::{self, Ending, Post, Said};
+use crate::transport::{Admission, ConnectionId, Flow, Refusal, Slow, Transport};
+
+/// Things said by connections that may wait; then connections wait.
+const SAYINGS: usize = 256;
+
+/// Messages, and bytes of them, that may wait for one peer to read them.
+const OUTBOX: usize = 256;
+const OUTBOX_BYTES: usize = 512 * 1024;
+
+/// How long a listener rests that cannot take a connection, for then the next fails too.
+const REST: Duration = Duration::from_millis(100);
+
+/// How long the last words on all connections may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Where peers open connections.
+#[derive(Debug)]
+pub(super) struct Listener(TcpListener);
+
+impl Listener {
+    /// # Errors
+    /// The error of the system, with the address that it is about.
+    pub(super) fn bind(address: SocketAddr) -> io::Result<Self> {
+        let named = |e: io::Error| io::Error::new(e.kind(), format!("TCP {address}: {e}"));
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).map_err(named)?;
+        if address.is_ipv6() {
+            // The other family has a listener of its own, or is not wanted.
+            socket.set_only_v6(true).map_err(named)?;
+        }
+        // Old connections that linger are no reason not to start again.
+        socket.set_reuse_address(true).map_err(named)?;
+        socket.set_nonblocking(true).map_err(named)?;
+        socket.bind(&address.into()).map_err(named)?;
+        socket.listen(128).map_err(named)?;
+        TcpListener::from_std(socket.into())
+            .map(Self)
+            .map_err(named)
+    }
+}
+
+/// Bounds on the connections that peers open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StreamLimits {
+    /// From one source: an IPv4 address, or a /64 of IPv6.
+    pub per_source: usize,
+    /// In all.
+    pub in_all: usize,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self {
+            per_source: 64,
+            in_all: 2048,
+        }
+    }
+}
+
+/// What a listener or a connection has for the driver.
+pub(super) enum News {
+    /// A peer opened a connection.
+    Accepted(TcpStream, SocketAddr),
+    /// The system would not let a connection in.
+    NotAccepted,
+    /// A connection says something.
+    Said(Flow, Said),
+}
+
+pub(super) struct Streams {
+    handles: HashMap<ConnectionId, Handle>,
+    accepted: u64,
+    admission: Admission,
+    tasks: JoinSet<()>,
+    arrivals: mpsc::Receiver<io::Result<(TcpStream, SocketAddr)>>,
+    sayings: mpsc::Receiver<(Flow, Said)>,
+    said: mpsc::Sender<(Flow, Said)>,
+}
+
+/// A connection as the driver holds it.
+struct Handle {
+    outbox: mpsc::Sender<Bytes>,
+    waiting: Arc<AtomicUsize>,
+    flow: Flow,
+}
+
+impl Streams {
+    /// Takes connections at `listeners`. Must be called within a tokio runtime.
+    pub(super) fn new(listeners: Vec<Listener>, limits: StreamLimits) -> Self {
+        let (said, sayings) = mpsc::channel(SAYINGS);
+        let (arrived, arrivals) = mpsc::channel(1);
+        let mut tasks = JoinSet::new();
+        for listener in listeners {
+            tasks.spawn(listen(listener.0, arrived.clone()));
+        }
+        Self {
+            handles: HashMap::new(),
+            accepted: 0,
+            admission: Admission::new(limits.per_source, limits.in_all),
+            tasks,
+            arrivals,
+            sayings,
+            said,
+        }
+    }
+
+    /// The next thing that happens to a connection. Nothing is lost if nobody waits for it any more.
+    pub(super) async fn next(&mut self) -> News {
+        tokio::select! {
+            Some(arrival) = self.arrivals.recv() => match arrival {
+                Ok((stream, remote)) => News::Accepted(stream, remote),
+                Err(_) => News::NotAccepted,
+            },
+            Some((flow, said)) = self.sayings.recv() => News::Said(flow, said),
+            // Without a listener, connections of ours still speak: their channel has an end here.
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Takes a connection that a peer opened, unless there are too many: then it is closed.
+    pub(super) fn accept(
+        &mut self,
+        stream: TcpStream,
+        remote: SocketAddr,
+        counted: &mut SocketStats,
+    ) -> Option<Flow> {
+        // One that broke meanwhile has no address any more.
+        let local = stream.local_addr().ok()?;
+        match self.admission.admit(remote.ip()) {
+            Ok(()) => {}
+            Err(Refusal::Source) => {
+                counted.excess_of_source += 1;
+                return None;
+            }
+            Err(Refusal::All) => {
+                counted.excess_connections += 1;
+                return None;
+            }
+        }
+        counted.accepted += 1;
+        self.accepted += 1;
+        let flow = Flow {
+            connection: Some(ConnectionId::accepted(self.accepted)),
+            ..Flow::to(Transport::Tcp, local, remote)
+        };
+        let post = self.post(flow)?;
+        // Messages are small and somebody waits for each.
+        let _slower = stream.set_nodelay(true);
+        self.tasks.spawn(stream::carry(stream, post));
+        Some(flow)
+    }
+
+    /// Opens a connection. What is sent meanwhile waits.
+    pub(super) fn dial(&mut self, flow: Flow, counted: &mut SocketStats) {
+        let Some(post) = self.post(flow) else {
+            return;
+        };
+        counted.dialled += 1;
+        self.tasks.spawn(async move {
+            match stream::connect(flow.local, flow.remote).await {
+                Ok(stream) => {
+                    let _slower = stream.set_nodelay(true);
+                    // Nobody listens when the endpoint is gone.
+                    let _unheard = post.said.send((flow, Said::Opened)).await;
+                    stream::carry(stream, post).await;
+                }
+                Err(error) => {
+                    let why = format!("{} {}: {error}", flow.transport, flow.remote);
+                    let ending = Ending::Unopened(why.into());
+                    let _unheard = post.said.send((flow, Said::Ended(ending))).await;
+                }
+            }
+        });
+    }
+
+    fn post(&mut self, flow: Flow) -> Option<Post> {
+        while self.tasks.try_join_next().is_some() {}
+        let (outbox, from_outbox) = mpsc::channel(OUTBOX);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let handle = Handle {
+            outbox,
+            waiting: waiting.clone(),
+            flow,
+        };
+        self.handles.insert(flow.connection?, handle);
+        Some(Post {
+            flow,
+            outbox: from_outbox,
+            waiting,
+            said: self.said.clone(),
+        })
+    }
+
+    /// Sends a message on its connection. `false` if that is gone, or too much waits there.
+    pub(super) fn send(&self, flow: Flow, bytes: Bytes) -> bool {
+        let handle = flow.connection.and_then(|id| self.handles.get(&id));
+        let Some(handle) = handle else {
+            return false;
+        };
+        let length = bytes.len();
+        if handle.waiting.fetch_add(length, Ordering::Relaxed) + length > OUTBOX_BYTES {
+            return false;
+        }
+        handle.outbox.try_send(bytes).is_ok()
+    }
+
+    /// Lets go of a connection: what waits is still sent, then it is closed. `false` if it was gone already.
+    pub(super) fn release(&mut self, flow: Flow) -> bool {
+        let handle = flow.connection.and_then(|id| self.handles.remove(&id));
+        let Some(handle) = handle else {
+            return false;
+        };
+        if !flow.connection.is_some_and(ConnectionId::is_dialled) {
+            self.admission.release(handle.flow.remote.ip());
+        }
+        true
+    }
+
+    /// Says the last words everywhere and closes all.
+    pub(super) async fn close(mut self) {
+        self.arrivals.close();
+        self.handles.clear();
+        drop(self.said);
+        let heard = async { while self.sayings.recv().await.is_some() {} };
+        // Whoever does not listen now does not hear it.
+        let _unheard = tokio::time::timeout(FAREWELL, heard).await;
+    }
+}
+
+/// What the user may be told, and what is counted.
+pub(super) fn count(ending: Ending, counted: &mut SocketStats) -> Box<str> {
+    match ending {
+        Ending::Peer => {
+            counted.closed_by_peers += 1;
+            "the peer closed the connection".into()
+        }
+        Ending::Local => Box::default(),
+        Ending::Unopened(why) => {
+            counted.unopened += 1;
+            why
+        }
+        Ending::Broken(error) => {
+            counted.broken_connections += 1;
+            format!("the connection broke: {error}").into()
+        }
+        Ending::Slow(slow) => {
+            match slow {
+                Slow::Silent => counted.silent_connections += 1,
+                Slow::Message => counted.slow_messages += 1,
+            }
+            "the peer is too slow".into()
+        }
+        Ending::Unread => {
+            counted.unread_connections += 1;
+            "the peer does not read what is sent".into()
+        }
+    }
+}
+
+/// Takes what comes, one after the other, for as long as somebody wants it.
+async fn listen(listener: TcpListener, arrived: mpsc::Sender<io::Result<(TcpStream, SocketAddr)>>) {
+    loop {
+        let arrival = listener.accept().await;
+        let failed = arrival.is_err();
+        if arrived.send(arrival).await.is_err() {
+            return;
+        }
+        if failed {
+            tokio::time::sleep(REST).await;
+        }
+    }
+}

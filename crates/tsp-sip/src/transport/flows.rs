@@ -1,0 +1,355 @@
+//! Connections as those know them who do not hold them: which are there, which of them a message may take, which are
+//! asked whether they live, and which are given up.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use msp_core::time::Instant;
+
+use super::{ConnectionId, Flow, Transport};
+
+/// How long a connection may carry no message. Calls outlast theirs: what comes next opens another.
+const IDLE: Duration = Duration::from_secs(15 * 60);
+
+/// The longest silence before a connection of ours is asked whether it lives: a little less than RFC 5626 section 4.4.1
+/// has it, for NATs forget in two minutes what says nothing.
+const PING: Duration = Duration::from_secs(95);
+
+/// By how much that is shortened at random, so that not all ask at once.
+const PING_SPREAD: Duration = Duration::from_secs(15);
+
+/// How long an answer to that may take (RFC 5626 section 4.4.1).
+const PONG: Duration = Duration::from_secs(10);
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(crate) struct Flows {
+    links: HashMap<ConnectionId, Link>,
+    by_peer: HashMap<Peer, ConnectionId>,
+    /// When which connection has something to do, one entry each. It may be later by then.
+    due: BinaryHeap<Reverse<(Instant, ConnectionId)>>,
+    dialled: u64,
+}
+
+/// Whom a connection may be used for: the name is the one that its certificate was checked for.
+type Peer = (Transport, SocketAddr, Option<Box<str>>);
+
+#[derive(Debug)]
+struct Link {
+    flow: Flow,
+    name: Option<Box<str>>,
+    /// When it last carried a message.
+    used: Instant,
+    /// When anything came last.
+    heard: Instant,
+    ping_after: Duration,
+    pinged: Option<Instant>,
+    /// The peer answers pings, so that silence says something.
+    answers: bool,
+    /// Requests of ours went that way.
+    asked: bool,
+}
+
+/// What has to be done about a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Action {
+    /// Ask whether it lives.
+    Ping(Flow),
+    /// Close it, for nobody uses it.
+    Idle(Flow),
+    /// Close it, for nobody answers there.
+    Dead(Flow),
+}
+
+impl Flows {
+    /// A peer opened a connection.
+    pub(crate) fn accepted(&mut self, now: Instant, flow: Flow) {
+        if let Some(id) = flow.connection {
+            self.add(now, id, flow, None, PING);
+        }
+    }
+
+    /// A connection that leads where `flow` does, if one is there: it is the newest.
+    pub(crate) fn find(&self, flow: Flow, name: Option<&str>) -> Option<Flow> {
+        let peer = (flow.transport, flow.remote, name.map(Into::into));
+        let id = self.by_peer.get(&peer)?;
+        self.links.get(id).map(|l| l.flow)
+    }
+
+    /// A connection that is to be opened to where `flow` leads. `random` is a random number.
+    pub(crate) fn dial(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        name: Option<&str>,
+        random: u64,
+    ) -> Flow {
+        self.dialled += 1;
+        let id = ConnectionId::dialled(self.dialled);
+        let flow = Flow {
+            connection: Some(id),
+            ..flow
+        };
+        let shorter = random % (PING_SPREAD.as_secs() + 1);
+        let ping = PING.saturating_sub(Duration::from_secs(shorter));
+        self.add(now, id, flow, name.map(Into::into), ping);
+        flow
+    }
+
+    fn add(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        flow: Flow,
+        name: Option<Box<str>>,
+        ping_after: Duration,
+    ) {
+        self.by_peer
+            .insert((flow.transport, flow.remote, name.clone()), id);
+        let link = Link {
+            flow,
+            name,
+            used: now,
+            heard: now,
+            ping_after,
+            pinged: None,
+            answers: false,
+            asked: false,
+        };
+        self.due.push(Reverse((link.next(), id)));
+        self.links.insert(id, link);
+    }
+
+    /// Whether the connection of `flow` is there, or is being opened.
+    pub(crate) fn is_open(&self, flow: Flow) -> bool {
+        flow.connection
+            .is_some_and(|id| self.links.contains_key(&id))
+    }
+
+    /// A message of ours takes a connection.
+    pub(crate) fn sent(&mut self, now: Instant, flow: Flow) {
+        if let Some(link) = self.link(flow) {
+            link.used = now;
+        }
+    }
+
+    /// A request of ours waits for its answer on a connection.
+    pub(crate) fn asked(&mut self, flow: Flow) {
+        if let Some(link) = self.link(flow) {
+            link.asked = true;
+        }
+    }
+
+    /// Something came: a message, or only a sign of life.
+    pub(crate) fn heard(&mut self, now: Instant, flow: Flow, message: bool) {
+        if let Some(link) = self.link(flow) {
+            link.heard = now;
+            if message {
+                link.used = now;
+            } else if link.pinged.is_some() {
+                link.answers = true;
+            }
+            link.pinged = None;
+        }
+    }
+
+    /// A connection is gone. `true` if requests of ours may have been lost with it.
+    pub(crate) fn closed(&mut self, flow: Flow) -> bool {
+        let Some((id, link)) = flow
+            .connection
+            .and_then(|id| Some((id, self.links.remove(&id)?)))
+        else {
+            return false;
+        };
+        let peer = (link.flow.transport, link.flow.remote, link.name);
+        if self.by_peer.get(&peer) == Some(&id) {
+            self.by_peer.remove(&peer);
+        }
+        link.asked
+    }
+
+    /// What is due at `now`, one thing at a time.
+    pub(crate) fn timeout(&mut self, now: Instant) -> Option<Action> {
+        while let Some(Reverse((at, id))) = self.due.peek().copied() {
+            if at > now {
+                return None;
+            }
+            self.due.pop();
+            let Some(link) = self.links.get_mut(&id) else {
+                continue;
+            };
+            let action = link.act(now);
+            self.due.push(Reverse((link.next(), id)));
+            if action.is_some() {
+                return action;
+            }
+        }
+        None
+    }
+
+    /// When [`timeout`](Self::timeout) is due.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.due.peek().map(|Reverse((at, _))| *at)
+    }
+
+    fn link(&mut self, flow: Flow) -> Option<&mut Link> {
+        self.links.get_mut(&flow.connection?)
+    }
+}
+
+impl Link {
+    fn is_dialled(&self) -> bool {
+        self.flow.connection.is_some_and(ConnectionId::is_dialled)
+    }
+
+    /// When something is to be done next.
+    fn next(&self) -> Instant {
+        let idle = self.used + IDLE;
+        if !self.is_dialled() {
+            return idle;
+        }
+        let life = match self.pinged {
+            Some(at) => at + PONG,
+            None => self.heard.max(self.used) + self.ping_after,
+        };
+        life.min(idle)
+    }
+
+    fn act(&mut self, now: Instant) -> Option<Action> {
+        if self.next() > now {
+            return None;
+        }
+        if self.used + IDLE <= now {
+            // Once more is soon enough if nobody heeds it.
+            self.used = now;
+            return Some(Action::Idle(self.flow));
+        }
+        match self.pinged.take() {
+            Some(_) if self.answers => Some(Action::Dead(self.flow)),
+            Some(_) => {
+                // A peer that never answered a ping need not know what one is.
+                self.heard = now;
+                None
+            }
+            None => {
+                self.pinged = Some(now);
+                Some(Action::Ping(self.flow))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    fn tcp(remote: &str) -> Flow {
+        let local = "192.0.2.1:5060".parse().unwrap();
+        Flow::to(Transport::Tcp, local, remote.parse().unwrap())
+    }
+
+    fn accepted(flows: &mut Flows, remote: &str, n: u64) -> Flow {
+        let flow = Flow {
+            connection: Some(ConnectionId::accepted(n)),
+            ..tcp(remote)
+        };
+        flows.accepted(at(0), flow);
+        flow
+    }
+
+    /// What happens until `until`, with its time.
+    fn happens(flows: &mut Flows, until: u64) -> Vec<(u64, Action)> {
+        let mut all = Vec::new();
+        while let Some(now) = flows.deadline().filter(|d| *d <= at(until)) {
+            if let Some(action) = flows.timeout(now) {
+                all.push((now.since_epoch().as_secs(), action));
+                if let Action::Idle(flow) | Action::Dead(flow) = action {
+                    flows.closed(flow);
+                }
+            }
+        }
+        all
+    }
+
+    // Shows: a connection is used again by what goes to the same end | interop row 5
+    #[test]
+    fn what_goes_to_the_same_end_takes_the_connection_that_is_there() {
+        let mut flows = Flows::default();
+        let peer = tcp("192.0.2.9:5060");
+        assert_eq!(flows.find(peer, None), None);
+        let flow = flows.dial(at(0), peer, None, 0);
+        assert_eq!(flows.find(peer, None), Some(flow));
+        assert_eq!(flows.find(tcp("192.0.2.9:5070"), None), None);
+        let theirs = accepted(&mut flows, "192.0.2.9:41000", 1);
+        assert_eq!(flows.find(tcp("192.0.2.9:41000"), None), Some(theirs));
+        // A connection is as good as the name that it was checked for.
+        let secure = Flow {
+            transport: Transport::Tls,
+            ..peer
+        };
+        let named = flows.dial(at(0), secure, Some("a.example"), 0);
+        assert_eq!(flows.find(secure, Some("a.example")), Some(named));
+        assert_eq!(flows.find(secure, Some("b.example")), None);
+        assert_eq!(flows.find(secure, None), None);
+        assert!(!flows.closed(flow) && !flows.is_open(flow));
+        assert_eq!(flows.find(peer, None), None);
+    }
+
+    #[test]
+    fn an_older_connection_that_ends_does_not_hide_the_newer() {
+        let mut flows = Flows::default();
+        let older = accepted(&mut flows, "192.0.2.9:5060", 1);
+        let newer = accepted(&mut flows, "192.0.2.9:5060", 2);
+        flows.closed(older);
+        assert_eq!(flows.find(tcp("192.0.2.9:5060"), None), Some(newer));
+    }
+
+    #[test]
+    fn requests_of_ours_are_lost_only_where_some_went() {
+        let mut flows = Flows::default();
+        let flow = flows.dial(at(0), tcp("192.0.2.9:5060"), None, 0);
+        flows.asked(flow);
+        assert!(flows.closed(flow));
+        assert!(!flows.closed(flow), "it is gone already");
+    }
+
+    // Shows: a connection that carries nothing is closed | RFC 3261 18
+    #[test]
+    fn a_connection_without_messages_ends() {
+        let mut flows = Flows::default();
+        let flow = accepted(&mut flows, "192.0.2.9:41000", 1);
+        flows.heard(at(100), flow, true);
+        // Signs of life are no use of it.
+        flows.heard(at(700), flow, false);
+        assert_eq!(happens(&mut flows, 5000), [(1000, Action::Idle(flow))]);
+        assert_eq!(flows.deadline(), None);
+    }
+
+    // Shows: CRLF keep-alive on streams, and a missing pong is a flow failure | interop row 6
+    #[test]
+    fn a_peer_that_answered_pings_and_does_no_more_is_dead() {
+        let mut flows = Flows::default();
+        let flow = flows.dial(at(0), tcp("192.0.2.9:5060"), None, 5);
+        assert_eq!(happens(&mut flows, 90), [(90, Action::Ping(flow))]);
+        flows.heard(at(91), flow, false);
+        assert_eq!(happens(&mut flows, 181), [(181, Action::Ping(flow))]);
+        assert_eq!(happens(&mut flows, 400), [(191, Action::Dead(flow))]);
+        assert!(!flows.is_open(flow));
+    }
+
+    #[test]
+    fn a_peer_that_never_answered_a_ping_need_not() {
+        let mut flows = Flows::default();
+        let flow = flows.dial(at(0), tcp("192.0.2.9:5060"), None, 0);
+        let seen = happens(&mut flows, 880);
+        assert!(seen.len() > 7, "{seen:?}");
+        assert!(seen.iter().all(|(_, a)| *a == Action::Ping(flow)));
+        assert_eq!(happens(&mut flows, 900), [(900, Action::Idle(flow))]);
+    }
+}
