@@ -272,6 +272,10 @@ impl UserAgent {
                 transaction::Output::Unacknowledged(_) => {}
             }
         }
+        if self.follow_up(now) {
+            self.settle(now);
+            return;
+        }
         self.services.sweep(now);
         // Calls change their minds: what nobody waits for any more shall wake nobody.
         while let Some(Reverse((at, key))) = self.services.deadlines.peek().copied() {
@@ -310,6 +314,10 @@ impl UserAgent {
             Method::Invite => self.called(now, id, flow, request),
             Method::Options => self.describe_ourselves(now, id, flow, request),
             Method::Message => self.messaged(now, id, request, None),
+            // Nobody but the peer of a call may send us elsewhere.
+            Method::Refer => self
+                .services
+                .refuse(now, id, request, StatusCode::FORBIDDEN),
             // A BYE without a dialog.
             _ => self
                 .services
@@ -357,6 +365,10 @@ impl UserAgent {
                 content_type,
                 body,
             } => self.message(now, key, to, account, &content_type, body),
+            Command::Transfer { key, to } => self.transfer(now, key, &to),
+            Command::TransferTo { key, consultation } => self.transfer_to(now, key, consultation),
+            Command::FollowTransfer { key, call } => self.follow(now, key, call),
+            Command::DeclineTransfer(key) => self.decline_transfer(now, key),
             Command::Close => {
                 self.closing = true;
                 let mut keys: Vec<_> = self.calls.keys().copied().collect();
@@ -589,6 +601,7 @@ impl UserAgent {
         self.media_overdue(now, key);
         self.lose_patience(now, key);
         self.session_due(now, key);
+        self.transfer_overdue(now, key);
 
         self.begin_changes(now, key);
         let Some(call) = self.calls.get(&key) else {
@@ -662,6 +675,7 @@ impl UserAgent {
         let Some(call) = self.calls.remove(&key) else {
             return;
         };
+        self.services.referrals.forget(key);
         self.services.fade(now, &call.call_id, key);
         for leg in &call.legs {
             self.services.dialogs.remove(leg.dialog.id());

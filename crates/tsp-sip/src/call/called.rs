@@ -46,6 +46,13 @@ impl UserAgent {
             self.services.respond(now, id, &response);
             return;
         }
+        let replaced = match self.to_replace(&request.headers) {
+            Ok(replaced) => replaced,
+            Err(status) => {
+                self.services.refuse(now, id, request, status);
+                return;
+            }
+        };
         let policy = self.services.config.policy.reliable;
         let reliable = When::of(policy, &request.headers);
         if policy == Reliable::Required && reliable == When::Never {
@@ -124,6 +131,9 @@ impl UserAgent {
         self.alive += 1;
         self.arm(key);
         self.services.tell(key, kind);
+        if let Some(old) = replaced {
+            self.offer_replacement(key, old);
+        }
     }
 
     pub(super) fn ring(&mut self, now: Instant, key: CallKey) {

@@ -181,6 +181,7 @@ impl UserAgent {
         self.services.put_options(&mut request.headers);
         let least = self.calls.get(&key).and_then(|c| c.least_interval);
         self.services.put_session_timer(&mut request.headers, least);
+        self.services.referrals.dress(key, &mut request.headers);
         let kept = request.clone();
         describe(&mut request.headers, &mut request.body, description);
         let id = self

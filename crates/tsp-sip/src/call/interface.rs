@@ -118,6 +118,30 @@ pub enum Command {
         /// The body.
         body: Bytes,
     },
+    /// Pass a call that is up on to somebody else: the peer is asked to call there (RFC 3515). What becomes of it comes as
+    /// [`CallEventKind::TransferProgress`], [`CallEventKind::Transferred`] or [`CallEventKind::TransferFailed`].
+    Transfer {
+        /// The call.
+        key: CallKey,
+        /// To whom.
+        to: Uri,
+    },
+    /// Pass a call that is up on to the peer of another one that is up (RFC 5589 section 7).
+    TransferTo {
+        /// The call.
+        key: CallKey,
+        /// The call with the one that it is passed on to.
+        consultation: CallKey,
+    },
+    /// Make the call that a peer asked for with [`CallEventKind::TransferRequested`]. The media half knows its key already.
+    FollowTransfer {
+        /// The call that the wish came in.
+        key: CallKey,
+        /// The key of the new call.
+        call: CallKey,
+    },
+    /// Do not make the call that a peer asked for.
+    DeclineTransfer(CallKey),
     /// Refuse all calls from now on and end those that there are.
     Close,
 }
@@ -279,6 +303,21 @@ pub enum CallEventKind {
         /// The phrase or the error behind it.
         reason: Box<str>,
     },
+    /// The peer said how far the transfer is that we asked for.
+    TransferProgress(StatusCode),
+    /// The peer speaks with the one that it was passed on to; this call ends.
+    Transferred,
+    /// The transfer did not come about; this call goes on.
+    TransferFailed(StatusCode),
+    /// The peer asks us to call somebody else: [`Command::FollowTransfer`] or [`Command::DeclineTransfer`] answers it.
+    TransferRequested {
+        /// Whom.
+        to: Box<str>,
+        /// The peer speaks with the one already, and the new call takes that call's place.
+        consulted: bool,
+    },
+    /// This call, which came in, shall take the place of that one. If it is answered, that one ends.
+    Replaces(CallKey),
     /// The call is over.
     Ended(Ended),
     /// What a peer answered to [`Command::Options`].
@@ -348,6 +387,8 @@ pub enum EndCause {
     Rejected,
     /// Nobody answered in time.
     NoAnswer,
+    /// Another call took its place.
+    Replaced,
     /// The host has no address.
     Unresolvable,
     /// The peer could not be reached, or went away.

@@ -19,6 +19,7 @@ mod media;
 mod message;
 mod outline;
 mod policy;
+mod referral;
 mod refusal;
 mod reliable;
 mod requests;
@@ -27,6 +28,7 @@ mod serving;
 mod state;
 mod success;
 mod timer;
+mod transfer;
 mod update;
 mod within;
 

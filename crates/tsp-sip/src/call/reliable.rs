@@ -357,7 +357,7 @@ impl Services {
 
     /// Says what we can do.
     pub(super) fn put_supported(&self, headers: &mut Headers) {
-        let known = [TAG, timer::TAG]
+        let known = [TAG, timer::TAG, "replaces", "norefersub"]
             .into_iter()
             .filter(|tag| self.supports(tag));
         headers.put(HeaderName::Supported, known.collect::<Vec<_>>().join(", "));
@@ -367,7 +367,9 @@ impl Services {
     pub(super) fn supports(&self, tag: &str) -> bool {
         let is = |name: &str| tag.eq_ignore_ascii_case(name);
         let policy = &self.config.policy;
-        is(TAG) && policy.reliable != Reliable::Off || is(timer::TAG) && policy.timers.is_some()
+        is(TAG) && policy.reliable != Reliable::Off
+            || is(timer::TAG) && policy.timers.is_some()
+            || self.supports_transfer(tag)
     }
 }
 

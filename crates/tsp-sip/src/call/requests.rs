@@ -26,6 +26,13 @@ pub struct RequestPolicy {
     /// A digit that the media half has no way for travels by INFO, as `application/dtmf-relay`; otherwise the application
     /// is told that it did not reach the peer.
     pub info_digits: bool,
+    /// REFER within a call is taken, and the application asked; otherwise it is answered 405.
+    pub transfers: bool,
+    /// Who asks for a transfer is told at once that it came about, for peers that wait for nothing else.
+    pub instant_transfers: bool,
+    /// An INVITE may ask for the place of another call (RFC 3891). Call-ID and tags show its right, so whoever can read
+    /// the signalling can take a call.
+    pub replaces: bool,
 }
 
 impl Default for RequestPolicy {
@@ -34,6 +41,9 @@ impl Default for RequestPolicy {
             messages: true,
             message_types: vec!["text/plain".into()],
             info_digits: true,
+            transfers: true,
+            instant_transfers: false,
+            replaces: true,
         }
     }
 }
@@ -45,6 +55,10 @@ pub(super) enum Aside {
     Message,
     /// An INFO with the digit that the queue of the call begins with.
     Digit(Digit),
+    /// A REFER.
+    Refer,
+    /// A NOTIFY that tells this of what became of a REFER.
+    Sipfrag(StatusCode),
 }
 
 /// A request of ours outside of dialogs whose way is looked up.
@@ -125,10 +139,12 @@ impl UserAgent {
         aside: Aside,
         status: StatusCode,
         reason: &str,
-        _response: Option<&Response>,
+        response: Option<&Response>,
     ) {
         match aside {
             Aside::Message => self.message_answered(key, status, reason),
+            Aside::Refer => self.refer_answered(now, key, status, response),
+            Aside::Sipfrag(told) => self.sipfrag_answered(now, key, told, status),
             Aside::Digit(digit) => self.digit_answered(now, key, digit, status),
         }
     }
@@ -156,7 +172,8 @@ impl Services {
         let policy = &self.config.requests;
         match method {
             Method::Message => policy.messages,
-            Method::Info => true,
+            Method::Info | Method::Notify => true,
+            Method::Refer => policy.transfers,
             _ => false,
         }
     }
@@ -164,7 +181,7 @@ impl Services {
     /// Methods that we take, as Allow lists them.
     pub(super) fn allow(&self) -> String {
         let mut allow = super::services::ALLOW.to_owned();
-        for method in [Method::Info, Method::Message] {
+        for method in [Method::Info, Method::Message, Method::Notify, Method::Refer] {
             if self.takes(&method) {
                 allow.push_str(", ");
                 allow.push_str(method.as_str());

@@ -16,6 +16,7 @@ use super::interface::{
     AgentConfig, AgentStats, CallEvent, CallEventKind, LookupId, Output, Route, Target,
 };
 use super::media::Agreed;
+use super::referral::Referrals;
 use super::requests::{Aside, Outside};
 use crate::account::AccountId;
 use crate::dialog::DialogId;
@@ -138,6 +139,7 @@ pub(super) enum Errand {
 pub(super) struct Services {
     pub(super) config: AgentConfig,
     pub(super) accounts: Accounts,
+    pub(super) referrals: Referrals,
     pub(super) random: Random,
     pub(super) transactions: TransactionLayer,
     pub(super) out: VecDeque<Output>,
@@ -177,6 +179,7 @@ impl Services {
             transactions: TransactionLayer::new(config.timers, TransactionLayer::CAPACITY),
             config,
             accounts: Accounts::default(),
+            referrals: Referrals::default(),
             random,
             out: VecDeque::new(),
             now: Instant::ZERO,
@@ -218,6 +221,7 @@ impl Services {
     }
 
     pub(super) fn tell(&mut self, key: CallKey, kind: CallEventKind) {
+        self.referrals.note(key, &kind);
         self.out.push_back(Output::Event(CallEvent { key, kind }));
     }
 

@@ -14,6 +14,7 @@ use tsp_sdp::OfferAnswer;
 use super::hold::Hold;
 use super::reliable::{Provisional, When};
 use super::timer::Timer;
+use super::transfer::Transfer;
 use crate::dialog::Dialog;
 use crate::transaction::{ClientId, ServerId};
 use crate::transport::Flow;
@@ -48,6 +49,8 @@ pub(super) struct Call {
     pub(super) early: bool,
     /// The application was told that the call is up.
     pub(super) connected: bool,
+    /// The transfer that we asked the peer for.
+    pub(super) transfer: Option<Transfer>,
     /// Digits that travel by INFO, the first one under way, with how long they are pressed.
     pub(super) digits: VecDeque<(Digit, Duration)>,
 }
@@ -273,6 +276,7 @@ impl Call {
             rang: false,
             early: false,
             connected: false,
+            transfer: None,
             digits: VecDeque::new(),
         }
     }
@@ -301,7 +305,8 @@ impl Call {
             }
             Phase::Dialing(dialing) => dialing.due,
             // What was cancelled ends by the timers of its transaction.
-            Phase::Up | Phase::Over { .. } => None,
+            Phase::Up => self.transfer.map(|t| t.patience),
+            Phase::Over { .. } => None,
         };
         let over = self.is_over();
         let chosen = |l: &&Leg| !over && self.chosen.is_none_or(|c| c == l.id);

@@ -44,6 +44,8 @@ impl UserAgent {
             Method::Invite => self.changed(now, id, flow, request, key, leg_id),
             Method::Prack => self.pracked(now, id, request, key, leg_id),
             Method::Update => self.updated(now, id, flow, request, key, leg_id),
+            Method::Notify => self.notified_within(now, id, request, key, leg_id),
+            Method::Refer => self.referred(now, id, flow, request, key, leg_id),
             Method::Info => self.informed(now, id, request, key, leg_id),
             Method::Message => self.messaged(now, id, request, Some(key)),
             _ => self.describe_ourselves(now, id, flow, request),

@@ -17,4 +17,5 @@ mod streams;
 #[path = "../support/mod.rs"]
 mod support;
 mod timer;
+mod transfer;
 mod update;

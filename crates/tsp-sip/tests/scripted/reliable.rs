@@ -56,7 +56,10 @@ fn finality(w: &World) -> Vec<Finality> {
 fn we_acknowledge_reliable_responses() {
     let mut w = alone(Manner::Silent);
     let (key, invite) = dial(&mut w, 1);
-    assert_eq!(field(&invite.text, "Supported"), Some("100rel, timer"));
+    assert_eq!(
+        field(&invite.text, "Supported"),
+        Some("100rel, timer, replaces, norefersub")
+    );
     let reliable = |code: &str, tag: &str, rseq: u32| {
         invite.response(
             code,
@@ -106,9 +109,17 @@ fn we_acknowledge_reliable_responses() {
 #[test]
 fn a_policy_decides_whether_responses_are_acknowledged() {
     for (reliable, supported, required) in [
-        (Reliable::Off, "timer", None),
-        (Reliable::Supported, "100rel, timer", None),
-        (Reliable::Required, "100rel, timer", Some("100rel")),
+        (Reliable::Off, "timer, replaces, norefersub", None),
+        (
+            Reliable::Supported,
+            "100rel, timer, replaces, norefersub",
+            None,
+        ),
+        (
+            Reliable::Required,
+            "100rel, timer, replaces, norefersub",
+            Some("100rel"),
+        ),
     ] {
         let mut w = alone_with(Manner::Silent, policy(reliable));
         let (_, invite) = dial(&mut w, 1);

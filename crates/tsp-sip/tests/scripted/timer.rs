@@ -338,7 +338,7 @@ fn without_timers_nothing_is_said_of_them() {
     let (ok, _) = called(&mut w, "Supported: timer\nSession-Expires: 90\n");
     assert_eq!(
         (field(&ok, "Session-Expires"), field(&ok, "Supported")),
-        (None, Some("100rel"))
+        (None, Some("100rel, replaces, norefersub"))
     );
     w.run(seconds(200));
     assert!(w.heard().is_empty());
