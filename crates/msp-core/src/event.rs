@@ -135,6 +135,9 @@ pub enum EventKind {
     },
     /// The address that media come from is known and held from now on.
     SourceLocked(SocketAddr),
+    /// Media of the stream pair are encrypted from now on (`true`), or travel in the clear although they might have been
+    /// encrypted (`false`). Told when it is first known and whenever it changes, so that nothing weakens unseen.
+    Secured(bool),
     /// The subscriber fell behind by a whole queue: this many events were dropped; ask for the state anew.
     Lagged(u64),
 }

@@ -224,13 +224,6 @@ fn what_cannot_be_done_is_refused() {
         params: vec![MediaParams::new(MediaSlot(0), MediaKind::Audio)],
     });
     assert_eq!(refusal(early), ErrorKind::WrongState);
-    let secret = ask(ToMsp::Prepare {
-        role: OfferRole::Offerer,
-        slots: Vec::new(),
-        policy: SecurityPolicy::Required,
-        toward: None,
-    });
-    assert_eq!(refusal(secret), ErrorKind::Unsupported);
 
     // A slot of a kind that is not carried is refused beside the one that is.
     let mixed = ask(ToMsp::Prepare {

@@ -12,7 +12,7 @@ use msp_core::id::{AddressId, CallKey, Generation, LegId, Ssrc, StreamId, Termin
 use msp_core::link::{Digit, Envelope, PrepareSlot, ToTsp};
 use msp_core::media::{Direction, MediaKinds};
 use msp_core::model::CallModel;
-use msp_core::params::{CodecSpec, MediaParams, MediaSlot, PayloadMapping};
+use msp_core::params::{CodecSpec, MediaParams, MediaSlot, PayloadMapping, SecurityPolicy};
 use msp_core::provider::{MediaCallState, SubStream};
 use msp_core::terminal::Terminal;
 use msp_core::time::{ClockRate, Instant};
@@ -52,6 +52,7 @@ struct Waiting {
     leg: LegId,
     generation: Generation,
     slots: Vec<PrepareSlot>,
+    policy: SecurityPolicy,
 }
 
 /// See the module.

@@ -10,6 +10,7 @@ mod legs;
 pub(crate) mod offer;
 mod pair;
 mod resources;
+pub(crate) mod security;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

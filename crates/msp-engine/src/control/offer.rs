@@ -7,7 +7,8 @@ use msp_codecs::{CodecFactory, CodecInfo, CodecRegistry};
 use msp_core::id::PayloadType;
 use msp_core::media::MediaKind;
 use msp_core::params::{
-    CodecSpec, LocalAddress, MediaParams, PayloadMapping, RtcpParams, SecurityPolicy,
+    CodecSpec, KeyParams, LocalAddress, MasterKey, MediaParams, PayloadMapping, RtcpParams,
+    SecurityPolicy,
 };
 use msp_core::time::ClockRate;
 use msp_core::{Error, ErrorKind, Result};
@@ -70,9 +71,21 @@ pub(crate) fn mappings(codecs: &CodecRegistry) -> Vec<PayloadMapping> {
 }
 
 /// What we can do on a prepared slot.
-pub(crate) fn local(config: &EngineConfig, slot: &PrepareSlot, ports: Ports) -> MediaParams {
+pub(crate) fn local(
+    config: &EngineConfig,
+    slot: &PrepareSlot,
+    ports: Ports,
+    policy: SecurityPolicy,
+    keys: &[MasterKey],
+) -> MediaParams {
     let mappings = mappings(&config.codecs);
     MediaParams {
+        profile: slot.profile,
+        policy,
+        keys: KeyParams {
+            send: keys.to_vec(),
+            receive: Vec::new(),
+        },
         direction: slot.direction,
         receive: mappings.clone(),
         send: mappings,
@@ -99,7 +112,7 @@ pub(crate) fn refused(slot: &PrepareSlot) -> MediaParams {
 /// Whether media can run under `params`.
 ///
 /// # Errors
-/// [`ErrorKind::PeerIncompatible`] when there is none, or when the profile or the policy asks for what we do not have.
+/// [`ErrorKind::PeerIncompatible`] when there is no codec in common.
 pub(crate) fn check(codecs: &CodecRegistry, params: &MediaParams) -> Result<()> {
     let incompatible = |what: &str| {
         Error::new(
@@ -112,9 +125,6 @@ pub(crate) fn check(codecs: &CodecRegistry, params: &MediaParams) -> Result<()> 
             ErrorKind::InvalidMediaType,
             format!("slot {}", params.slot),
         ));
-    }
-    if params.profile.is_secure() || params.policy == SecurityPolicy::Required {
-        return Err(incompatible("media cannot be encrypted"));
     }
     chosen(codecs, params)
         .map(|_| ())
@@ -154,7 +164,7 @@ fn spec(info: &CodecInfo) -> CodecSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use msp_core::params::{MediaSlot, Profile};
+    use msp_core::params::MediaSlot;
 
     fn written(codecs: &CodecRegistry) -> Vec<String> {
         mappings(codecs)
@@ -215,10 +225,5 @@ mod tests {
         let (_, codec) = chosen(&codecs, &params).unwrap();
         assert_eq!(codec.info().name, "PCMA");
         assert!(check(&codecs, &params).is_ok());
-        params.profile = Profile::Savp;
-        assert_eq!(
-            check(&codecs, &params).unwrap_err().kind(),
-            ErrorKind::PeerIncompatible
-        );
     }
 }

@@ -7,12 +7,14 @@ use msp_core::Result;
 use msp_core::id::{StreamId, TerminalId};
 use msp_core::link::Digit;
 use msp_core::media::Direction;
-use msp_core::params::MediaSlot;
+use msp_core::params::{MasterKey, MediaSlot, SecurityPolicy};
 use msp_core::provider::SubStream;
 use msp_core::time::ClockRate;
 
 use super::offer::Ports;
 use super::resources::{ControlOutput, RequestId, Resources};
+use super::security;
+use crate::random::Random;
 use crate::shard::{Edge, Flow, Garbage, Published, ShardCommand, TransportId};
 
 /// How far the network side of a pair is.
@@ -60,6 +62,10 @@ pub(crate) struct Pair {
     pub(crate) source: Option<SubStream>,
     /// Digits that wait until they can be sent.
     pub(crate) digits: VecDeque<Digit>,
+    /// What we encrypt with, a key for each suite: the same in each round, so that an unchanged offer changes no key.
+    keys: Vec<MasterKey>,
+    /// Whether media are encrypted, as it was told last.
+    secured: Option<bool>,
 }
 
 impl Pair {
@@ -81,7 +87,31 @@ impl Pair {
             connected: Vec::new(),
             source: None,
             digits: VecDeque::new(),
+            keys: Vec::new(),
+            secured: None,
         }
+    }
+
+    /// What we encrypt with under `policy`.
+    pub(crate) fn keys(&mut self, policy: SecurityPolicy, random: &mut dyn Random) -> &[MasterKey] {
+        if policy == SecurityPolicy::Off {
+            return &[];
+        }
+        if self.keys.is_empty() {
+            self.keys = security::draw_keys(random);
+        }
+        &self.keys
+    }
+
+    /// Takes note of whether media are encrypted, and says whether that is to be told: always but for a pair that nobody
+    /// wanted encrypted and that never was.
+    pub(crate) fn note_secured(&mut self, secured: bool, policy: SecurityPolicy) -> bool {
+        let news = self.secured != Some(secured);
+        let wanted = secured || self.secured.is_some() || policy != SecurityPolicy::Off;
+        if news && wanted {
+            self.secured = Some(secured);
+        }
+        news && wanted
     }
 
     /// The stream that carries media in `direction`.

@@ -8,11 +8,13 @@ use msp_core::params::MediaParams;
 use msp_core::terminal::FRAME;
 use msp_core::{Error, ErrorKind, Result};
 use msp_rtp::digits::DigitTiming;
+use msp_rtp::protect::Protect;
 use msp_rtp::rtcp::WallClock;
 use msp_rtp::session::PlayoutDelay;
 use msp_rtp::{Session, SessionConfig, SessionParams};
 
 use crate::config::EngineConfig;
+use crate::control::security;
 use crate::random::Random;
 
 /// The most sound that playout holds, unless its target is more than half of that.
@@ -59,6 +61,8 @@ pub(crate) struct LegChange {
     pub(super) fresh: Option<Box<Session>>,
     /// What is to run; after the swap, what ran.
     pub(super) params: Option<SessionParams>,
+    /// What is to secure packets; after the swap, what is no longer needed.
+    pub(super) protect: Option<Box<dyn Protect>>,
     /// Frames that a packet holds; 1 if none is sent.
     pub(super) packet_frames: u64,
 }
@@ -67,7 +71,8 @@ impl LegChange {
     /// Makes everything that `agreed` needs. A leg that the shard does not know yet needs a `fresh` session.
     ///
     /// # Errors
-    /// [`ErrorKind::NoFormat`] for what cannot be played, with the slot it is about.
+    /// [`ErrorKind::NoFormat`] for what cannot be played, and [`ErrorKind::PeerIncompatible`] for what is not as safe as it
+    /// has to be, with the slot it is about.
     pub(crate) fn new(
         leg: LegId,
         config: &EngineConfig,
@@ -87,6 +92,7 @@ impl LegChange {
         Ok(Box::new(Self {
             leg,
             fresh,
+            protect: security::protect(&agreed)?.map(|srtp| srtp as Box<dyn Protect>),
             packet_frames: params.packet_frames().map_or(1, u64::from),
             params: Some(params),
         }))

@@ -261,6 +261,8 @@ impl Transport {
         }
         self.set_pace();
         if let (Some(session), Some(params)) = (self.legs.session_mut(leg), change.params.take()) {
+            // First, so that what was held is opened with these keys.
+            change.protect = session.set_protect(change.protect.take());
             change.params = Some(session.apply(now, params));
         }
         out.drop(Garbage::of(change));

@@ -269,6 +269,8 @@ fn events(scene: &Scene<'_>, steps: &mut Vec<(Instant, Step)>) {
             let text = match &event.kind {
                 EventKind::Digit(digit) => format!("heard key {digit}"),
                 EventKind::SourceLocked(from) => format!("takes media from {from} only"),
+                EventKind::Secured(true) => "media are encrypted".into(),
+                EventKind::Secured(false) => "media are not encrypted".into(),
                 EventKind::StreamFail => "a stream failed".to_owned(),
                 EventKind::TerminalFail => "a terminal failed".to_owned(),
                 EventKind::StreamNotUsed => "a stream is not used".to_owned(),

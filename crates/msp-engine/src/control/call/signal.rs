@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use msp_core::event::Cause;
+use msp_core::event::{Cause, EventKind};
 use msp_core::id::{Generation, LegId};
 use msp_core::link::{Envelope, Finality, OfferRole, PrepareSlot, ToMsp, ToTsp};
 use msp_core::media::{MediaDirection, MediaKind};
-use msp_core::params::{LocalAddress, MediaParams, MediaSlot, SecurityPolicy};
+use msp_core::params::{LocalAddress, MediaParams, MediaSlot, Profile, SecurityPolicy};
 use msp_core::provider::MediaCallState;
 use msp_core::trace::TraceBody;
 use msp_core::{Error, ErrorKind, Result};
@@ -17,6 +17,7 @@ use crate::control::legs::{Agreement, Legs};
 use crate::control::offer::{self, Ports};
 use crate::control::pair::{Pair, Place};
 use crate::control::resources::{ControlOutput, Opening};
+use crate::control::security;
 use crate::shard::{self, Birth, Garbage, LegChange, ShardCommand, Transport};
 
 impl CallCore {
@@ -77,10 +78,6 @@ impl CallCore {
         policy: SecurityPolicy,
         toward: Option<IpAddr>,
     ) -> Result<()> {
-        if policy == SecurityPolicy::Required {
-            let what = "media cannot be encrypted";
-            return Err(Error::new(ErrorKind::Unsupported, what));
-        }
         self.legs.prepare(leg, generation)?;
         if self.pairs.iter().all(|p| p.place == Place::None) {
             self.model.place(&slots, can_be_carried);
@@ -120,6 +117,7 @@ impl CallCore {
             leg,
             generation,
             slots,
+            policy,
         });
         self.answer_waiting(cx);
         Ok(())
@@ -200,14 +198,19 @@ impl CallCore {
             return;
         }
         for waiting in std::mem::take(&mut self.waiting) {
-            let local = waiting.slots.iter().map(|slot| {
-                let pair = self.pairs.iter().find(|p| carried(slot, p));
-                match pair.map(|p| p.place) {
-                    Some(Place::Open { ports, .. }) => offer::local(cx.config, slot, ports),
+            let policy = waiting.policy;
+            let mut local = Vec::with_capacity(waiting.slots.len());
+            for slot in &waiting.slots {
+                let pair = self.pairs.iter_mut().find(|p| carried(slot, p));
+                local.push(match pair {
+                    Some(pair) if let Place::Open { ports, .. } = pair.place => {
+                        let keys = pair.keys(policy, &mut *cx.resources.random);
+                        offer::local(cx.config, slot, ports, policy, keys)
+                    }
                     _ => offer::refused(slot),
-                }
-            });
-            let body = ToTsp::Local(local.collect());
+                });
+            }
+            let body = ToTsp::Local(local);
             self.reply(cx, waiting.leg, waiting.generation, body);
         }
     }
@@ -277,9 +280,35 @@ impl CallCore {
             }
         }
         let params = agreement.params.clone();
+        let generation = agreement.generation;
         self.tell_all(cx, |t| ShardCommand::SelectLeg(t, leg));
+        self.tell_security(cx, leg, generation, &params);
         self.model.agreed(cx.now, Cause::RemoteRequest, &params);
         Ok(())
+    }
+
+    /// Tells both sides whether media are encrypted, where that is news.
+    fn tell_security(
+        &mut self,
+        cx: &mut Context<'_>,
+        leg: LegId,
+        generation: Generation,
+        params: &[MediaParams],
+    ) {
+        for agreed in params.iter().filter(|p| !p.refused) {
+            let secured = security::is_secured(agreed);
+            let slot = agreed.slot;
+            let Some(pair) = self.pairs.iter_mut().find(|p| p.slot == slot) else {
+                continue;
+            };
+            if !pair.note_secured(secured, agreed.policy) {
+                continue;
+            }
+            let stream = pair.render;
+            let kind = EventKind::Secured(secured);
+            self.model.tell(cx.now, stream, kind, Cause::RemoteRequest);
+            self.reply(cx, leg, generation, ToTsp::Security { slot, secured });
+        }
     }
 
     fn roll_back(
@@ -369,5 +398,6 @@ fn carried(slot: &PrepareSlot, pair: &Pair) -> bool {
 }
 
 const fn can_be_carried(slot: &PrepareSlot) -> bool {
-    matches!(slot.kind, MediaKind::Audio) && !slot.profile.is_secure()
+    let keyed_by_dtls = matches!(slot.profile, Profile::UdpTlsSavp | Profile::UdpTlsSavpf);
+    matches!(slot.kind, MediaKind::Audio) && !keyed_by_dtls
 }
