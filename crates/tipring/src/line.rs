@@ -93,6 +93,7 @@ impl Line {
             commands: self.commanded,
             media: self.link,
             events: Box::new(move |at, event| events.take(at, event)),
+            registrations: Box::new(|_, _| {}),
             trace: self.builder.trace.clone(),
             clock: Box::new(Shared::now),
         };

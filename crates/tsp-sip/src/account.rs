@@ -1,5 +1,7 @@
 //! Accounts: who we are to a provider, and the way that leads to it.
 
+use crate::digest::Credential;
+use crate::registration::Registering;
 use crate::wire::{Host, Method, NameAddr, Uri};
 use crate::{Error, ErrorKind, Result};
 
@@ -19,6 +21,13 @@ pub struct Account {
     pub proxies: Vec<Uri>,
     /// Whether REGISTER goes through the proxies too, as all else does.
     pub register_by_proxies: bool,
+    /// What we prove ourselves with when a server or a proxy of the provider asks, the preferred first.
+    pub credentials: Vec<Credential>,
+    /// Whether challenges within a call are answered too. A peer can have its own BYE challenged through an honest
+    /// proxy, and a relayed challenge cannot be told from a true one: only for providers that need it.
+    pub answers_within_calls: bool,
+    /// How it is registered, if it is told to.
+    pub registering: Registering,
 }
 
 impl Account {
@@ -31,11 +40,14 @@ impl Account {
             return Err(Error::new(ErrorKind::Uri, "address of record"));
         }
         Ok(Self {
-            // A port, parameters and header fields have no place in From (RFC 3261 section 19.1.1, table 1).
+            // Parameters and header fields have no place in From (RFC 3261 section 19.1.1, table 1).
             aor: aor.filtered(|name| name.eq_ignore_ascii_case("user")),
             display: "".into(),
             proxies: Vec::new(),
             register_by_proxies: true,
+            credentials: Vec::new(),
+            answers_within_calls: false,
+            registering: Registering::default(),
         })
     }
 
@@ -58,9 +70,26 @@ impl Account {
         Ok(self)
     }
 
-    /// The domain of the account.
+    /// This account with one more thing to prove itself with.
+    #[must_use]
+    pub fn credential(mut self, credential: Credential) -> Self {
+        self.credentials.push(credential);
+        self
+    }
+
+    /// The host of the account's domain.
     pub fn domain(&self) -> Option<Host> {
         self.aor.host()
+    }
+
+    /// Whether `host` is one of the provider's that the account names.
+    pub(crate) fn is_served_by(&self, host: Option<Host>) -> bool {
+        let Some(host) = host else { return false };
+        let proxies = self.proxies.iter().filter_map(Uri::host);
+        let registrar = self.registering.registrar.as_ref();
+        let registrar = registrar.and_then(Uri::host);
+        let mut named = proxies.chain(registrar).chain(self.domain());
+        named.any(|h| h.same_as(&host))
     }
 
     /// Who we are in From, without a tag.

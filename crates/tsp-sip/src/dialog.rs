@@ -48,6 +48,18 @@ impl DialogId {
         ))
     }
 
+    /// The dialog that a request of ours belongs to.
+    ///
+    /// # Errors
+    /// Those of reading To, From and Call-ID; [`ErrorKind::Missing`] if From has no tag.
+    pub fn ours(headers: &Headers) -> Result<Self> {
+        let from = headers.from()?;
+        let local = from
+            .tag()
+            .ok_or(Error::new(ErrorKind::Missing, "From tag"))?;
+        Ok(Self::new(&headers.call_id()?, local, headers.to()?.tag()))
+    }
+
     fn new(call_id: &Text, local_tag: &str, remote_tag: Option<&str>) -> Self {
         // A key lives longer than the message it was read from.
         Self {
@@ -233,8 +245,14 @@ impl Dialog {
 
     /// A new request within the dialog, without Via and Contact (RFC 3261 section 12.2.1.1).
     pub fn request(&mut self, method: Method) -> Request {
+        let number = self.next_number();
+        self.numbered(method, number)
+    }
+
+    /// Takes the number of the next request.
+    pub const fn next_number(&mut self) -> u32 {
         self.local_number = self.local_number.saturating_add(1);
-        self.numbered(method, self.local_number)
+        self.local_number
     }
 
     /// The ACK for a 2xx to our INVITE number `number`, without Via (RFC 3261 section 13.2.2.4).

@@ -6,7 +6,9 @@
 //! - [`transport`]: where messages come from and go to; no sockets.
 //! - [`transaction`]: a request, its retransmissions and its responses.
 //! - [`dialog`]: two user agents that know each other.
-//! - [`account`]: who we are to a provider.
+//! - [`digest`]: proving a password without saying it.
+//! - [`account`]: who we are to a provider, and the way that leads to it.
+//! - [`registration`]: telling a registrar where we are reached.
 //! - [`subscription`]: events that others are told of.
 //! - [`call`]: the user agent: calls, and the media half that it drives.
 //! - [`net`]: the driver on tokio, the one place with sockets and a runtime.
@@ -19,9 +21,11 @@ pub mod account;
 pub mod call;
 mod counters;
 pub mod dialog;
+pub mod digest;
 mod error;
 mod memory;
 pub mod net;
+pub mod registration;
 #[cfg(feature = "rsip")]
 mod rsip_compat;
 pub mod subscription;

@@ -1,31 +1,160 @@
 //! The accounts of a user agent: which a request is sent for, and which a call came in for.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use msp_core::id::CallKey;
 
-use super::services::Services;
+use super::registering;
+use super::services::{Random, Services, token};
 use crate::Result;
 use crate::account::{Account, AccountId};
+use crate::digest::DigestClient;
 use crate::transport::{Flow, Transport};
-use crate::wire::{HeaderName, Host, HostPort, Method, NameAddr, Request, Uri};
+use crate::wire::{HeaderName, Headers, Host, HostPort, Method, NameAddr, Request, Uri};
+
+/// Addresses of a provider that are remembered; the oldest is forgotten.
+const MOST_ADDRESSES: usize = 8;
+
+/// An account and what was learned of its provider.
+#[derive(Debug)]
+struct Held {
+    account: Account,
+    digest: DigestClient,
+    /// Where requests went that were meant for the provider.
+    addresses: Vec<IpAddr>,
+    registration: Option<registering::Held>,
+}
+
+impl Held {
+    /// Whether `host` is one of the provider's: the account names it, or its registrar does.
+    fn serves(&self, host: Option<Host>) -> bool {
+        let routes = self.registration.iter().flat_map(|r| &r.service_routes);
+        let mut named = routes.filter_map(|r| r.uri().host());
+        host.as_ref()
+            .is_some_and(|host| named.any(|n| n.same_as(host)))
+            || self.account.is_served_by(host)
+    }
+}
 
 /// All accounts, and which calls are whose.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
-    by_id: BTreeMap<AccountId, Account>,
+    by_id: BTreeMap<AccountId, Held>,
     /// Calls that belong to an account.
     calls: HashMap<CallKey, AccountId>,
 }
 
 impl Accounts {
     pub(super) fn get(&self, id: AccountId) -> Option<&Account> {
-        self.by_id.get(&id)
+        self.by_id.get(&id).map(|h| &h.account)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
     }
 
     pub(super) fn add(&mut self, id: AccountId, account: Account) {
-        self.by_id.insert(id, account);
+        let held = Held {
+            account,
+            digest: DigestClient::default(),
+            addresses: Vec::new(),
+            registration: None,
+        };
+        self.by_id.insert(id, held);
+    }
+
+    pub(super) fn ids(&self) -> Vec<AccountId> {
+        self.by_id.keys().copied().collect()
+    }
+
+    pub(super) fn registration(&mut self, id: AccountId) -> Option<&mut registering::Held> {
+        self.by_id.get_mut(&id)?.registration.as_mut()
+    }
+
+    pub(super) fn set_registration(
+        &mut self,
+        id: AccountId,
+        registration: Option<registering::Held>,
+    ) {
+        if let Some(held) = self.by_id.get_mut(&id) {
+            held.registration = registration;
+        }
+    }
+
+    pub(super) fn registrations(&self) -> impl Iterator<Item = &registering::Held> {
+        self.by_id.values().filter_map(|h| h.registration.as_ref())
+    }
+
+    fn registered(&self, id: AccountId) -> Option<&registering::Held> {
+        self.by_id.get(&id)?.registration.as_ref()
+    }
+
+    /// Whether the account has anything to prove itself with.
+    pub(super) fn proves(&self, id: AccountId) -> bool {
+        self.get(id).is_some_and(|a| !a.credentials.is_empty())
+    }
+
+    /// Notes where a request goes that is meant for the provider of the account.
+    pub(super) fn learn_way(&mut self, id: AccountId, request: &Request, flow: Flow) {
+        let Some(held) = self.by_id.get_mut(&id) else {
+            return;
+        };
+        let ip = flow.remote.ip();
+        if is_within_dialog(request) || !held.serves(first_host(request)) {
+            return;
+        }
+        if !held.addresses.contains(&ip) {
+            if held.addresses.len() >= MOST_ADDRESSES {
+                held.addresses.remove(0);
+            }
+            held.addresses.push(ip);
+        }
+    }
+
+    /// Whether what `request`, sent by `flow`, is asked for may be proved: to servers of the account's provider, and
+    /// within a call only if the account says so and the request passes such a server.
+    pub(super) fn trusts(&self, id: AccountId, request: &Request, flow: Flow) -> bool {
+        let Some(held) = self.by_id.get(&id) else {
+            return false;
+        };
+        let known = held.addresses.contains(&flow.remote.ip()) || held.serves(first_host(request));
+        let by_proxy = request.headers.get(&HeaderName::Route).is_some();
+        let within = || held.account.answers_within_calls && by_proxy;
+        known && (!is_within_dialog(request) || within())
+    }
+
+    /// Proves what the account was asked for before.
+    pub(super) fn authorize(&mut self, id: AccountId, request: &mut Request) {
+        if let Some(held) = self.by_id.get_mut(&id) {
+            held.digest.authorize(request);
+        }
+    }
+
+    /// Takes challenges to `refused`. Whether there is anything new to prove.
+    pub(super) fn challenged(
+        &mut self,
+        id: AccountId,
+        refused: &Request,
+        headers: &Headers,
+        proxy: bool,
+        random: &mut Random,
+    ) -> bool {
+        let Some(held) = self.by_id.get_mut(&id) else {
+            return false;
+        };
+        let credentials = &held.account.credentials;
+        let cnonce = || token(random);
+        held.digest
+            .challenged(credentials, refused, headers, proxy, cnonce)
+    }
+
+    /// A server of the account's took what was proved.
+    pub(super) fn accepted(&mut self, id: AccountId, headers: &Headers) {
+        if let Some(held) = self.by_id.get_mut(&id) {
+            held.digest.accepted(headers);
+        }
     }
 
     pub(super) fn remove(&mut self, id: AccountId) {
@@ -54,13 +183,43 @@ impl Accounts {
         let to = request.headers.to().ok();
         let find = |fits: &dyn Fn(&Account) -> bool| {
             let mut all = self.by_id.iter();
-            all.find(|(_, a)| fits(a)).map(|(id, _)| *id)
+            all.find(|(_, h)| fits(&h.account)).map(|(id, _)| *id)
         };
-        find(&|a| same_person(&a.aor, &request.uri))
+        let gruu =
+            |r: &registering::Held| r.gruu.as_ref().is_some_and(|g| g.equivalent(&request.uri));
+        let by_gruu = self
+            .by_id
+            .iter()
+            .find(|(_, h)| h.registration.as_ref().is_some_and(gruu));
+        by_gruu
+            .map(|(id, _)| *id)
+            .or_else(|| find(&|a| same_person(&a.aor, &request.uri)))
             .or_else(|| find(&|a| to.as_ref().is_some_and(|to| same_person(&a.aor, to.uri()))))
             .or_else(|| {
                 find(&|a| request.uri.user().is_some() && a.aor.user() == request.uri.user())
             })
+    }
+}
+
+fn is_within_dialog(request: &Request) -> bool {
+    request.headers.to().is_ok_and(|to| to.tag().is_some())
+}
+
+/// The host that a request goes to first.
+fn first_host(request: &Request) -> Option<Host> {
+    match request.headers.routes().next() {
+        Some(route) => route.ok()?.uri().host(),
+        None => request.uri.host(),
+    }
+}
+
+/// The URI of `user` at `place`, which messages come to by the transport of `flow`.
+pub(super) fn reached(user: &str, flow: Flow, place: SocketAddr) -> Uri {
+    let uri = Uri::sip(Some(user), &place.into());
+    match flow.transport {
+        Transport::Udp => uri,
+        // A word is a value of a parameter.
+        other => uri.with_param("transport", other.param()).unwrap_or(uri),
     }
 }
 
@@ -76,24 +235,51 @@ fn same_person(a: &Uri, b: &Uri) -> bool {
 impl Services {
     /// Where a request of `method` to `to` goes first: to the first proxy of the account, or straight.
     pub(super) fn first_hop(&self, account: Option<AccountId>, method: &Method, to: &Uri) -> Uri {
-        let route = account
-            .and_then(|id| self.accounts.get(id))
-            .and_then(|a| a.routes(method).next());
+        let route = account.and_then(|id| self.routes(id, method).into_iter().next());
         route.map_or_else(|| to.clone(), |r| r.uri().clone())
     }
 
-    /// Our Contact on `flow`.
+    /// The proxies that a request of an account goes through: its own, then those that its registrar named
+    /// (RFC 3608 section 6.1).
+    fn routes(&self, id: AccountId, method: &Method) -> Vec<NameAddr> {
+        let Some(account) = self.accounts.get(id) else {
+            return Vec::new();
+        };
+        let mut routes: Vec<_> = account.routes(method).collect();
+        let registered = self.accounts.registered(id);
+        let service = registered.map_or(&[][..], |r| &r.service_routes);
+        if *method != Method::Register
+            && let Some(first) = service.first()
+        {
+            // A registrar that names our own proxy first says the whole way.
+            let host = first.uri().host();
+            if routes.iter().any(|r| r.uri().host() == host) {
+                routes.clear();
+            }
+            routes.extend_from_slice(service);
+        }
+        routes
+    }
+
+    /// Where peers reach `account` by `flow`: where its registrar sees us, or at our end.
+    pub(super) fn contact_address(&self, flow: Flow, account: Option<AccountId>) -> SocketAddr {
+        let registered = account.and_then(|id| self.accounts.registered(id));
+        let seen = registered.and_then(|r| r.seen);
+        let own = self.advertised(flow);
+        seen.filter(|s| s.is_ipv4() == own.is_ipv4()).unwrap_or(own)
+    }
+
+    /// Our Contact on `flow`: the address that the registrar gave the account, else one that leads to us.
     pub(super) fn contact(&self, flow: Flow, account: Option<AccountId>) -> Bytes {
+        let registered = account.and_then(|id| self.accounts.registered(id));
+        if let Some(gruu) = registered.and_then(|r| r.gruu.clone()) {
+            return NameAddr::new(gruu).to_value();
+        }
         let aor = account.and_then(|id| self.accounts.get(id)).map(|a| &a.aor);
         let user = aor.and_then(Uri::user);
         let user = user.as_deref().unwrap_or(&self.config.user);
-        let uri = Uri::sip(Some(user), &self.advertised(flow).into());
-        let uri = match flow.transport {
-            Transport::Udp => uri,
-            // A word is a value of a parameter.
-            other => uri.with_param("transport", other.param()).unwrap_or(uri),
-        };
-        NameAddr::new(uri).to_value()
+        let place = self.contact_address(flow, account);
+        NameAddr::new(reached(user, flow, place)).to_value()
     }
 
     /// Who we are in From.
@@ -125,10 +311,9 @@ impl Services {
         let from = self.own_address(flow, account).with_param("tag", tag)?;
         let to = NameAddr::new(uri.clone());
         let mut request = Request::with(method, uri, &from, &to, call_id, 1);
-        if let Some(account) = account.and_then(|id| self.accounts.get(id)) {
-            for route in account.routes(&request.method) {
-                request.headers.put(HeaderName::Route, route.to_value());
-            }
+        let routes = account.map(|id| self.routes(id, &request.method));
+        for route in routes.unwrap_or_default() {
+            request.headers.put(HeaderName::Route, route.to_value());
         }
         let contact = self.contact(flow, account);
         request.headers.put(HeaderName::Contact, contact);

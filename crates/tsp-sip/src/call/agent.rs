@@ -87,6 +87,8 @@ impl UserAgent {
         self.services.now = now;
         self.services.transactions.timeout(now);
         self.settle(now);
+        self.registrations_due(now);
+        self.settle(now);
         self.keep_flows(now);
         while let Some(Reverse((at, key))) = self.services.deadlines.peek().copied() {
             if at > now {
@@ -103,8 +105,10 @@ impl UserAgent {
     /// When [`UserAgent::timeout`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         let calls = self.services.deadlines.peek().map(|Reverse((at, _))| *at);
+        let registrations = self.registration_deadline();
         let flows = self.services.flows.deadline();
-        [calls, self.services.transactions.deadline(), flows]
+        let transactions = self.services.transactions.deadline();
+        [calls, registrations, transactions, flows]
             .into_iter()
             .flatten()
             .min()
@@ -267,6 +271,7 @@ impl UserAgent {
                 transaction::Output::TimedOut(id) => self.unanswered(now, id),
                 transaction::Output::Over(id) => {
                     self.services.answered.remove(&id);
+                    self.services.proofs.remove(&id);
                 }
                 // The refusal stands, whether the peer heard it or not.
                 transaction::Output::Unacknowledged(_) => {}
@@ -356,6 +361,8 @@ impl UserAgent {
             Command::Hold(key) => self.hold(now, key, true),
             Command::Resume(key) => self.hold(now, key, false),
             Command::Options { key, to, account } => self.ask(key, to, account),
+            Command::Register(id) => self.register(now, id),
+            Command::Unregister(id) => self.unregister(now, id),
             Command::AddAccount(id, account) => self.services.accounts.add(id, *account),
             Command::RemoveAccount(id) => self.services.accounts.remove(id),
             Command::Message {
@@ -371,6 +378,7 @@ impl UserAgent {
             Command::DeclineTransfer(key) => self.decline_transfer(now, key),
             Command::Close => {
                 self.closing = true;
+                self.unregister_all(now);
                 let mut keys: Vec<_> = self.calls.keys().copied().collect();
                 keys.sort_unstable();
                 for key in keys {
@@ -404,6 +412,10 @@ impl UserAgent {
         let services = &mut self.services;
         let mut way = || first.map(|route| services.way(route, &target));
         match errand {
+            Errand::Register(id) => {
+                let way = way();
+                self.register_by(now, id, way);
+            }
             Errand::Dial(key) => {
                 let way = way();
                 self.dial_by(now, key, way);
@@ -451,7 +463,7 @@ impl UserAgent {
         let sent = request.and_then(|mut request| {
             request.headers.put(HeaderName::Accept, "application/sdp");
             self.services
-                .send(now, flow, request, Purpose::Options(key, now))
+                .send_for(now, flow, request, Purpose::Options(key, now), account)
         });
         if let Err(error) = sent {
             self.services
@@ -475,8 +487,15 @@ impl UserAgent {
             }
             return;
         };
+        let challenge = matches!(
+            status,
+            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        );
+        if challenge && self.answer_challenge(now, id, purpose, response) {
+            return;
+        }
         if status.is_final() {
-            self.services.sent.remove(&id);
+            self.services.done(id, response);
         }
         if status.is_success() && matches!(purpose, Purpose::Invite(_) | Purpose::Change(..)) {
             let acks = Vec::new();
@@ -490,6 +509,7 @@ impl UserAgent {
             Purpose::Invite(key) => self.invite_answered(now, key, id, flow, response),
             Purpose::Change(key, leg) => self.change_answered(now, key, leg, id, flow, response),
             _ if status.is_provisional() => {}
+            Purpose::Register(id) => self.registrar_answered(now, id, Some((flow, response)), ""),
             Purpose::Within(key, leg, what) => {
                 self.answered_within(now, key, leg, what, flow, Some(response));
             }
@@ -519,6 +539,7 @@ impl UserAgent {
         let Some(sent) = self.services.sent.remove(&id) else {
             return;
         };
+        self.services.retries.remove(&id);
         match sent.purpose {
             Purpose::Invite(key) => self.invite_unanswered(now, key, sent.heard),
             Purpose::Change(key, leg) => self.change_unanswered(now, key, leg, None),
@@ -529,6 +550,9 @@ impl UserAgent {
             Purpose::Aside(key, aside) => {
                 let status = StatusCode::REQUEST_TIMEOUT;
                 self.aside_answered(now, key, aside, status, "no answer", None);
+            }
+            Purpose::Register(id) => {
+                self.registrar_answered(now, id, None, "the registrar does not answer");
             }
             Purpose::Options(key, _) => {
                 let status = Some(StatusCode::REQUEST_TIMEOUT);

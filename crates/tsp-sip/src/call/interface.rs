@@ -12,6 +12,7 @@ use super::policy::CallPolicy;
 use super::requests::RequestPolicy;
 use crate::account::{Account, AccountId};
 use crate::counters::counters;
+use crate::registration::RegistrationEvent;
 use crate::transport::{Flow, Transport};
 use crate::wire::{Host, StatusCode, Uri};
 
@@ -103,7 +104,8 @@ pub enum Command {
     },
     /// Have an account from now on, in the place of what it was before.
     AddAccount(AccountId, Box<Account>),
-    /// Have an account no more. Its calls go on.
+    /// Have an account no more. Its calls go on; its registration ends when the registrar forgets it, so
+    /// [`Command::Unregister`] comes before.
     RemoveAccount(AccountId),
     /// Send a message to a user (RFC 3428). What becomes of it comes as [`CallEventKind::MessageAnswered`].
     Message {
@@ -142,6 +144,10 @@ pub enum Command {
     },
     /// Do not make the call that a peer asked for.
     DeclineTransfer(CallKey),
+    /// Register an account, and keep it registered.
+    Register(AccountId),
+    /// Register an account no more, and tell the registrar.
+    Unregister(AccountId),
     /// Refuse all calls from now on and end those that there are.
     Close,
 }
@@ -226,6 +232,8 @@ pub enum Output {
     Msp(Envelope<ToMsp>),
     /// Tell the application.
     Event(CallEvent),
+    /// Tell the application of a registration.
+    Registration(RegistrationEvent),
     /// A message was sent or received, of a call if it is known of which: for the trace.
     Message {
         /// The call.
@@ -318,6 +326,12 @@ pub enum CallEventKind {
     },
     /// This call, which came in, shall take the place of that one. If it is answered, that one ends.
     Replaces(CallKey),
+    /// A request of ours within the call was challenged, and nothing was proved: the account does not answer challenges
+    /// there, or whoever asks is not the account's provider.
+    ChallengeRefused {
+        /// The realm that was named; may be empty.
+        realm: Box<str>,
+    },
     /// The call is over.
     Ended(Ended),
     /// What a peer answered to [`Command::Options`].
@@ -452,6 +466,10 @@ counters! {
         refused_changes,
         /// Requests of ours that were not sent: there is no way, there are too many transactions, or they cannot be written.
         unsent,
+        /// Challenges that were answered.
+        answered_challenges,
+        /// Challenges of who is not the account's provider, or where the account does not answer any.
+        refused_challenges,
         /// Digits that the media half wanted to travel by signalling, and that did not.
         unsent_digits,
         /// Connections that were asked whether they live.

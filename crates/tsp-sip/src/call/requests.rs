@@ -93,13 +93,13 @@ impl UserAgent {
 
     /// The way of a request outside of dialogs is known, or there is none.
     pub(super) fn send_outside_by(&mut self, now: Instant, outside: Outside, way: Option<Flow>) {
-        let (key, aside) = (outside.key, outside.aside);
+        let (key, aside, account) = (outside.key, outside.aside, outside.account);
         let sent = match way {
             None => Err(Error::new(ErrorKind::Unknown, "the host has no address")),
             Some(flow) => self.services.write_outside(outside, flow).and_then(|r| {
                 check_length(&r, flow)?;
                 let purpose = Purpose::Aside(key, aside);
-                self.services.send(now, flow, r, purpose)
+                self.services.send_for(now, flow, r, purpose, account)
             }),
         };
         if let Err(error) = sent {

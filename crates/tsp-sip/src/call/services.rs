@@ -12,6 +12,7 @@ use msp_core::trace::Way;
 use tsp_sdp::{Identity, OfferAnswer, Policy};
 
 use super::accounts::Accounts;
+use super::challenge::Retry;
 use super::interface::{
     AgentConfig, AgentStats, CallEvent, CallEventKind, LookupId, Output, Route, Target,
 };
@@ -51,6 +52,8 @@ pub(super) enum Purpose {
     Aside(CallKey, Aside),
     /// A question of the application's, asked at this time.
     Options(CallKey, Instant),
+    /// The registration of an account.
+    Register(AccountId),
 }
 
 /// A request of ours.
@@ -124,6 +127,8 @@ pub(super) enum Errand {
     Options(CallKey, Uri, Option<AccountId>),
     /// To send a request outside of dialogs.
     Outside(Box<Outside>),
+    /// To register an account.
+    Register(AccountId),
     /// To tell the media half where the peer's media are.
     Media(CallKey, Box<Agreed>),
     /// To send a request within a dialog; if nothing is found it goes the way that messages came.
@@ -153,14 +158,20 @@ pub(super) struct Services {
     /// The error of the last message that could not be read.
     pub(super) last_error: Option<Error>,
     pub(super) sent: HashMap<ClientId, Sent>,
+    /// What may have to be sent again with what a server or a proxy asks for.
+    pub(super) retries: HashMap<ClientId, Box<Retry>>,
     pub(super) answered: HashMap<ClientId, Box<Answered>>,
+    /// What was proved in INVITEs that were answered with success: their ACKs repeat it (RFC 3261 section 22.1).
+    pub(super) proofs: HashMap<ClientId, Vec<(HeaderName, Bytes)>>,
     /// INVITEs of peers that are not answered finally, by their transaction.
     pub(super) invites: HashMap<ServerId, (CallKey, LegId)>,
     pub(super) dialogs: HashMap<DialogId, (CallKey, LegId)>,
     /// For the trace: which call a message belongs to.
     pub(super) call_ids: HashMap<Box<str>, CallKey>,
     /// The same of calls that are forgotten: what still comes and goes for a while is theirs.
-    past_calls: Memory<(CallKey, Option<AccountId>)>,
+    past_calls: Memory<CallKey>,
+    /// The accounts of such calls.
+    past_accounts: Memory<AccountId>,
     pub(super) errands: HashMap<LookupId, (Errand, Target)>,
     /// When which call has something to do; an entry counts only if the call still has that deadline.
     pub(super) deadlines: BinaryHeap<Reverse<(Instant, CallKey)>>,
@@ -188,11 +199,14 @@ impl Services {
             stats: AgentStats::default(),
             last_error: None,
             sent: HashMap::new(),
+            retries: HashMap::new(),
             answered: HashMap::new(),
+            proofs: HashMap::new(),
             invites: HashMap::new(),
             dialogs: HashMap::new(),
             call_ids: HashMap::new(),
             past_calls: Memory::new(),
+            past_accounts: Memory::new(),
             errands: HashMap::new(),
             deadlines: BinaryHeap::new(),
             originals: Memory::new(),
@@ -342,8 +356,8 @@ impl Services {
         Ok(())
     }
 
-    /// Sends a request that is no ACK, and remembers what for.
-    pub(super) fn send(
+    /// Begins the transaction of a request that is no ACK, and remembers what for.
+    pub(super) fn begin(
         &mut self,
         now: Instant,
         flow: Flow,
@@ -375,6 +389,9 @@ impl Services {
         mut ack: Request,
         invite: ClientId,
     ) -> Result<()> {
+        for (name, value) in self.proofs.get(&invite).into_iter().flatten() {
+            ack.headers.put(name.clone(), value.clone());
+        }
         self.dress(&mut ack, flow)?;
         let bytes = Message::Request(ack).to_bytes();
         if let Some(answered) = self.answered.get_mut(&invite) {
@@ -408,8 +425,7 @@ impl Services {
     /// The call that messages of `call_id` belong to.
     pub(super) fn call_of(&self, call_id: &str) -> Option<CallKey> {
         let live = self.call_ids.get(call_id);
-        let past = || self.past_calls.get(call_id).map(|(key, _)| key);
-        live.or_else(past).copied()
+        live.or_else(|| self.past_calls.get(call_id)).copied()
     }
 
     /// The account whose call, present or past, a request belongs to; else the one that it is meant for.
@@ -417,8 +433,8 @@ impl Services {
         let call_id = request.headers.call_id().ok()?;
         match self.call_ids.get(call_id.as_str()) {
             Some(key) => self.accounts.of_call(*key),
-            None => match self.past_calls.get(call_id.as_str()) {
-                Some((_, account)) => *account,
+            None => match self.past_accounts.get(call_id.as_str()) {
+                Some(account) => Some(*account),
                 None => self.accounts.called(request),
             },
         }
@@ -549,19 +565,30 @@ impl Services {
             self.call_ids.remove(call_id);
         }
         let until = now + self.config.timers.transaction();
-        let account = self.accounts.forget_call(key);
-        self.past_calls.put(until, call_id, (key, account));
+        if let Some(account) = self.accounts.forget_call(key) {
+            self.past_accounts.put(until, call_id, account);
+        }
+        self.past_calls.put(until, call_id, key);
     }
 
     /// How much is remembered of what is over.
     pub(super) fn memories(&self) -> usize {
-        let waiting = self.sent.len() + self.errands.len() + self.invites.len();
-        self.answered.len() + self.originals.len() + self.past_calls.len() + waiting
+        let waiting = self.sent.len()
+            + self.retries.len()
+            + self.proofs.len()
+            + self.errands.len()
+            + self.invites.len();
+        self.answered.len()
+            + self.originals.len()
+            + self.past_calls.len()
+            + self.past_accounts.len()
+            + waiting
     }
 
     /// Forgets what has faded.
     pub(super) fn sweep(&mut self, now: Instant) {
         while self.past_calls.forget(now).is_some() {}
+        while self.past_accounts.forget(now).is_some() {}
         while self.originals.forget(now).is_some() {}
     }
 
@@ -599,7 +626,7 @@ fn merge_key(request: &Request) -> Option<Box<str>> {
     )
 }
 
-fn token(random: &mut Random) -> String {
+pub(super) fn token(random: &mut Random) -> String {
     let mut bytes = [0; 16];
     random(&mut bytes);
     format!("{:032x}", u128::from_le_bytes(bytes))

@@ -23,6 +23,7 @@ use msp_core::trace::{Trace, TraceBody};
 use tokio::sync::{Notify, mpsc};
 
 use crate::call::{CallEvent, Command, Input, LookupId, Output, Route, Target, UserAgent};
+use crate::registration::RegistrationEvent;
 use crate::transport::Flow;
 use route::Routes;
 use socket::Socket;
@@ -50,6 +51,8 @@ pub struct Connections {
     pub media: TspEnd,
     /// Is told what happens to calls. Must not block.
     pub events: Box<dyn FnMut(Instant, CallEvent) + Send>,
+    /// Is told what happens to registrations. Must not block.
+    pub registrations: Box<dyn FnMut(Instant, RegistrationEvent) + Send>,
     /// Sees the messages.
     pub trace: Trace,
     /// Gives the time.
@@ -362,6 +365,7 @@ impl Driver {
                 Output::Resolve { lookup, target } => self.look_up(lookup, target),
                 Output::Msp(message) => self.tell_media(now, message),
                 Output::Event(event) => (self.connections.events)(now, event),
+                Output::Registration(event) => (self.connections.registrations)(now, event),
                 Output::Message {
                     call,
                     way,

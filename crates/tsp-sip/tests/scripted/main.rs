@@ -4,6 +4,7 @@ mod accounts;
 mod called;
 mod calling;
 mod causes;
+mod challenged;
 mod changed;
 mod changing;
 mod forked;
@@ -12,6 +13,7 @@ mod media_half;
 mod message;
 mod peer;
 mod refused;
+mod registered;
 mod reliable;
 mod streams;
 #[path = "../support/mod.rs"]

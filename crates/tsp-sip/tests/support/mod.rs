@@ -43,6 +43,7 @@ pub struct Phone {
     pub agent: UserAgent,
     pub address: SocketAddr,
     pub events: Vec<CallEvent>,
+    pub registrations: Vec<tsp_sip::registration::RegistrationEvent>,
     pub media: Vec<Envelope<ToMsp>>,
     pub manner: Manner,
     pub refuse_prepare: Option<ErrorKind>,
@@ -106,6 +107,7 @@ impl Phone {
             agent,
             address: address.parse().expect("an address"),
             events: Vec::new(),
+            registrations: Vec::new(),
             media: Vec::new(),
             manner,
             refuse_prepare: None,
@@ -409,6 +411,7 @@ impl World {
                     }
                     self.phones[i].media.push(message);
                 }
+                Output::Registration(event) => self.phones[i].registrations.push(event),
                 Output::Event(event) => {
                     let key = event.key;
                     let incoming = matches!(event.kind, CallEventKind::Incoming { .. });

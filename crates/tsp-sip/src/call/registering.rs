@@ -1,0 +1,316 @@
+//! Registrations of the accounts: their requests, and what the answers tell (RFC 3261 section 10.2).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use msp_core::time::Instant;
+
+use super::UserAgent;
+use super::accounts::reached;
+use super::interface::Output;
+use super::services::{Errand, Purpose, Services, target_of};
+use crate::account::AccountId;
+use crate::registration::{Answer, Registration, RegistrationEvent, RegistrationKind, Step};
+use crate::transport::Flow;
+use crate::wire::{
+    CSeq, HeaderName, Headers, HostPort, Method, NameAddr, Request, Response, StatusCode, Uri,
+};
+use crate::{Error, ErrorKind, Result};
+
+/// Service routes that are taken from a registrar.
+const MOST_ROUTES: usize = 8;
+
+/// A registration of an account, with what its requests have in common.
+#[derive(Debug)]
+pub(super) struct Held {
+    machine: Registration,
+    call_id: String,
+    tag: String,
+    number: u32,
+    /// The Contact that the registrar has.
+    told: Option<Uri>,
+    /// The address that the registrar sees us at, if it is not our own.
+    pub(super) seen: Option<SocketAddr>,
+    /// The way for other requests of the account (RFC 3608).
+    pub(super) service_routes: Vec<NameAddr>,
+    /// The address that the registrar gave us (RFC 5627).
+    pub(super) gruu: Option<Uri>,
+}
+
+impl UserAgent {
+    /// The application wants an account to be registered.
+    pub(super) fn register(&mut self, now: Instant, id: AccountId) {
+        let Some(account) = self.services.accounts.get(id).filter(|_| !self.closing) else {
+            let kind = failed(None, "no account to register", Duration::ZERO);
+            self.services.tell_registration(id, kind);
+            return;
+        };
+        let expires = account.registering.expires;
+        let held = Held {
+            machine: Registration::new(expires),
+            call_id: self.services.token(),
+            tag: self.services.token(),
+            number: 0,
+            told: None,
+            seen: None,
+            service_routes: Vec::new(),
+            gruu: None,
+        };
+        self.services.accounts.set_registration(id, Some(held));
+        self.ask_registrar(now, id);
+    }
+
+    /// The application wants an account to be registered no more.
+    pub(super) fn unregister(&mut self, now: Instant, id: AccountId) {
+        let held = self.services.accounts.registration(id);
+        if held.is_some_and(|h| h.machine.leave()) {
+            self.ask_registrar(now, id);
+        }
+    }
+
+    pub(super) fn unregister_all(&mut self, now: Instant) {
+        for id in self.services.accounts.ids() {
+            self.unregister(now, id);
+        }
+    }
+
+    /// When a registration has something to do.
+    pub(super) fn registration_deadline(&self) -> Option<Instant> {
+        let all = self.services.accounts.registrations();
+        all.filter_map(|h| h.machine.deadline()).min()
+    }
+
+    /// Asks for what is due.
+    pub(super) fn registrations_due(&mut self, now: Instant) {
+        for id in self.services.accounts.ids() {
+            let held = self.services.accounts.registration(id);
+            if held.is_some_and(|h| h.machine.timeout(now)) {
+                self.ask_registrar(now, id);
+            }
+        }
+    }
+
+    fn ask_registrar(&mut self, now: Instant, id: AccountId) {
+        let registrar = self.services.registrar(id);
+        let hop = registrar.map(|r| self.services.first_hop(Some(id), &Method::Register, &r));
+        let target = hop.as_ref().and_then(target_of);
+        let looked = target.map(|t| self.services.look_up(t, Errand::Register(id)));
+        if !matches!(looked, Some(Ok(()))) {
+            self.registrar_answered(now, id, None, "no way to the registrar");
+        }
+    }
+
+    /// The way to a registrar is known, or there is none.
+    pub(super) fn register_by(&mut self, now: Instant, id: AccountId, way: Option<Flow>) {
+        let Some(flow) = way else {
+            let registrar = self.services.registrar(id);
+            let host = registrar.and_then(|r| r.host()).map(|h| h.to_string());
+            let why = format!(
+                "the registrar {} has no address: check its name, or give the address of a proxy",
+                host.unwrap_or_default()
+            );
+            self.registrar_answered(now, id, None, &why);
+            return;
+        };
+        let sent = self.services.registration_request(id, flow);
+        let sent = sent.and_then(|request| {
+            let purpose = Purpose::Register(id);
+            self.services
+                .send_for(now, flow, request, purpose, Some(id))
+        });
+        if let Err(error) = sent {
+            self.registrar_answered(now, id, None, &error.to_string());
+        }
+    }
+
+    /// The registrar answered finally, or nobody did.
+    pub(super) fn registrar_answered(
+        &mut self,
+        now: Instant,
+        id: AccountId,
+        response: Option<(Flow, &Response)>,
+        why: &str,
+    ) {
+        let mut numbers = Vec::new();
+        // As many as one step draws at most.
+        for _ in 0..2 {
+            numbers.push(self.services.random_below(u64::MAX));
+        }
+        let follows = self
+            .services
+            .accounts
+            .get(id)
+            .map(|a| a.registering.follows_nat);
+        let Some(held) = self.services.accounts.registration(id) else {
+            return;
+        };
+        let answer = match response {
+            None => Answer::Silence,
+            Some((_, response)) => held.read(response),
+        };
+        let random = |below: u64| numbers.pop().unwrap_or_default() % below.max(1);
+        let step = held.machine.answered(now, &answer, random);
+        let status = response.map(|(_, r)| r.status);
+        let reason = response.map_or(why, |(_, r)| r.reason.as_str());
+        match step {
+            Step::Ask => self.ask_registrar(now, id),
+            Step::Failed(retry_in) => {
+                let kind = failed(status, reason, retry_in);
+                self.services.tell_registration(id, kind);
+            }
+            Step::Gone => {
+                self.services.accounts.set_registration(id, None);
+                let kind = RegistrationKind::Unregistered;
+                self.services.tell_registration(id, kind);
+            }
+            Step::Registered(expires) => {
+                let Some((flow, response)) = response else {
+                    return;
+                };
+                held.learn(&response.headers);
+                let moved = follows == Some(true)
+                    && held.is_seen_elsewhere(flow, &response.headers)
+                    && held.machine.moved();
+                let contacts = response.headers.contacts().flatten();
+                let contacts = contacts.map(|c| c.to_string().into()).collect();
+                if moved {
+                    self.ask_registrar(now, id);
+                } else {
+                    let kind = RegistrationKind::Registered { expires, contacts };
+                    self.services.tell_registration(id, kind);
+                }
+            }
+        }
+    }
+}
+
+impl Services {
+    fn tell_registration(&mut self, account: AccountId, kind: RegistrationKind) {
+        let event = RegistrationEvent { account, kind };
+        self.out.push_back(Output::Registration(event));
+    }
+
+    /// The Request-URI of a REGISTER: the registrar's domain, without a user (RFC 3261 section 10.2).
+    fn registrar(&self, id: AccountId) -> Option<Uri> {
+        let account = self.accounts.get(id)?;
+        match &account.registering.registrar {
+            Some(registrar) => Some(registrar.clone()),
+            None => Some(Uri::sip(None, &account.aor.host_port()?)),
+        }
+    }
+
+    /// The next REGISTER of an account.
+    fn registration_request(&mut self, id: AccountId, flow: Flow) -> Result<Request> {
+        const NONE: Error = Error::new(ErrorKind::Unknown, "registration");
+        let registrar = self.registrar(id).ok_or(NONE)?;
+        let place = self.contact_address(flow, Some(id));
+        let account = self.accounts.get(id).ok_or(NONE)?;
+        let (aor, routes) = (
+            account.address(),
+            account.routes(&Method::Register).collect::<Vec<_>>(),
+        );
+        let instance = account.registering.instance.clone();
+        let user = account.aor.user().map(|u| u.into_owned());
+        let held = self.accounts.registration(id).ok_or(NONE)?;
+        held.number += 1;
+        let (tag, call_id) = (held.tag.clone(), held.call_id.clone());
+        let from = aor.clone().with_param("tag", &tag)?;
+        let mut request = Request::with(
+            Method::Register,
+            registrar,
+            &from,
+            &aor,
+            &call_id,
+            held.number,
+        );
+        let headers = &mut request.headers;
+        for route in routes {
+            headers.put(HeaderName::Route, route.to_value());
+        }
+        let own = reached(&user.unwrap_or_default(), flow, place);
+        let mut contact = NameAddr::new(own.clone());
+        let mut supported = "path".to_owned();
+        if let Some(instance) = instance {
+            contact = contact
+                .with_instance(&instance)?
+                .with_param("reg-id", "1")?;
+            supported.push_str(", outbound, gruu");
+        }
+        headers.put(HeaderName::Contact, contact.to_value());
+        let expires = held.machine.expires().as_secs();
+        // What was told before and is not true any more goes in the same breath.
+        if let Some(old) = held.told.replace(own.clone()).filter(|old| *old != own) {
+            let old = NameAddr::new(old).with_param("expires", "0")?;
+            headers.put(HeaderName::Contact, old.to_value());
+        }
+        headers.put(HeaderName::Expires, expires.to_string());
+        headers.put(HeaderName::Supported, supported);
+        Ok(request)
+    }
+}
+
+impl Held {
+    /// What an answer means.
+    fn read(&mut self, response: &Response) -> Answer {
+        let headers = &response.headers;
+        // It may have been sent again for a challenge.
+        if let Ok(CSeq { number, .. }) = headers.cseq() {
+            self.number = self.number.max(number);
+        }
+        let after = || headers.retry_after().ok().flatten().map(|r| r.after);
+        match response.status {
+            status if status.is_success() => {
+                let own = self.own_contact(headers).and_then(|c| c.expires());
+                let expires = || headers.expires().ok().flatten();
+                Answer::Granted(own.or_else(expires))
+            }
+            StatusCode::INTERVAL_TOO_BRIEF => {
+                Answer::TooBrief(headers.min_expires().ok().flatten())
+            }
+            status => Answer::Refused(status, after()),
+        }
+    }
+
+    /// Our Contact among those of a response; registrars add parameters and change order and ports of others.
+    fn own_contact(&self, headers: &Headers) -> Option<NameAddr> {
+        let told = self.told.as_ref()?;
+        let mut all = headers.contacts().flatten();
+        all.find(|c| c.uri().user() == told.user() && c.uri().host_port() == told.host_port())
+    }
+
+    /// Takes what a success tells besides the interval.
+    fn learn(&mut self, headers: &Headers) {
+        let routes = headers.service_route().flatten().take(MOST_ROUTES);
+        self.service_routes = routes.map(|r| r.detached()).collect();
+        self.gruu = self.own_contact(headers).and_then(|c| c.pub_gruu());
+    }
+
+    /// Whether the registrar sees us at another address than we told it, which is noted.
+    fn is_seen_elsewhere(&mut self, flow: Flow, headers: &Headers) -> bool {
+        let Ok(via) = headers.via() else { return false };
+        let told = self.told.as_ref().and_then(Uri::host_port);
+        // On a connection the registrar finds us by that.
+        if flow.transport.is_reliable() {
+            return false;
+        }
+        // Only who was asked for rport says where we are (RFC 3581).
+        let Some(Some(port)) = via.rport() else {
+            return false;
+        };
+        let ip = via.received().unwrap_or_else(|| flow.local.ip());
+        let seen = SocketAddr::new(ip, port);
+        let elsewhere = told.is_some_and(|t| t != HostPort::from(seen));
+        if elsewhere {
+            self.seen = Some(seen);
+        }
+        elsewhere
+    }
+}
+
+fn failed(status: Option<StatusCode>, reason: &str, retry_in: Duration) -> RegistrationKind {
+    RegistrationKind::Failed {
+        status,
+        reason: reason.into(),
+        retry_in,
+    }
+}

@@ -1,0 +1,276 @@
+//! Registrations: telling a registrar where we are reached, and staying so (RFC 3261 section 10.2).
+//!
+//! The machine decides when to ask for what and what an answer means; it sends nothing and reads no clock.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use msp_core::time::Instant;
+
+use crate::account::AccountId;
+use crate::wire::{StatusCode, Uri};
+
+/// The shortest time between two refreshes, however little is granted.
+const LEAST: Duration = Duration::from_secs(5);
+
+/// How long to wait after a refusal that will not pass by itself: a wrong password, a user that nobody knows.
+const LONG: Duration = Duration::from_secs(600);
+
+/// The first step and the longest of the waits after what may pass (RFC 5626 section 4.5).
+const BASE: Duration = Duration::from_secs(30);
+const MOST: Duration = Duration::from_secs(1800);
+
+/// The longest that a registrar can make us wait.
+const MOST_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// What to ask for when a registrar calls an interval too brief without saying what it wants.
+const GUESS: Duration = Duration::from_secs(3601);
+
+/// How often a registrar may call an interval too brief.
+const BRIEF_TRIES: u8 = 3;
+
+/// How an account is registered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Registering {
+    /// The registrar; none for the domain of the account.
+    pub registrar: Option<Uri>,
+    /// For how long at a time.
+    pub expires: Duration,
+    /// The URN of the device (RFC 5626 section 4.1), which makes the registrar replace our bindings when our address
+    /// changes, and offers it to give us an address of our own (RFC 5627). The same at each start.
+    pub instance: Option<Box<str>>,
+    /// Whether the address that the registrar sees us at takes the place of our own in Contact: the outside of a NAT.
+    pub follows_nat: bool,
+}
+
+impl Default for Registering {
+    fn default() -> Self {
+        Self {
+            registrar: None,
+            expires: Duration::from_secs(600),
+            instance: None,
+            follows_nat: true,
+        }
+    }
+}
+
+/// What became of a registration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RegistrationEvent {
+    /// Of which account.
+    pub account: AccountId,
+    /// What happened.
+    pub kind: RegistrationKind,
+}
+
+/// What happened to a registration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum RegistrationKind {
+    /// We are registered; said again after each refresh.
+    Registered {
+        /// For how long the registrar keeps it; it is refreshed before.
+        expires: Duration,
+        /// All contacts that the registrar has of the account, as it wrote them.
+        contacts: Vec<Box<str>>,
+    },
+    /// We are not registered.
+    Failed {
+        /// The status behind it, if the registrar answered.
+        status: Option<StatusCode>,
+        /// The phrase or the error behind it.
+        reason: Box<str>,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// We are not registered any more, as was wished.
+    Unregistered,
+}
+
+/// What a registrar answered, as far as it matters.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Answer {
+    /// Success, with what was granted if it was said.
+    Granted(Option<Duration>),
+    /// 423, with Min-Expires if it was said.
+    TooBrief(Option<Duration>),
+    /// Another refusal, with Retry-After if it was said.
+    Refused(StatusCode, Option<Duration>),
+    /// Nobody answered, or there is no way.
+    Silence,
+}
+
+/// What follows from an answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// We are registered for this long.
+    Registered(Duration),
+    /// Ask again at once, with the interval as it is now.
+    Ask,
+    /// We are not, and ask again after this.
+    Failed(Duration),
+    /// We are not any more.
+    Gone,
+}
+
+/// One registration.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    state: State,
+    /// What is asked for; grows when a registrar wants more.
+    expires: Duration,
+    failures: u32,
+    brief: u8,
+    /// The address was taken over since the last refresh that was due.
+    rewrote: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// A request is under way.
+    Asking,
+    /// The next is due.
+    Waiting(Instant),
+    /// The request that ends it is under way.
+    Leaving,
+    Gone,
+}
+
+impl Registration {
+    /// One that begins now.
+    pub(crate) const fn new(expires: Duration) -> Self {
+        Self {
+            state: State::Asking,
+            expires,
+            failures: 0,
+            brief: 0,
+            rewrote: false,
+        }
+    }
+
+    /// The interval to ask for; zero to end it.
+    pub(crate) const fn expires(&self) -> Duration {
+        match self.state {
+            State::Leaving | State::Gone => Duration::ZERO,
+            State::Asking | State::Waiting(_) => self.expires,
+        }
+    }
+
+    /// When there is something to do.
+    pub(crate) const fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Waiting(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Whether the next request is due.
+    pub(crate) fn timeout(&mut self, now: Instant) -> bool {
+        let due = self.deadline().is_some_and(|at| at <= now);
+        if due {
+            self.state = State::Asking;
+            self.rewrote = false;
+        }
+        due
+    }
+
+    /// It shall end. Whether that has to be asked for now.
+    pub(crate) fn leave(&mut self) -> bool {
+        let asks = !matches!(self.state, State::Leaving | State::Gone);
+        if asks {
+            self.state = State::Leaving;
+        }
+        asks
+    }
+
+    /// Our address is another than was told. Whether to tell it at once: only once for each refresh, for where the
+    /// address changes with each request that would never end.
+    pub(crate) fn moved(&mut self) -> bool {
+        let tells = !self.rewrote && matches!(self.state, State::Waiting(_));
+        if tells {
+            self.rewrote = true;
+            self.state = State::Asking;
+        }
+        tells
+    }
+
+    /// An answer came. `random` gives a number below its argument.
+    pub(crate) fn answered(
+        &mut self,
+        now: Instant,
+        answer: &Answer,
+        mut random: impl FnMut(u64) -> u64,
+    ) -> Step {
+        match self.state {
+            State::Leaving | State::Gone => {
+                self.state = State::Gone;
+                return Step::Gone;
+            }
+            State::Asking | State::Waiting(_) => {}
+        }
+        match answer {
+            Answer::Granted(granted) => {
+                self.failures = 0;
+                self.brief = 0;
+                // Registrars that say nothing of us, or nought, have taken us all the same.
+                let granted = granted.filter(|g| !g.is_zero()).unwrap_or(self.expires);
+                let early = (granted / 10).max(LEAST);
+                let early = early + share(&mut random, granted / 10);
+                let wait = granted.saturating_sub(early).max(granted / 2).max(LEAST);
+                self.state = State::Waiting(now + wait);
+                Step::Registered(granted)
+            }
+            Answer::TooBrief(least) => {
+                self.brief += 1;
+                let wanted = match least {
+                    Some(least) if *least > self.expires => Some(*least),
+                    _ if self.expires < GUESS => Some(GUESS),
+                    _ => None,
+                };
+                match wanted.filter(|_| self.brief <= BRIEF_TRIES) {
+                    Some(wanted) => {
+                        self.expires = wanted;
+                        Step::Ask
+                    }
+                    None => self.wait(now, LONG, None, random),
+                }
+            }
+            Answer::Refused(status, after) if status.code() >= 500 || is_passing(*status) => {
+                self.wait(now, BASE, *after, random)
+            }
+            Answer::Refused(_, after) => self.wait(now, LONG, *after, random),
+            Answer::Silence => self.wait(now, BASE, None, random),
+        }
+    }
+
+    /// Waits from half to the whole of a time that doubles with each failure.
+    fn wait(
+        &mut self,
+        now: Instant,
+        base: Duration,
+        after: Option<Duration>,
+        mut random: impl FnMut(u64) -> u64,
+    ) -> Step {
+        let most = MOST.max(base);
+        let longest = base.saturating_mul(1 << self.failures.min(10)).min(most);
+        self.failures += 1;
+        self.brief = 0;
+        let wait = longest / 2 + share(&mut random, longest / 2);
+        let wait = wait.max(after.unwrap_or_default().min(MOST_AFTER));
+        self.state = State::Waiting(now + wait);
+        Step::Failed(wait)
+    }
+}
+
+/// Refusals below 500 that pass by themselves.
+const fn is_passing(status: StatusCode) -> bool {
+    matches!(status.code(), 408 | 430 | 480 | 491)
+}
+
+/// A random part of `whole`.
+fn share(random: &mut impl FnMut(u64) -> u64, whole: Duration) -> Duration {
+    let ms = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX);
+    Duration::from_millis(random(ms.saturating_add(1)))
+}

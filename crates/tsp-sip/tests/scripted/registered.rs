@@ -1,0 +1,315 @@
+//! Registrations at a scripted registrar.
+
+use std::time::Duration;
+
+use tsp_sip::account::{Account, AccountId};
+use tsp_sip::call::Command;
+use tsp_sip::digest::Credential;
+use tsp_sip::registration::RegistrationKind;
+
+use crate::accounts::uri;
+use crate::peer::{Invite, alone, ask, field, ms, seconds};
+use crate::support::{Manner, World};
+
+const ID: AccountId = AccountId(3);
+
+const CHALLENGE: &str = "WWW-Authenticate: Digest realm=\"python\", nonce=\"1\"\n";
+
+fn world(change: impl FnOnce(&mut Account)) -> World {
+    let mut w = alone(Manner::Silent);
+    let mut account = Account::new(uri("sip:alice@192.0.2.9")).expect("an account");
+    account.credentials = vec![Credential::password("username", "password")];
+    change(&mut account);
+    w.command(0, Command::AddAccount(ID, account.into()));
+    w
+}
+
+fn register(w: &mut World) -> Invite {
+    w.command(0, Command::Register(ID));
+    w.run(ms(1));
+    one(w.heard())
+}
+
+fn one(mut heard: Vec<String>) -> Invite {
+    // Sent again meanwhile.
+    heard.dedup();
+    assert_eq!(heard.len(), 1, "{heard:?}");
+    let text = heard.remove(0);
+    assert!(
+        text.starts_with("REGISTER sip:192.0.2.9 SIP/2.0\r\n"),
+        "{text}"
+    );
+    Invite { text }
+}
+
+/// What was told since the last time.
+fn told(w: &mut World) -> Vec<RegistrationKind> {
+    let all = std::mem::take(&mut w.phones[0].registrations);
+    assert!(all.iter().all(|e| e.account == ID));
+    all.into_iter().map(|e| e.kind).collect()
+}
+
+fn granted(n: u64) -> String {
+    format!("Contact: <sip:alice@192.0.2.2:5060>;expires={n}\n")
+}
+
+// Shows: an account registers with a digest, refreshes before it ends and leaves | RFC 3261 10.2, interop rows 14 and 16
+#[test]
+fn an_account_registers_refreshes_and_leaves() {
+    let mut w = world(|_| {});
+    let first = register(&mut w);
+    assert_eq!(
+        field(&first.text, "Contact"),
+        Some("<sip:alice@192.0.2.2:5060>")
+    );
+    assert_eq!(field(&first.text, "To"), Some("<sip:alice@192.0.2.9>"));
+    assert_eq!(field(&first.text, "Expires"), Some("600"));
+    let second = one(ask(
+        &mut w,
+        &first.response("401 Unauthorized", "t", CHALLENGE),
+    ));
+    assert!(field(&second.text, "Authorization").is_some());
+    assert!(ask(&mut w, &second.response("200 OK", "t", &granted(100))).is_empty());
+    let [RegistrationKind::Registered { expires, contacts }] = &told(&mut w)[..] else {
+        panic!()
+    };
+    assert_eq!((*expires, contacts.len()), (seconds(100), 1));
+    w.run(seconds(79));
+    assert!(w.heard().is_empty());
+    w.run(seconds(12));
+    let third = one(w.heard());
+    assert_eq!(field(&third.text, "CSeq"), Some("3 REGISTER"));
+    assert_eq!(field(&third.text, "Call-ID"), field(&first.text, "Call-ID"));
+    assert!(
+        field(&third.text, "Authorization").is_some(),
+        "proved at once"
+    );
+    ask(&mut w, &third.response("200 OK", "t", &granted(100)));
+    w.command(0, Command::Unregister(ID));
+    w.run(ms(1));
+    let last = one(w.heard());
+    assert_eq!(field(&last.text, "Expires"), Some("0"));
+    ask(&mut w, &last.response("200 OK", "t", ""));
+    assert_eq!(told(&mut w).last(), Some(&RegistrationKind::Unregistered));
+    w.run(Duration::from_secs(10_000));
+    assert!(w.heard().is_empty());
+}
+
+// Shows: a closed agent leaves its registrars | RFC 3261 10.2.2
+#[test]
+fn closing_leaves_the_registrar() {
+    let mut w = world(|_| {});
+    let first = register(&mut w);
+    ask(&mut w, &first.response("200 OK", "t", &granted(100)));
+    w.command(0, Command::Close);
+    assert!(!w.phones[0].agent.is_idle());
+    w.run(ms(1));
+    let last = one(w.heard());
+    assert_eq!(field(&last.text, "Expires"), Some("0"));
+    ask(&mut w, &last.response("200 OK", "t", ""));
+    assert!(w.phones[0].agent.is_idle());
+}
+
+// Shows: a challenge that cannot be answered is not, and the registrar is left alone for long | interop row 18
+#[test]
+fn without_the_right_credential_nothing_is_proved() {
+    let provider = |a: &mut Account| a.credentials[0].realm = Some("provider".into());
+    let none = |a: &mut Account| a.credentials.clear();
+    for change in [&provider as &dyn Fn(&mut Account), &none] {
+        let mut w = world(change);
+        let first = register(&mut w);
+        assert!(ask(&mut w, &first.response("401 Unauthorized", "t", CHALLENGE)).is_empty());
+        let [
+            RegistrationKind::Failed {
+                status, retry_in, ..
+            },
+        ] = &told(&mut w)[..]
+        else {
+            panic!()
+        };
+        assert_eq!(status.map(|s| s.code()), Some(401));
+        assert!(*retry_in >= seconds(300));
+        w.run(*retry_in - seconds(1));
+        assert!(w.heard().is_empty());
+        w.run(seconds(2));
+        one(w.heard());
+    }
+}
+
+// Shows: a registrar that finds every nonce stale, or has a new one each time, is given up after three tries | interop row 16
+#[test]
+fn endless_challenges_end() {
+    for stale in [", stale=true", ", stale=false"] {
+        let mut w = world(|_| {});
+        let mut request = register(&mut w);
+        for n in 1..=3 {
+            let nonce = format!("nonce=\"{n}\"{}", if n > 1 { stale } else { "" });
+            let challenge = CHALLENGE.replace("nonce=\"1\"", &nonce);
+            request = one(ask(&mut w, &request.response("401 No", "t", &challenge)));
+            let proof = field(&request.text, "Authorization").expect("a proof");
+            assert!(proof.contains(&format!("nonce=\"{n}\"")));
+            assert_eq!(request.text.matches("\r\nAuthorization:").count(), 1);
+        }
+        let last = CHALLENGE.replace("nonce=\"1\"", &format!("nonce=\"4\"{stale}"));
+        assert!(ask(&mut w, &request.response("401 No", "t", &last)).is_empty());
+        assert!(matches!(
+            told(&mut w)[..],
+            [RegistrationKind::Failed { .. }]
+        ));
+    }
+}
+
+// Shows: a registrar that wants longer intervals gets them | RFC 3261 10.2.8, interop row 14
+#[test]
+fn brief_intervals_grow() {
+    let mut w = world(|_| {});
+    let first = register(&mut w);
+    let second = one(ask(
+        &mut w,
+        &first.response("423 Interval Too Brief", "t", ""),
+    ));
+    assert_eq!(field(&second.text, "Expires"), Some("3601"));
+    let brief = second.response("423 Interval Too Brief", "t", "Min-Expires: 3612\n");
+    let third = one(ask(&mut w, &brief));
+    assert_eq!(field(&third.text, "Expires"), Some("3612"));
+    assert_eq!(field(&third.text, "CSeq"), Some("3 REGISTER"));
+    // A registrar that names no contact.
+    ask(&mut w, &third.response("200 OK", "t", ""));
+    let [RegistrationKind::Registered { expires, .. }] = told(&mut w)[..] else {
+        panic!()
+    };
+    assert_eq!(expires, seconds(3612));
+    // And one that says twice that an interval is too brief, and never what it wants.
+    let mut w = world(|_| {});
+    let first = register(&mut w);
+    let second = one(ask(
+        &mut w,
+        &first.response("423 Interval Too Brief", "t", ""),
+    ));
+    assert!(ask(&mut w, &second.response("423 Interval Too Brief", "t", "")).is_empty());
+    assert!(matches!(
+        told(&mut w)[..],
+        [RegistrationKind::Failed { .. }]
+    ));
+}
+
+fn seen_at(request: &Invite, place: &str) -> Invite {
+    let (ip, port) = place.split_once(':').expect("a port");
+    let by = format!(";rport={port};received={ip}");
+    let text = request.text.replacen(";rport", &by, 1);
+    Invite { text }
+}
+
+// Shows: the address that the registrar sees takes the place of ours, the old one goes in the same request, and no storm follows | interop row 2
+#[test]
+fn the_outside_of_a_nat_is_taken_over() {
+    let mut w = world(|_| {});
+    let first = register(&mut w);
+    let ok = seen_at(&first, "198.51.100.7:6111").response("200 OK", "t", &granted(100));
+    let second = one(ask(&mut w, &ok));
+    let contacts: Vec<_> = second
+        .text
+        .lines()
+        .filter(|l| l.starts_with("Contact: "))
+        .collect();
+    let new = "Contact: <sip:alice@198.51.100.7:6111>";
+    assert_eq!(
+        contacts,
+        [new, "Contact: <sip:alice@192.0.2.2:5060>;expires=0"]
+    );
+    assert!(told(&mut w).is_empty());
+    // The NAT has another port for each request: not asked again before the refresh.
+    let ok = seen_at(&second, "198.51.100.7:6112").response("200 OK", "t", "Expires: 100\n");
+    assert!(ask(&mut w, &ok).is_empty());
+    assert!(matches!(
+        told(&mut w)[..],
+        [RegistrationKind::Registered { .. }]
+    ));
+    w.run(seconds(91));
+    let third = one(w.heard());
+    assert_eq!(
+        field(&third.text, "Contact"),
+        Some("<sip:alice@198.51.100.7:6112>")
+    );
+}
+
+// Shows: calls go by the way that the registrar named, under the address that it gave | RFC 3608, RFC 5627, interop row 7
+#[test]
+fn service_route_and_gruu_are_used() {
+    let instance = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+    let mut w = world(|a| a.registering.instance = Some(instance.into()));
+    let first = register(&mut w);
+    let contact = field(&first.text, "Contact").expect("a contact");
+    assert!(
+        contact.ends_with(&format!(";+sip.instance=\"<{instance}>\";reg-id=1")),
+        "{contact}"
+    );
+    assert_eq!(
+        field(&first.text, "Supported"),
+        Some("path, outbound, gruu")
+    );
+    let gruu = format!("sip:alice@example.com;gr={instance}");
+    let extra = format!(
+        "Contact: {contact};pub-gruu=\"{gruu}\";expires=100\nService-Route: <sip:192.0.2.9;lr>, <sip:s2.example.com;lr>\n"
+    );
+    ask(&mut w, &first.response("200 OK", "t", &extra));
+    let (key, to) = (msp_core::id::CallKey(1), uri("sip:bob@elsewhere.example"));
+    let account = Some(ID);
+    w.command(0, Command::Dial { key, to, account });
+    w.run(ms(1));
+    let invite = w.heard().remove(0);
+    let routes: Vec<_> = invite
+        .lines()
+        .filter(|l| l.starts_with("Route: "))
+        .collect();
+    assert_eq!(
+        routes,
+        [
+            "Route: <sip:192.0.2.9;lr>",
+            "Route: <sip:s2.example.com;lr>"
+        ]
+    );
+    assert_eq!(field(&invite, "Contact"), Some(&*format!("<{gruu}>")));
+}
+
+// Shows: a registrar without an address is told in one line that says what to do
+#[test]
+fn an_unknown_registrar_is_told() {
+    let mut w = world(|a| a.registering.registrar = Some(uri("sip:nowhere.example")));
+    w.command(0, Command::Register(ID));
+    let [
+        RegistrationKind::Failed {
+            status: None,
+            reason,
+            ..
+        },
+    ] = &told(&mut w)[..]
+    else {
+        panic!()
+    };
+    assert!(
+        reason.contains("nowhere.example") && reason.contains("check its name"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_silent_registrar_is_asked_again_later() {
+    let mut w = world(|_| {});
+    register(&mut w);
+    w.run(seconds(33));
+    w.heard();
+    let [
+        RegistrationKind::Failed {
+            status: None,
+            retry_in,
+            ..
+        },
+    ] = told(&mut w)[..]
+    else {
+        panic!()
+    };
+    assert!(retry_in >= seconds(15) && retry_in <= seconds(30));
+    w.run(retry_in);
+    assert!(!w.heard().is_empty());
+}
