@@ -40,6 +40,8 @@ pub enum CallState {
 pub(crate) struct CallShared {
     pub(crate) key: CallKey,
     pub(crate) peer: Box<str>,
+    /// Whom the peer asked us to call, until that is answered.
+    pub(crate) referred: Mutex<Option<Box<str>>>,
     /// Whom to dial; nobody once that was done, or if the call came in.
     pub(crate) to: Mutex<Option<Uri>>,
     pub(crate) state: watch::Sender<CallState>,

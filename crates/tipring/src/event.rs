@@ -43,8 +43,37 @@ pub enum EventKind {
     EarlyMedia,
     /// The call is connected.
     Connected,
-    /// A digit of ours did not reach the peer: the media half has no way for it, and signalling carries none.
+    /// A digit of ours did not reach the peer: the media half has no way for it, and the peer takes none by INFO.
     UnsentDigit(Digit),
+    /// The peer pressed a key and told it by INFO. Digits among the media are events of the media.
+    Digit(Digit),
+    /// A message came, within a call or without.
+    Message {
+        /// Who sent it: name and URI, as the peer wrote them.
+        from: Box<str>,
+        /// The type of the body, as `type/subtype`.
+        content_type: Box<str>,
+        /// The body.
+        body: Box<[u8]>,
+    },
+    /// What became of a message of ours: the SIP status.
+    MessageAnswered(u16),
+    /// The peer says how far the transfer is that we asked for: the SIP status.
+    TransferProgress(u16),
+    /// The peer was passed on, and this call ends.
+    Transferred,
+    /// The transfer did not come about, for this SIP status; the call goes on.
+    TransferFailed(u16),
+    /// The peer asks us to call somebody else: [`Call::follow_transfer`](crate::Call::follow_transfer) or
+    /// [`Call::decline_transfer`](crate::Call::decline_transfer) answers it.
+    TransferRequested {
+        /// Whom.
+        to: Box<str>,
+        /// The peer speaks with the one already, and the new call takes that call's place.
+        consulted: bool,
+    },
+    /// This call, which came in, takes the place of that one; it is answered by itself.
+    Replaces(CallKey),
     /// The call is over.
     Ended(Ended),
     /// Something happened to the media of the call.

@@ -22,6 +22,7 @@ mod event;
 mod line;
 mod phone;
 mod stats;
+mod transfer;
 
 pub use call::{Call, CallState};
 pub use error::{Error, ErrorKind, Result};

@@ -2,8 +2,8 @@
 
 use std::future::{pending, poll_fn};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use msp_core::event::EventFilter;
 use msp_core::id::CallKey;
@@ -159,11 +159,44 @@ impl Signals {
             CallEventKind::Connected => {
                 self.reach(at, key, self.shared.call(key), CallState::Connected);
             }
-            CallEventKind::UnsentDigit(digit) => self.shared.bus.emit(&Event {
-                at,
-                call: Some(key),
-                kind: EventKind::UnsentDigit(digit),
-            }),
+            CallEventKind::UnsentDigit(digit) => self.emit(at, key, EventKind::UnsentDigit(digit)),
+            CallEventKind::Digit { digit, .. } => self.emit(at, key, EventKind::Digit(digit)),
+            CallEventKind::MessageReceived {
+                from,
+                content_type,
+                body,
+                ..
+            } => {
+                let body = body[..].into();
+                let kind = EventKind::Message {
+                    from,
+                    content_type,
+                    body,
+                };
+                self.emit(at, key, kind);
+            }
+            CallEventKind::MessageAnswered { status, .. } => {
+                self.emit(at, key, EventKind::MessageAnswered(status.code()));
+            }
+            CallEventKind::TransferProgress(status) => {
+                self.emit(at, key, EventKind::TransferProgress(status.code()));
+            }
+            CallEventKind::Transferred => self.emit(at, key, EventKind::Transferred),
+            CallEventKind::TransferFailed(status) => {
+                self.emit(at, key, EventKind::TransferFailed(status.code()));
+            }
+            CallEventKind::TransferRequested { to, consulted } => {
+                if let Some(call) = self.shared.call(key) {
+                    let mut referred = call.referred.lock().unwrap_or_else(PoisonError::into_inner);
+                    *referred = Some(to.clone());
+                }
+                self.emit(at, key, EventKind::TransferRequested { to, consulted });
+            }
+            CallEventKind::Replaces(old) => {
+                self.emit(at, key, EventKind::Replaces(old));
+                // It stands for a call that was taken already (RFC 3891 section 3).
+                let _closing = self.shared.command(Command::Answer(key));
+            }
             CallEventKind::Ended(ref ended) => {
                 self.shared.answer_asked(key, Err(not_asked(ended)));
                 let call = self.shared.forget_call(key);
@@ -188,6 +221,11 @@ impl Signals {
             }
             _ => {}
         }
+    }
+
+    fn emit(&self, at: Instant, key: CallKey, kind: EventKind) {
+        let call = Some(key);
+        self.shared.bus.emit(&Event { at, call, kind });
     }
 
     fn reach(&self, at: Instant, key: CallKey, call: Option<Arc<CallShared>>, state: CallState) {

@@ -302,6 +302,7 @@ impl Shared {
         let call = Arc::new(CallShared {
             key,
             peer: peer.into(),
+            referred: Mutex::new(None),
             to: Mutex::new(to),
             state,
             media,
@@ -374,7 +375,7 @@ impl Shared {
     }
 
     /// A key that no other call of this process has: phones may share a provider.
-    fn take_key() -> CallKey {
+    pub(crate) fn take_key() -> CallKey {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         CallKey(NEXT.fetch_add(1, Ordering::Relaxed))
     }
@@ -382,7 +383,7 @@ impl Shared {
 
 /// A phone that is open. Its signalling has a thread of its own, so it works under any runtime and under none.
 pub struct Phone {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     local: SocketAddr,
     stats: StatsReader,
     engine: Option<Arc<Engine>>,
@@ -549,7 +550,7 @@ impl fmt::Debug for Phone {
 }
 
 /// What people write when they mean a SIP URI.
-fn target_uri(target: &str) -> Result<Uri> {
+pub(crate) fn target_uri(target: &str) -> Result<Uri> {
     let invalid = |e| Error::new(ErrorKind::InvalidUri, format!("'{target}'")).caused_by(e);
     let trimmed = target.trim();
     let lower = trimmed.to_ascii_lowercase();
