@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::lab::Lab;
-use crate::{baresip, capture, netns, sipp};
+use crate::{baresip, capture, kamailio, netns, sipp};
 
 /// One call, or a few, with a program that others wrote.
 pub(crate) struct Case {
@@ -23,11 +23,7 @@ pub(crate) struct Case {
 impl Case {
     /// Why it cannot run here, if it cannot.
     pub(crate) fn hindrance(&self) -> Option<String> {
-        let missing = self
-            .with
-            .iter()
-            .flat_map(|peer| peer.programs())
-            .find(|program| !is_there(program));
+        let missing = self.with.iter().find_map(|peer| peer.missing());
         match missing {
             Some(program) => Some(format!("{program} is not installed")),
             None if self.raw && !netns::may_capture() => Some(
@@ -49,15 +45,23 @@ impl Case {
 pub(crate) enum Peer {
     Sipp,
     Baresip,
+    Kamailio,
     Tshark,
     Sox,
 }
 
 impl Peer {
+    /// The first of its programs that is not installed.
+    pub(crate) fn missing(self) -> Option<&'static str> {
+        let mut programs = self.programs().iter().copied();
+        programs.find(|program| !is_there(program))
+    }
+
     fn programs(self) -> &'static [&'static str] {
         match self {
             Self::Sipp => &["sipp"],
             Self::Baresip => &["baresip"],
+            Self::Kamailio => &[kamailio::PROGRAM],
             Self::Tshark => &["tshark", "tcpdump"],
             Self::Sox => &["sox"],
         }
@@ -67,6 +71,7 @@ impl Peer {
         let (name, version) = match self {
             Self::Sipp => ("SIPp", sipp::version()),
             Self::Baresip => ("baresip", baresip::version()),
+            Self::Kamailio => ("Kamailio", kamailio::version()),
             Self::Tshark => ("tshark", capture::tshark_version()),
             Self::Sox => ("sox", capture::sox_version()),
         };

@@ -3,6 +3,7 @@
 mod baresip;
 mod digits;
 mod failures;
+mod kamailio;
 mod ours;
 mod sipp;
 mod wire;
@@ -34,6 +35,7 @@ pub(crate) const ALL: &[Case] = &[
     failures::NOBODY_THERE,
     failures::SIPP_VANISHES,
     failures::BARESIP_VANISHES,
+    kamailio::ASKED,
     wire::TSHARK_AGREES,
     wire::TSHARK_AGREES_ON_LOSS,
 ];

@@ -9,7 +9,9 @@ mod capture;
 mod case;
 mod cases;
 mod clock;
+mod corpus;
 mod error;
+mod kamailio;
 mod lab;
 mod load;
 mod netns;
@@ -37,6 +39,8 @@ cargo xtask interop --check        run every case; fail if docs/conformance.md s
 cargo xtask interop --no-table     run every case that can run here; leave the document alone
 cargo xtask interop NAME...        run these cases
 cargo xtask interop --load         many calls at once, to us and to baresip: processor and memory of both
+cargo xtask interop --corpus [PART...] the scenarios of the SIPp corpus beside the checkout that apply; without PARTs of
+                                   names the result goes into docs/conformance.md
 cargo xtask interop --list         name the cases";
 
 fn main() -> ExitCode {
@@ -53,6 +57,10 @@ fn main() -> ExitCode {
     }
     if let (["--load"], true) = (&options[..], names.is_empty()) {
         return code(load::run().map(|()| true));
+    }
+    if let ["--corpus"] = options[..] {
+        let wanted: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        return code(corpus::run(&wanted));
     }
     let table = match (&options[..], names.is_empty()) {
         ([], true) => Table::Write,
@@ -128,7 +136,11 @@ fn run(cases: impl Iterator<Item = &'static Case>, table: Table) -> Result<bool,
             took,
         });
     }
-    table::junit(&folder.join("junit.xml"), &ended)?;
+    let lines: Vec<_> = ended
+        .iter()
+        .map(|ended| (ended.case.name, &ended.outcome, ended.took))
+        .collect();
+    table::junit(&folder.join("junit.xml"), "interop", &lines)?;
     let count =
         |wanted: fn(&Outcome) -> bool| ended.iter().filter(|ended| wanted(&ended.outcome)).count();
     let passed = count(|outcome| matches!(outcome, Outcome::Passed));

@@ -20,6 +20,19 @@ impl Process {
     /// Starts `command` in `folder`; output goes to `NAME.out` and `NAME.err` there, and the command
     /// line to `NAME.cmd`.
     pub(crate) fn start(folder: &Path, name: &str, command: &mut Command) -> Result<Self, Error> {
+        Self::start_with(folder, name, command.stdin(Stdio::null()))
+    }
+
+    /// The same with somebody at the keyboard, for [`Process::type_line`].
+    pub(crate) fn start_typing(
+        folder: &Path,
+        name: &str,
+        command: &mut Command,
+    ) -> Result<Self, Error> {
+        Self::start_with(folder, name, command.stdin(Stdio::piped()))
+    }
+
+    fn start_with(folder: &Path, name: &str, command: &mut Command) -> Result<Self, Error> {
         let stdout = folder.join(format!("{name}.out"));
         let stderr = folder.join(format!("{name}.err"));
         let create =
@@ -30,7 +43,6 @@ impl Process {
         line?;
         let child = command
             .current_dir(folder)
-            .stdin(Stdio::null())
             .stdout(create(&stdout)?)
             .stderr(create(&stderr)?)
             .spawn()
@@ -41,6 +53,14 @@ impl Process {
             stdout,
             stderr,
         })
+    }
+
+    /// Types a line at its keyboard, if it has one.
+    pub(crate) fn type_line(&mut self, line: &str) -> Result<(), Error> {
+        let Some(keyboard) = self.child.stdin.as_mut() else {
+            return Err(Error::new(format!("{} has no keyboard", self.name)));
+        };
+        writeln!(keyboard, "{line}").map_err(|error| Error::io(&self.name, &error))
     }
 
     /// Waits for the end; a process that has not ended by then is killed and that is an error.
@@ -86,15 +106,24 @@ impl Process {
 
     /// What Ctrl-C would send.
     pub(crate) fn interrupt(&self) -> Result<(), Error> {
+        self.signal("-INT")
+    }
+
+    /// What asks a server to end.
+    pub(crate) fn terminate(&self) -> Result<(), Error> {
+        self.signal("-TERM")
+    }
+
+    fn signal(&self, signal: &str) -> Result<(), Error> {
         let status = Command::new("kill")
-            .args(["-INT", &self.child.id().to_string()])
+            .args([signal, &self.child.id().to_string()])
             .stdin(Stdio::null())
             .status()
             .map_err(|error| Error::io("kill", &error))?;
         if status.success() {
             Ok(())
         } else {
-            Err(Error::new(format!("{} cannot be interrupted", self.name)))
+            Err(Error::new(format!("{} takes no {signal}", self.name)))
         }
     }
 

@@ -29,11 +29,27 @@ impl Tipring {
         lab: &Lab,
         args: impl IntoIterator<Item = A>,
     ) -> Result<Self, Error> {
-        let mut command = Command::new(program_folder().join("tipring"));
-        command.args(args).arg("--json");
+        let mut command = Self::command(args);
         Ok(Self {
             process: Process::start(lab.folder(), "tipring", &mut command)?,
         })
+    }
+
+    /// The same with somebody at the keyboard.
+    pub(crate) fn start_typing<A: AsRef<OsStr>>(
+        lab: &Lab,
+        args: impl IntoIterator<Item = A>,
+    ) -> Result<Self, Error> {
+        let mut command = Self::command(args);
+        Ok(Self {
+            process: Process::start_typing(lab.folder(), "tipring", &mut command)?,
+        })
+    }
+
+    fn command<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(program_folder().join("tipring"));
+        command.args(args).arg("--json");
+        command
     }
 
     /// All events so far.

@@ -32,6 +32,11 @@ const fn tool(program: &'static str, package: &'static str, purpose: &'static st
 pub(crate) const ALL: &[Tool] = &[
     tool("sipp", "sip-tester", "calls from and to SIPp's scenarios"),
     tool("baresip", "baresip-core", "calls from and to baresip"),
+    tool(
+        "kamailio",
+        "kamailio",
+        "registers our phones and passes their calls on",
+    ),
     tool("tcpdump", "tcpdump", "captures a call beside us"),
     tool("tshark", "tshark", "says what is in a capture"),
     tool("sox", "sox", "codecs and levels that are not ours"),

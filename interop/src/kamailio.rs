@@ -1,0 +1,68 @@
+//! Kamailio: a registrar and a proxy that stays in the path.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::clock::{Deadline, wait_until};
+use crate::error::{Error, ensure};
+use crate::lab::{Lab, root};
+use crate::ports;
+use crate::process::{Process, output};
+
+/// Where Debian lays what is not for every user.
+pub(crate) const PROGRAM: &str = "/usr/sbin/kamailio";
+
+/// A running Kamailio on 127.0.0.1, over UDP and TCP.
+pub(crate) struct Kamailio {
+    // Killed when dropped; its children end when their parent is gone.
+    process: Process,
+    port: u16,
+}
+
+impl Kamailio {
+    pub(crate) fn start(lab: &Lab) -> Result<Self, Error> {
+        let port = ports::block()?;
+        let sockets = lab.path("kamailio");
+        fs::create_dir_all(&sockets).map_err(|error| Error::io(sockets.display(), &error))?;
+        let mut command = Command::new(PROGRAM);
+        command
+            .arg("-f")
+            .arg(root().join("interop/scenarios/kamailio.cfg"))
+            .args(["-l", &format!("udp:127.0.0.1:{port}")])
+            .args(["-l", &format!("tcp:127.0.0.1:{port}")])
+            .args(["-DD", "-E", "-m", "16", "-M", "4", "-Y"])
+            .arg(&sockets);
+        let mut process = Process::start(lab.folder(), "kamailio", &mut command)?;
+        let up = wait_until(Deadline::after(Duration::from_secs(20)), || {
+            let up = std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+            (up || process.has_ended()).then_some(up)
+        });
+        ensure(up == Some(true), || {
+            "kamailio did not start; see kamailio.err".to_owned()
+        })?;
+        Ok(Self { process, port })
+    }
+
+    /// `127.0.0.1:PORT`
+    pub(crate) fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Kamailio {
+    fn drop(&mut self) {
+        // Asked to end it takes its children along; killed it would leave them behind.
+        let _ = self.process.terminate();
+        let _ = self.process.wait(Duration::from_secs(5));
+    }
+}
+
+/// `5.6.3` of `version: kamailio 5.6.3 (x86_64/linux)`
+pub(crate) fn version() -> Option<String> {
+    let text = output(Command::new(PROGRAM).arg("-v")).ok()?;
+    let mut words = text
+        .split_whitespace()
+        .skip_while(|word| *word != "kamailio");
+    words.nth(1).map(str::to_owned)
+}
