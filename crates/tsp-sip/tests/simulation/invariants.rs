@@ -33,7 +33,7 @@ pub(crate) fn agree(network: &Network, outcome: &mut Outcome) {
                 let lonely = over.clone().count() == 1 && ends.len() == 2;
                 if lonely
                     && !over
-                        .cloned()
+                        .copied()
                         .any(|(phone, key)| gave_up(network, phone, key))
                 {
                     outcome.faults.push(fault("over at one end alone".into()));
