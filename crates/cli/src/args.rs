@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Places and answers SIP calls, plays and records them, and proves what was heard.
 #[derive(Debug, Parser)]
@@ -75,6 +75,21 @@ pub(crate) struct LineArgs {
     /// Ports for RTP and RTCP
     #[arg(long, value_name = "FIRST-LAST", value_parser = port_range)]
     pub(crate) ports: Option<(u16, u16)>,
+    /// Whether media are encrypted with keys in SDP: never, if the peer can, or always
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub(crate) srtp: Srtp,
+    /// Send the keys of --srtp even where the signalling can be read by anybody
+    #[arg(long)]
+    pub(crate) srtp_keys_in_clear: bool,
+}
+
+/// Whether media are encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Srtp {
+    #[default]
+    Off,
+    Optional,
+    Required,
 }
 
 /// What to do while a call lasts.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tipring::msp_core::trace::Trace;
 use tipring::msp_engine::{Clock, SystemClock};
-use tipring::{Phone, PhoneBuilder};
+use tipring::{Phone, PhoneBuilder, SecurityPolicy};
 
-use crate::args::{Bind, LineArgs};
+use crate::args::{Bind, LineArgs, Srtp};
 use crate::exit::{Fail, Failure};
 use crate::output::{Output, phone_json};
 
@@ -67,6 +67,12 @@ impl LineArgs {
         let mut builder = Phone::builder()
             .bind(bind.or_port(port))
             .trace(trace)
+            .security(match self.srtp {
+                Srtp::Off => SecurityPolicy::Off,
+                Srtp::Optional => SecurityPolicy::Optional,
+                Srtp::Required => SecurityPolicy::Required,
+            })
+            .keys_in_clear(self.srtp_keys_in_clear)
             .media_timeout(MEDIA_TIMEOUT);
         if !self.codec.is_empty() {
             let names = self

@@ -313,6 +313,15 @@ impl Talk<'_> {
                     self.hang_up_at = Some(Deadline::now());
                 }
             }
+            MediaEvent::Secured(secured) => {
+                let text = if *secured {
+                    "media are encrypted"
+                } else {
+                    "media are NOT encrypted"
+                };
+                let fields = json!({ "secured": secured });
+                self.out.event(event.at, "security", text, fields);
+            }
             MediaEvent::StreamActive | MediaEvent::StreamInactive => {}
             MediaEvent::File(FileState::ReadError | FileState::WriteError)
             | MediaEvent::TerminalFail

@@ -61,6 +61,8 @@ impl Line {
         if ready.send(Ok((local, endpoint.stats()))).is_err() {
             return;
         }
+        let mut policy = CallPolicy::default();
+        policy.security = self.builder.security;
         let config = AgentConfig {
             advertise: self.builder.advertise.into_iter().collect(),
             user: self.builder.user.clone(),
@@ -68,7 +70,7 @@ impl Line {
             timers: self.builder.timers,
             requests: tsp_sip::call::RequestPolicy::default(),
             max_calls: MAX_CALLS,
-            policy: CallPolicy::default(),
+            policy,
             line: next_line(),
         };
         let media = self.shared.address.subscribe(EventFilter::default());

@@ -13,13 +13,14 @@ use ahash::RandomState;
 use dashmap::DashMap;
 use msp_core::id::CallKey;
 use msp_core::media::MediaKinds;
+use msp_core::params::SecurityPolicy;
 use msp_core::provider::{Address, OpenAddress, Provider};
 use msp_core::terminal::TerminalRegistry;
 use msp_core::time::Instant;
 use msp_core::trace::Trace;
 use msp_engine::{Clock, Engine, EngineConfig, SystemClock};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use tsp_sip::call::{Command, EndCause, Ended};
+use tsp_sip::call::{Command, EndCause, Ended, MediaSecurity, OptionalForm};
 use tsp_sip::net::StatsReader;
 use tsp_sip::transaction::Timers;
 use tsp_sip::wire::{HostPort, Uri};
@@ -55,6 +56,7 @@ pub struct PhoneBuilder {
     ports: Option<RangeInclusive<u16>>,
     media_timeout: Option<Duration>,
     pub(crate) timers: Timers,
+    pub(crate) security: MediaSecurity,
     provider: Option<Arc<dyn Provider>>,
     pub(crate) trace: Trace,
 }
@@ -69,6 +71,7 @@ impl Default for PhoneBuilder {
             ports: None,
             media_timeout: None,
             timers: Timers::default(),
+            security: MediaSecurity::default(),
             provider: None,
             trace: Trace::OFF,
         }
@@ -88,6 +91,29 @@ impl PhoneBuilder {
     #[must_use]
     pub const fn advertise(mut self, address: IpAddr) -> Self {
         self.advertise = Some(address);
+        self
+    }
+
+    /// Whether media may, should or must be encrypted, with keys in the signalling (RFC 4568). Without this they never are.
+    /// Keys are written only into messages that nobody on the way can read; where there is no such way, what should be
+    /// encrypted is not, and what must be fails. [`msp_core::event::EventKind::Secured`] tells what came of it.
+    #[must_use]
+    pub const fn security(mut self, policy: SecurityPolicy) -> Self {
+        self.security.policy = policy;
+        self
+    }
+
+    /// Keys are also written into messages that anybody on the way can read. Who reads them can hear the call.
+    #[must_use]
+    pub const fn keys_in_clear(mut self, insist: bool) -> Self {
+        self.security.keys_in_clear = insist;
+        self
+    }
+
+    /// How keys are offered that a peer need not take.
+    #[must_use]
+    pub const fn optional_keys(mut self, form: OptionalForm) -> Self {
+        self.security.optional = form;
         self
     }
 

@@ -10,7 +10,6 @@ use super::UserAgent;
 use super::causes;
 use super::hold::holds;
 use super::interface::{CallEventKind, EndCause, Ended};
-use super::media::SLOTS;
 use super::policy::{AutoAnswer, Reliable};
 use super::refusal::description;
 use super::reliable::{self, When};
@@ -80,7 +79,10 @@ impl UserAgent {
             description(&request.headers, &request.body).map(|body| media.receive_offer(body));
         let (slots, toward) = match &offer {
             Some(Ok(offer)) if !offer.slots.is_empty() => (offer.slots.clone(), offer.toward),
-            None => (SLOTS.to_vec(), Some(flow.remote.ip())),
+            None => {
+                let security = self.services.config.policy.security;
+                (security.slots(flow), Some(flow.remote.ip()))
+            }
             Some(_) => {
                 self.services
                     .refuse(now, id, request, StatusCode::NOT_ACCEPTABLE_HERE);

@@ -12,7 +12,7 @@ use super::UserAgent;
 use super::agent::ended;
 use super::causes;
 use super::interface::{CallEventKind, EndCause, Ended};
-use super::media::{SLOTS, agreed};
+use super::media::agreed;
 use super::refusal::description;
 use super::reliable::reliable_number;
 use super::services::{Errand, Purpose, Within, describe, target_of};
@@ -95,14 +95,15 @@ impl UserAgent {
         dialing.due = Some(media_due(now));
         call.prepared = true;
         self.arm(key);
+        let security = self.services.config.policy.security;
         self.services.msp(
             key,
             LegId::FIRST,
             Generation(0),
             ToMsp::Prepare {
                 role: OfferRole::Offerer,
-                slots: SLOTS.to_vec(),
-                policy: Default::default(),
+                slots: security.slots(flow),
+                policy: security.policy,
                 toward: Some(flow.remote.ip()),
             },
         );
@@ -124,10 +125,15 @@ impl UserAgent {
         };
         let (to, flow) = (to.clone(), *flow);
         let mut offer = self.services.session(flow);
-        let description = match offer.create_offer(local) {
+        let security = self.services.config.policy.security;
+        let description = match security.guard(flow, local) {
+            Ok(local) => offer.create_offer(local).map_err(|e| e.to_string()),
+            Err(why) => Err(why.to_owned()),
+        };
+        let description = match description {
             Ok(description) => description.to_string(),
-            Err(error) => {
-                self.fail(now, key, EndCause::Media, None, &error.to_string());
+            Err(why) => {
+                self.fail(now, key, EndCause::Media, None, &why);
                 return;
             }
         };

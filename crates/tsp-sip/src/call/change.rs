@@ -73,7 +73,7 @@ impl UserAgent {
         let body = ToMsp::Prepare {
             role: OfferRole::Offerer,
             slots,
-            policy: Default::default(),
+            policy: self.services.config.policy.security.policy,
             toward: Some(leg.flow.remote.ip()),
         };
         self.services.msp(key, leg.id, leg.generation, body);
@@ -99,7 +99,9 @@ impl UserAgent {
         if leg.hold.wanted && self.services.config.policy.hold == HoldForm::ZeroAddress {
             write_nowhere(&mut local);
         }
-        let Ok(offer) = leg.media.create_offer(local) else {
+        let security = self.services.config.policy.security;
+        let local = security.guard(leg.flow, local);
+        let Some(offer) = local.ok().and_then(|l| leg.media.create_offer(l).ok()) else {
             self.give_change_up(key, leg_id, None);
             return;
         };

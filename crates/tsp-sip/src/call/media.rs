@@ -88,7 +88,7 @@ impl UserAgent {
             ToTsp::Local(params) => return self.prepared(now, key, leg, params),
             ToTsp::Applied => return self.media_applied(now, key, leg),
             ToTsp::Refused(error) => return self.media_refused(now, key, leg, &error),
-            // Nothing depends on it here.
+            // The application hears of it as an event of the media.
             ToTsp::Security { .. } => {}
             ToTsp::Renegotiate => return self.change_wanted(now, key, leg),
             _ => return false,

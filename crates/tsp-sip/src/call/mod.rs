@@ -25,6 +25,7 @@ mod refusal;
 mod registering;
 mod reliable;
 mod requests;
+mod security;
 mod services;
 mod serving;
 mod state;
@@ -44,3 +45,4 @@ pub use policy::{
     AutoAnswer, CallPolicy, ChangeBy, HoldForm, HoldSound, RefreshedBy, Reliable, SessionTimers,
 };
 pub use requests::RequestPolicy;
+pub use security::{MediaSecurity, OptionalForm};

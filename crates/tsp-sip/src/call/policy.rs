@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::security::MediaSecurity;
+
 /// How calls are made, answered and changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -20,6 +22,8 @@ pub struct CallPolicy {
     pub hold_sound: HoldSound,
     /// A peer that answers our offer with several codecs is asked for the first of them alone, by a further offer.
     pub lock_codec: bool,
+    /// Whether media are encrypted.
+    pub security: MediaSecurity,
 }
 
 /// Whether provisional responses are acknowledged (RFC 3262).
@@ -45,6 +49,7 @@ impl Default for CallPolicy {
             hold: HoldForm::default(),
             hold_sound: HoldSound::default(),
             lock_codec: false,
+            security: MediaSecurity::default(),
         }
     }
 }

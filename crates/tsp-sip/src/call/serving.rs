@@ -13,7 +13,7 @@ use super::interface::EndCause;
 use super::media::agreed;
 use super::reliable::When;
 use super::services::describe;
-use super::state::{Applying, Leg, Phase, Serving, ServingStep, Unacknowledged};
+use super::state::{Applying, Phase, Serving, ServingStep, Unacknowledged};
 use crate::dialog::{copy_record_route, tagged_response};
 use crate::wire::{HeaderName, Method, StatusCode};
 
@@ -41,7 +41,7 @@ impl UserAgent {
         let body = ToMsp::Prepare {
             role,
             slots: serving.slots.clone(),
-            policy: Default::default(),
+            policy: self.services.config.policy.security.policy,
             toward: serving.toward,
         };
         leg.wait_for_media(now);
@@ -57,15 +57,23 @@ impl UserAgent {
         leg: LegId,
         local: Vec<MediaParams>,
     ) -> bool {
-        let serving = self
-            .calls
-            .get_mut(&key)
-            .and_then(|c| c.leg(leg))
-            .and_then(Leg::negotiating);
-        match serving {
+        let security = self.services.config.policy.security;
+        let Some(asked) = self.calls.get_mut(&key).and_then(|c| c.leg(leg)) else {
+            return false;
+        };
+        let local = security.guard(asked.flow, local);
+        match asked.negotiating() {
             Some(serving) if matches!(serving.step, ServingStep::Preparing) => {
-                serving.step = ServingStep::Prepared(local);
-                self.proceed(now, key, leg);
+                match local {
+                    Ok(local) => {
+                        serving.step = ServingStep::Prepared(local);
+                        self.proceed(now, key, leg);
+                    }
+                    Err(why) => {
+                        let status = StatusCode::NOT_ACCEPTABLE_HERE;
+                        self.cannot_serve(now, key, leg, status, why);
+                    }
+                }
                 true
             }
             _ => false,

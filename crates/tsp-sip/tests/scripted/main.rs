@@ -15,6 +15,7 @@ mod peer;
 mod refused;
 mod registered;
 mod reliable;
+mod secured;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;

@@ -13,7 +13,10 @@ use bytes::Bytes;
 use msp_core::error::ErrorKind;
 use msp_core::id::{CallKey, PayloadType};
 use msp_core::link::{Envelope, ToMsp, ToTsp};
-use msp_core::params::{CodecSpec, LocalAddress, MediaParams, PayloadMapping};
+use msp_core::params::{
+    CodecSpec, LocalAddress, MasterKey, MediaParams, PayloadMapping, SecurityPolicy,
+};
+use msp_core::secret::Secret;
 use msp_core::time::{ClockRate, Instant};
 use netsim::{Impairment, Network};
 use tsp_sip::call::{
@@ -122,18 +125,19 @@ impl Phone {
     /// What the media half answers.
     pub fn media_answer(&self, message: &Envelope<ToMsp>) -> Option<ToTsp> {
         match &message.body {
-            ToMsp::Prepare { slots, .. } => Some(match self.refuse_prepare {
+            ToMsp::Prepare { slots, policy, .. } => Some(match self.refuse_prepare {
                 Some(kind) => ToTsp::Refused(kind.into()),
                 None => ToTsp::Local(
                     slots
                         .iter()
                         .map(|s| {
-                            local(
-                                s.slot,
-                                s.kind,
-                                s.direction,
-                                (self.address.ip(), self.media_port).into(),
-                            )
+                            let at = (self.address.ip(), self.media_port).into();
+                            let mut local = local(s.slot, s.kind, s.direction, at);
+                            (local.profile, local.policy) = (s.profile, *policy);
+                            if *policy != SecurityPolicy::Off {
+                                local.keys.send.push(key_of_ours());
+                            }
+                            local
                         })
                         .collect(),
                 ),
@@ -466,4 +470,14 @@ impl World {
 pub fn kept(w: &World, phone: usize) -> (usize, usize, usize) {
     let kept = w.phones[phone].agent.kept();
     (kept.calls, kept.dialogs, kept.transactions)
+}
+
+/// What the media half encrypts with, where that is wanted.
+fn key_of_ours() -> MasterKey {
+    MasterKey {
+        tag: 1,
+        suite: "AES_CM_128_HMAC_SHA1_80".into(),
+        key_and_salt: Secret::new(b"canary-of-thirty-octets-length".to_vec()),
+        mki: None,
+    }
 }
