@@ -10,6 +10,7 @@ use msp_core::link::{Envelope, ToTsp};
 use msp_core::time::Instant;
 use msp_core::trace::Way;
 
+use super::content::ACCEPT;
 use super::interface::{
     AgentConfig, AgentStats, CallEventKind, Command, EndCause, Ended, Input, Kept, LookupId,
     Output, Route,
@@ -343,7 +344,7 @@ impl UserAgent {
         let headers = &mut response.headers;
         headers.put(HeaderName::Contact, self.services.contact(flow, account));
         headers.put(HeaderName::Allow, self.services.allow());
-        headers.put(HeaderName::Accept, "application/sdp");
+        headers.put(HeaderName::Accept, ACCEPT);
         headers.put(HeaderName::AcceptEncoding, "identity");
         headers.put(HeaderName::AcceptLanguage, "en");
         self.services.put_supported(headers);
@@ -461,7 +462,7 @@ impl UserAgent {
             .services
             .request_outside(account, Method::Options, to, flow, names);
         let sent = request.and_then(|mut request| {
-            request.headers.put(HeaderName::Accept, "application/sdp");
+            request.headers.put(HeaderName::Accept, ACCEPT);
             self.services
                 .send_for(now, flow, request, Purpose::Options(key, now), account)
         });

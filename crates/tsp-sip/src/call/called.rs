@@ -8,10 +8,10 @@ use msp_core::time::Instant;
 
 use super::UserAgent;
 use super::causes;
+use super::content::description;
 use super::hold::holds;
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::policy::{AutoAnswer, Reliable};
-use super::refusal::description;
 use super::reliable::{self, When};
 use super::services::Services;
 use super::state::{Call, Leg, Phase, Serving, ServingStep};
@@ -76,7 +76,7 @@ impl UserAgent {
         let mut media = self.services.session(flow);
         let before = media.clone();
         let offer =
-            description(&request.headers, &request.body).map(|body| media.receive_offer(body));
+            description(&request.headers, &request.body).map(|body| media.receive_offer(&body));
         let (slots, toward) = match &offer {
             Some(Ok(offer)) if !offer.slots.is_empty() => (offer.slots.clone(), offer.toward),
             None => {

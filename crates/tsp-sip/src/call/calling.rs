@@ -11,9 +11,9 @@ use msp_core::time::Instant;
 use super::UserAgent;
 use super::agent::ended;
 use super::causes;
+use super::content::{ACCEPT, description};
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::agreed;
-use super::refusal::description;
 use super::reliable::reliable_number;
 use super::services::{Errand, Purpose, Within, describe, target_of};
 use super::state::{Applying, Call, Dialing, Inviting, Leg, Phase, media_due};
@@ -183,7 +183,7 @@ impl UserAgent {
         request
             .headers
             .put(HeaderName::Allow, self.services.allow());
-        request.headers.put(HeaderName::Accept, "application/sdp");
+        request.headers.put(HeaderName::Accept, ACCEPT);
         self.services.put_options(&mut request.headers);
         let least = self.calls.get(&key).and_then(|c| c.least_interval);
         self.services.put_session_timer(&mut request.headers, least);
@@ -268,7 +268,7 @@ impl UserAgent {
         let _unread = leg.dialog.learn(response);
         // What was settled changes by UPDATE only.
         let body = description(&response.headers, &response.body).filter(|_| !leg.settled);
-        let agreement = body.map(|body| leg.media.receive_answer(body));
+        let agreement = body.map(|body| leg.media.receive_answer(&body));
         leg.settled |= reliable_number(response).is_some() && matches!(agreement, Some(Ok(_)));
         self.acknowledge_provisional(now, key, leg_id, response);
         match agreement {
@@ -384,7 +384,7 @@ impl UserAgent {
         let Some(leg) = call.leg(leg_id) else { return };
         // What was agreed before the 2xx it only repeats, and an UPDATE may have changed it since.
         let body = description(&response.headers, &response.body).filter(|_| !leg.settled);
-        match agreed(&mut leg.media, body) {
+        match agreed(&mut leg.media, body.as_ref()) {
             Ok(agreement) => {
                 self.apply(now, key, leg_id, Applying::Final, agreement);
                 for (other, generation) in others {

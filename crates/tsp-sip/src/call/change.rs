@@ -13,11 +13,11 @@ use msp_core::time::Instant;
 use tsp_sdp::State;
 
 use super::UserAgent;
+use super::content::{ACCEPT, description};
 use super::hold::write_nowhere;
 use super::interface::{EndCause, Ended};
 use super::media::agreed;
 use super::policy::{ChangeBy, HoldForm};
-use super::refusal::description;
 use super::services::{Inside, Purpose, Within, describe};
 use super::state::{Applying, Change, Leg, Phase};
 use crate::transaction::ClientId;
@@ -125,7 +125,7 @@ impl UserAgent {
         request
             .headers
             .put(HeaderName::Allow, self.services.allow());
-        request.headers.put(HeaderName::Accept, "application/sdp");
+        request.headers.put(HeaderName::Accept, ACCEPT);
         describe(&mut request.headers, &mut request.body, offer.to_string());
         self.send_within(now, key, leg_id, request, what);
         self.arm(key);
@@ -254,7 +254,7 @@ impl UserAgent {
         let mut before = refresh.then(|| leg.media.clone());
         let agreement = agreed(
             &mut leg.media,
-            description(&response.headers, &response.body),
+            description(&response.headers, &response.body).as_ref(),
         );
         if let (Some(before), Ok(agreement)) = (&mut before, &agreement)
             && says_the_same(before.negotiated(), &agreement.params)

@@ -13,6 +13,7 @@ mod calling;
 mod causes;
 mod challenge;
 mod change;
+mod content;
 mod hold;
 mod info;
 mod interface;

@@ -19,7 +19,8 @@ use crate::dialog::DialogId;
 use crate::transaction::ServerId;
 use crate::transport::Flow;
 use crate::wire::{
-    HeaderName, Headers, Method, Replaces, Request, Scheme, StatusCode, SubscriptionState, Uri,
+    HeaderName, Headers, Method, OptionTags, Replaces, Request, Scheme, StatusCode,
+    SubscriptionState, Uri,
 };
 
 /// What a peer asked us to call.
@@ -369,9 +370,10 @@ impl UserAgent {
 
 impl Services {
     /// Option tags of transfers that we know.
-    pub(super) fn supports_transfer(&self, tag: &str) -> bool {
+    pub(super) fn transfer_tags(&self) -> impl Iterator<Item = &'static str> {
         let policy = &self.config.requests;
-        tag.eq_ignore_ascii_case("replaces") && policy.replaces
-            || tag.eq_ignore_ascii_case("norefersub") && policy.transfers
+        let replaces = policy.replaces.then_some(OptionTags::REPLACES);
+        let silent = policy.transfers.then_some(OptionTags::NOREFERSUB);
+        replaces.into_iter().chain(silent)
     }
 }

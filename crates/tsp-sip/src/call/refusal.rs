@@ -1,8 +1,9 @@
 //! What is wrong with a request before anybody looks at what it is about (RFC 3261 section 8.2).
 
 use crate::wire::{HeaderName, Method, Request, Response, Scheme, StatusCode, Text};
-use crate::{Error, ErrorKind, Limit};
+use crate::{Error, ErrorKind, Limit, Result};
 
+use super::content::{ACCEPT, Content, Fault};
 use super::services::Services;
 
 /// The status for a message that cannot be read, or lacks what it must have.
@@ -26,8 +27,8 @@ pub(super) fn explain(response: &mut Response, error: Error) {
 }
 
 impl Services {
-    /// The refusal that a request earns by its method, its scheme, what it requires or the kind of its body, in this
-    /// order (RFC 3261 sections 8.2.1 to 8.2.3). CANCEL is taken whatever it requires.
+    /// The refusal that a request earns by its method, its scheme, what it requires, fields that it is about or the
+    /// kind of its body, in this order (RFC 3261 sections 8.2.1 to 8.2.3). CANCEL is taken whatever it requires.
     pub(super) fn objection(&self, request: &Request) -> Option<Response> {
         let refusal = |status| self.refusal(&request.headers, status);
         match &request.method {
@@ -49,18 +50,28 @@ impl Services {
         if request.uri.scheme() == Scheme::Other {
             return Some(refusal(StatusCode::UNSUPPORTED_URI_SCHEME));
         }
-        let required: Vec<_> = request
-            .headers
-            .list(&HeaderName::Require)
-            .filter(|r| !r.is_empty())
-            .filter(|r| !std::str::from_utf8(r).is_ok_and(|tag| self.supports(tag)))
-            .collect();
-        if !required.is_empty() {
-            let mut response = refusal(StatusCode::BAD_EXTENSION);
-            response
-                .headers
-                .put(HeaderName::Unsupported, required.join(&b", "[..]));
-            return Some(response);
+        match request.headers.required() {
+            Ok(required) => {
+                let missing = required.without(&self.supported());
+                if !missing.is_empty() {
+                    let mut response = refusal(StatusCode::BAD_EXTENSION);
+                    response
+                        .headers
+                        .put(HeaderName::Unsupported, missing.to_value());
+                    return Some(response);
+                }
+            }
+            Err(error) => {
+                return Some(self.bad_request(request, Error::new(error.kind(), "Require")));
+            }
+        }
+        if let Err(error) = self.read_what_matters(request) {
+            return Some(self.bad_request(request, error));
+        }
+        // Our answer to an offer would be a body that the caller cannot read (RFC 3261 section 21.4.7).
+        if request.method == Method::Invite && !request.headers.accepts("application", "sdp", true)
+        {
+            return Some(refusal(StatusCode::NOT_ACCEPTABLE));
         }
         if matches!(
             request.method,
@@ -72,45 +83,66 @@ impl Services {
         }
     }
 
-    fn objection_to_body(&self, request: &Request) -> Option<Response> {
-        if request.body.is_empty() || is_optional(request) {
-            return None;
+    /// Reads the fields that a request of its method is about; any other that cannot be read is passed over (RFC 3261
+    /// section 8.2.2).
+    fn read_what_matters(&self, request: &Request) -> Result<()> {
+        let headers = &request.headers;
+        // Only an INVITE replaces a call, and it replaces one (RFC 3891 section 3).
+        if self.config.requests.replaces
+            && headers.replaces()?.is_some()
+            && request.method != Method::Invite
+        {
+            return Err(Error::new(ErrorKind::Value, "Replaces"));
         }
-        let mut encodings = request.headers.list(&HeaderName::ContentEncoding);
-        if encodings.any(|e| !e.eq_ignore_ascii_case(b"identity")) {
-            let mut response = self.refusal(&request.headers, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-            response.headers.put(HeaderName::AcceptEncoding, "identity");
-            return Some(response);
+        match request.method {
+            Method::Invite | Method::Update if self.config.policy.timers.is_some() => {
+                headers.session_expires()?;
+                headers.min_se()?;
+            }
+            Method::Prack => {
+                headers
+                    .rack()?
+                    .ok_or(Error::new(ErrorKind::Missing, "RAck"))?;
+            }
+            Method::Refer => {
+                headers.refer_to()?;
+            }
+            Method::Subscribe => {
+                headers.event()?;
+            }
+            Method::Notify => {
+                headers.event()?;
+                headers.subscription_state()?;
+            }
+            Method::Publish => {
+                headers.event()?;
+                headers.if_match()?;
+            }
+            _ => {}
         }
-        // It was checked that the type can be read.
-        let is_sdp =
-            matches!(request.headers.content_type(), Ok(Some(t)) if t.is("application", "sdp"));
-        if is_sdp {
-            return None;
-        }
-        let mut response = self.refusal(&request.headers, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-        response.headers.put(HeaderName::Accept, "application/sdp");
-        Some(response)
+        Ok(())
     }
-}
 
-/// Whether a body may be passed over because its sender said so (RFC 3261 section 20.11).
-fn is_optional(request: &Request) -> bool {
-    let Some(value) = request.headers.get(&HeaderName::ContentDisposition) else {
-        return false;
-    };
-    let text = String::from_utf8_lossy(value).to_ascii_lowercase();
-    text.split(';').skip(1).any(|p| {
-        p.split_once('=')
-            .is_some_and(|(n, v)| n.trim() == "handling" && v.trim() == "optional")
-    }) && !matches!(request.headers.content_type(), Ok(Some(t)) if t.is("application", "sdp"))
-}
+    fn bad_request(&self, request: &Request, error: Error) -> Response {
+        let mut response = self.refusal(&request.headers, status_of(error));
+        explain(&mut response, error);
+        response
+    }
 
-/// The session description in a message, if it has one.
-pub(super) fn description<'a>(
-    headers: &crate::wire::Headers,
-    body: &'a bytes::Bytes,
-) -> Option<&'a bytes::Bytes> {
-    let is_sdp = matches!(headers.content_type(), Ok(Some(t)) if t.is("application", "sdp"));
-    (is_sdp && !body.is_empty()).then_some(body)
+    fn objection_to_body(&self, request: &Request) -> Option<Response> {
+        let refusal = || self.refusal(&request.headers, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        Some(match Content::of(&request.headers, &request.body).fault? {
+            Fault::Malformed(error) => self.bad_request(request, error),
+            Fault::Encoding => {
+                let mut response = refusal();
+                response.headers.put(HeaderName::AcceptEncoding, "identity");
+                response
+            }
+            Fault::Type => {
+                let mut response = refusal();
+                response.headers.put(HeaderName::Accept, ACCEPT);
+                response
+            }
+        })
+    }
 }

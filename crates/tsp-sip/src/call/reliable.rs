@@ -9,17 +9,19 @@ use msp_core::time::Instant;
 use tsp_sdp::State;
 
 use super::UserAgent;
+use super::content::description;
 use super::interface::EndCause;
 use super::media::agreed;
 use super::policy::Reliable;
-use super::refusal::description;
 use super::services::{Inside, Services, Within, describe};
 use super::state::{Applying, Leg, ServingStep};
 use super::timer;
 use crate::dialog::{copy_record_route, tagged_response};
 use crate::transaction::ServerId;
 use crate::transport::Flow;
-use crate::wire::{CSeq, HeaderName, Headers, Method, RAck, Request, Response, StatusCode};
+use crate::wire::{
+    CSeq, HeaderName, Headers, Method, OptionTags, RAck, Request, Response, StatusCode,
+};
 
 /// Reliable responses that wait for the PRACK of the one before, at most.
 const MAX_QUEUE: usize = 4;
@@ -220,7 +222,7 @@ impl UserAgent {
                 .refuse(now, id, request, StatusCode::CALL_DOES_NOT_EXIST);
             return;
         };
-        let body = description(&request.headers, &request.body).cloned();
+        let body = description(&request.headers, &request.body);
         let offered = matches!(
             leg.serving.as_ref().map(|s| &s.step),
             Some(ServingStep::Offered)
@@ -357,19 +359,17 @@ impl Services {
 
     /// Says what we can do.
     pub(super) fn put_supported(&self, headers: &mut Headers) {
-        let known = [TAG, timer::TAG, "replaces", "norefersub"]
-            .into_iter()
-            .filter(|tag| self.supports(tag));
-        headers.put(HeaderName::Supported, known.collect::<Vec<_>>().join(", "));
+        headers.put(HeaderName::Supported, self.supported().to_value());
     }
 
-    /// Whether we can do what an option tag names.
-    pub(super) fn supports(&self, tag: &str) -> bool {
-        let is = |name: &str| tag.eq_ignore_ascii_case(name);
+    /// What we can do if asked.
+    pub(super) fn supported(&self) -> OptionTags {
         let policy = &self.config.policy;
-        is(TAG) && policy.reliable != Reliable::Off
-            || is(timer::TAG) && policy.timers.is_some()
-            || self.supports_transfer(tag)
+        let reliable = (policy.reliable != Reliable::Off).then_some(TAG);
+        let timers = policy.timers.is_some().then_some(timer::TAG);
+        let tags = reliable.into_iter().chain(timers);
+        // They are tokens, and few.
+        OptionTags::new(tags.chain(self.transfer_tags())).unwrap_or_default()
     }
 }
 

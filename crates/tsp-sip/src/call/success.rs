@@ -4,9 +4,9 @@ use msp_core::id::{CallKey, LegId};
 use msp_core::time::Instant;
 
 use super::UserAgent;
+use super::content::description;
 use super::interface::{CallEventKind, EndCause};
 use super::media::agreed;
-use super::refusal::description;
 use super::state::{Applying, Call};
 use crate::dialog::DialogId;
 use crate::transport::Flow;
@@ -49,7 +49,10 @@ impl UserAgent {
         let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
             return;
         };
-        match agreed(&mut leg.media, description(&ack.headers, &ack.body)) {
+        match agreed(
+            &mut leg.media,
+            description(&ack.headers, &ack.body).as_ref(),
+        ) {
             Ok(agreement) => self.apply(now, key, leg_id, Applying::Final, agreement),
             Err(why) => {
                 self.say_goodbye(now, key, leg_id);

@@ -6,6 +6,7 @@ use msp_core::id::{CallKey, LegId};
 use msp_core::time::Instant;
 
 use super::UserAgent;
+use super::content::ACCEPT;
 use super::interface::EndCause;
 use super::policy::{ChangeBy, RefreshedBy, SessionTimers};
 use super::services::{Inside, Services, Within, describe};
@@ -271,7 +272,7 @@ impl UserAgent {
             least,
         );
         if let Some(offer) = offer {
-            request.headers.put(HeaderName::Accept, "application/sdp");
+            request.headers.put(HeaderName::Accept, ACCEPT);
             describe(&mut request.headers, &mut request.body, offer.to_string());
             leg.changed_by = None;
             leg.change = Some(Change::Inviting {

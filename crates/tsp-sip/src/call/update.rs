@@ -6,10 +6,10 @@ use tsp_sdp::State;
 
 use super::UserAgent;
 use super::called::without_body;
+use super::content::description;
 use super::hold::holds;
 use super::interface::EndCause;
 use super::media::agreed;
-use super::refusal::description;
 use super::reliable::When;
 use super::state::{Applying, Phase, Serving, ServingStep};
 use crate::transaction::ServerId;
@@ -70,7 +70,7 @@ impl UserAgent {
                 .refuse(now, id, request, StatusCode::REQUEST_PENDING);
             return;
         }
-        self.serve_offer(now, id, request, body, key, leg_id);
+        self.serve_offer(now, id, request, &body, key, leg_id);
     }
 
     /// Serves the offer in an UPDATE or a PRACK of the peer's.
@@ -149,7 +149,7 @@ impl UserAgent {
         let _unread = leg.dialog.refreshed(response);
         self.services.learn_session_timer(now, leg, response);
         let answer = description(&response.headers, &response.body);
-        match answer.map(|a| agreed(&mut leg.media, Some(a))) {
+        match answer.map(|a| agreed(&mut leg.media, Some(&a))) {
             Some(Ok(agreement)) => {
                 leg.settled = true;
                 self.apply(now, key, leg_id, Applying::Changed, agreement);

@@ -7,9 +7,9 @@ use msp_core::time::Instant;
 use super::UserAgent;
 use super::called::{reason_of, without_body};
 use super::causes;
+use super::content::description;
 use super::hold::holds;
 use super::interface::{EndCause, Ended};
-use super::refusal::description;
 use super::reliable::When;
 use super::services::{Errand, Inside, Purpose, Within, target_of};
 use super::state::{Phase, Serving, ServingStep};
@@ -134,7 +134,7 @@ impl UserAgent {
         };
         let before = leg.media.clone();
         let offer =
-            description(&request.headers, &request.body).map(|body| leg.media.receive_offer(body));
+            description(&request.headers, &request.body).map(|body| leg.media.receive_offer(&body));
         let mut serving = Serving {
             server: id,
             request: Box::new(without_body(request)),

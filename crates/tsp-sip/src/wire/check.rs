@@ -241,7 +241,7 @@ mod tests {
                 "{single}"
             );
         }
-        let long = "x".repeat(257);
+        let long = "x".repeat(513);
         let cases = [
             (
                 format!("Via: SIP/2.0/UDP h;branch={long}\r\n"),

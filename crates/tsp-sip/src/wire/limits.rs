@@ -35,7 +35,7 @@ impl Default for Limits {
             headers: 256,
             line: 8 * 1024,
             uri: 1024,
-            token: 256,
+            token: 512,
             vias: 70,
             routes: 32,
             contacts: 64,

@@ -147,6 +147,26 @@ fn what_cannot_be_served_is_refused_rightly() {
             plain("OPTIONS sip:192.0.2.2", "a19", "1 OPTIONS", "").replace("70", "0"),
             Some(("Accept", "application/sdp")),
         ),
+        (
+            "400",
+            plain(
+                "OPTIONS sip:192.0.2.2",
+                "a20",
+                "1 OPTIONS",
+                "Require: a b\n",
+            ),
+            None,
+        ),
+        (
+            "406",
+            plain(
+                "INVITE sip:192.0.2.2",
+                "a21",
+                "1 INVITE",
+                "Accept: text/plain\n",
+            ),
+            None,
+        ),
     ];
     for (wanted, text, wanted_field) in cases {
         let heard: Vec<_> = ask(&mut w, &text)
@@ -166,7 +186,62 @@ fn what_cannot_be_served_is_refused_rightly() {
         }
     }
     // All but the one that became a call before its media were found wanting.
-    assert_eq!(w.phones[0].agent.stats().refused, 19);
+    assert_eq!(w.phones[0].agent.stats().refused, 21);
+}
+
+// Shows: what cannot be served is refused with the right status, and no ACK is ever answered | RFC 3261 8.2.2
+#[test]
+fn fields_that_a_request_is_about_have_to_be_readable() {
+    let mut w = alone(Manner::Answer);
+    let invite = |n: u32, extra: &str| {
+        with_sdp(
+            &plain("INVITE sip:192.0.2.2", &format!("f{n}"), "1 INVITE", extra),
+            SDP,
+        )
+    };
+    let replaces = "Replaces: a;to-tag=1;from-tag=2\n";
+    for (named, text) in [
+        ("Replaces", invite(1, "Replaces: a\n")),
+        ("Replaces", invite(2, &replaces.repeat(2))),
+        (
+            "Replaces",
+            plain("OPTIONS sip:192.0.2.2", "f3", "1 OPTIONS", replaces),
+        ),
+        ("Session-Expires", invite(4, "Session-Expires: soon\n")),
+        ("Session-Expires", invite(5, "x: 90\nx: 90\n")),
+        ("Min-SE", invite(6, "Min-SE: -1\n")),
+        ("RAck", plain("PRACK sip:192.0.2.2", "f7", "1 PRACK", "")),
+        (
+            "RAck",
+            plain("PRACK sip:192.0.2.2", "f8", "1 PRACK", "RAck: 0 1 INVITE\n"),
+        ),
+        ("Max-Forwards", invite(9, "").replace(": 70", ": 256")),
+        ("Expires", invite(10, "Expires: never\n")),
+    ] {
+        let heard = ask_once(&mut w, &text);
+        assert!(heard.starts_with("SIP/2.0 400 Bad Request ("), "{heard}");
+        let phrase = heard.lines().next().unwrap_or_default();
+        assert!(phrase.contains(named), "{phrase}, not of {named}");
+    }
+    assert_eq!(w.phones[0].agent.stats().refused, 10);
+    // What nobody needs is passed over.
+    for extra in [
+        "Date: yesterday\n",
+        "Timestamp: x\n",
+        "Event: ;;\n",
+        "RAck: x\n",
+        "Refer-To: <\n",
+        "Alert-Info: <\n",
+        "Answer-Mode: a b\n",
+        "Reason: ;\n",
+        "Retry-After: x\n",
+        "Warning: x\n",
+    ] {
+        w.phones[0].manner = Manner::Ring;
+        let call = 100 + w.phones[0].incoming().len() as u32;
+        let heard = ask_once(&mut w, &invite(call, extra));
+        assert!(heard.starts_with("SIP/2.0 180"), "{extra}: {heard}");
+    }
 }
 
 // Shows: what cannot be served is refused with the right status, and no ACK is ever answered
