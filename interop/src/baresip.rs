@@ -19,9 +19,26 @@ use crate::process::Process;
 pub(crate) struct Setup<'a> {
     /// The file it speaks, at 8 kHz; it hangs up at its end.
     pub(crate) voice: &'a Path,
-    pub(crate) auto_answer: bool,
+    pub(crate) answers: Answers,
     /// Its names of the codecs it offers, best first.
     pub(crate) codecs: &'static str,
+}
+
+/// What it does when it is called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    AtOnce,
+    /// It rings.
+    WhenTold,
+}
+
+impl Answers {
+    fn mode(self) -> &'static str {
+        match self {
+            Self::AtOnce => "auto",
+            Self::WhenTold => "manual",
+        }
+    }
 }
 
 impl<'a> Setup<'a> {
@@ -29,7 +46,7 @@ impl<'a> Setup<'a> {
     pub(crate) const fn caller(voice: &'a Path) -> Self {
         Self {
             voice,
-            auto_answer: false,
+            answers: Answers::WhenTold,
             codecs: "PCMU/8000/1,PCMA/8000/1",
         }
     }
@@ -38,7 +55,7 @@ impl<'a> Setup<'a> {
     pub(crate) const fn callee(voice: &'a Path) -> Self {
         Self {
             voice,
-            auto_answer: true,
+            answers: Answers::AtOnce,
             codecs: "PCMU/8000/1,PCMA/8000/1,L16/8000/1",
         }
     }
@@ -103,7 +120,7 @@ impl Baresip {
         );
         let account = format!(
             "<sip:baresip@127.0.0.1:{port}>;regint=0;answermode={};audio_codecs={}\n",
-            if setup.auto_answer { "auto" } else { "manual" },
+            setup.answers.mode(),
             setup.codecs,
         );
         for (name, text) in [("config", &config), ("accounts", &account)] {
@@ -151,6 +168,19 @@ impl Baresip {
 
     pub(crate) fn hang_up(&mut self) -> Result<(), Error> {
         self.command("hangup", "")
+    }
+
+    /// Takes the call that rings.
+    pub(crate) fn accept(&mut self) -> Result<(), Error> {
+        self.command("accept", "")
+    }
+
+    pub(crate) fn hold(&mut self) -> Result<(), Error> {
+        self.command("hold", "")
+    }
+
+    pub(crate) fn resume(&mut self) -> Result<(), Error> {
+        self.command("resume", "")
     }
 
     pub(crate) fn send_digit(&mut self, digit: char) -> Result<(), Error> {
@@ -212,6 +242,17 @@ impl Baresip {
                     "baresip recorded no {end}: it had no sound in that direction"
                 ))
             })
+    }
+
+    /// How many packets of sound it says that it received in the call that is over.
+    pub(crate) fn received_packets(&mut self) -> Result<u64, Error> {
+        self.wait_for("CALL_CLOSED", Duration::from_secs(10))?;
+        let counted = wait_until(Deadline::after(Duration::from_secs(5)), || {
+            let said = self.process.stdout() + &self.process.stderr();
+            let line = said.lines().rfind(|line| line.starts_with("packets:"))?;
+            line.split_whitespace().nth(2)?.parse().ok()
+        });
+        counted.ok_or_else(|| Error::new("baresip prints no statistics"))
     }
 
     fn command(&mut self, command: &str, params: &str) -> Result<(), Error> {

@@ -5,6 +5,7 @@ mod digits;
 mod failures;
 mod kamailio;
 mod ours;
+mod phones;
 mod sipp;
 mod wire;
 
@@ -24,6 +25,13 @@ pub(crate) const ALL: &[Case] = &[
     baresip::CALLED_PCMU,
     baresip::CALLED_PCMA,
     baresip::CALLED_L16,
+    phones::RINGS,
+    phones::EARLY,
+    phones::DECLINES,
+    phones::IS_BUSY,
+    phones::WE_DECLINE,
+    phones::HOLDS,
+    phones::HOLDS_OUR_CALL,
     digits::TO_BARESIP,
     digits::FROM_BARESIP,
     digits::FROM_SIPP,

@@ -20,6 +20,13 @@ impl Lab {
         Ok(Self { folder })
     }
 
+    /// A bench within this one, for a second phone of ours.
+    pub(crate) fn beside(&self, name: &str) -> Result<Self, Error> {
+        let folder = self.folder.join(name);
+        fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
+        Ok(Self { folder })
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }

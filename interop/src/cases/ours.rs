@@ -35,6 +35,11 @@ impl Ours {
         Self::wait(lab, port, Codec::Pcmu, "--auto-answer=180")
     }
 
+    /// Waits for a call on `port` of 127.0.0.1 and refuses it with `status`.
+    pub(crate) fn refuse(lab: &Lab, port: u16, status: &str) -> Result<Self, Error> {
+        Self::wait(lab, port, Codec::Pcmu, &format!("--auto-answer={status}"))
+    }
+
     fn wait(lab: &Lab, port: u16, codec: Codec, how: &str) -> Result<Self, Error> {
         let bind = format!("127.0.0.1:{port}");
         let mut ours = Self::start(
