@@ -69,6 +69,8 @@ pub(crate) struct LineArgs {
     /// The address that peers are told, when it is not the bound one
     #[arg(long, value_name = "IP")]
     pub(crate) advertise: Option<IpAddr>,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     /// Codecs to offer, the preferred first: pcmu, pcma, l16
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub(crate) codec: Vec<String>,
@@ -90,6 +92,23 @@ pub(crate) enum Srtp {
     Off,
     Optional,
     Required,
+}
+
+/// How TLS is spoken: for sips: URIs and those with transport=tls.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TlsArgs {
+    /// Our certificate and those that lead to a root, as PEM; then TLS is taken at the port after that of SIP
+    #[arg(long = "tls-cert", value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of our certificate, as PEM
+    #[arg(long = "tls-key", value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Whom to trust instead of the roots of the system, as PEM
+    #[arg(long = "tls-ca", value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Peers that connect have to show a certificate, too
+    #[arg(long = "tls-ask-peers", requires = "tls_cert")]
+    pub(crate) tls_ask_peers: bool,
 }
 
 /// What to do while a call lasts.

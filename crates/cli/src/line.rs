@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tipring::msp_core::trace::Trace;
 use tipring::msp_engine::{Clock, SystemClock};
-use tipring::{Phone, PhoneBuilder, SecurityPolicy};
+use tipring::{Phone, PhoneBuilder, SecurityPolicy, TlsIdentity, TlsSettings};
 
-use crate::args::{Bind, LineArgs, Srtp};
+use crate::args::{Bind, LineArgs, Srtp, TlsArgs};
 use crate::exit::{Fail, Failure};
 use crate::output::{Output, phone_json};
 
@@ -55,6 +55,19 @@ pub(crate) async fn close(phone: Phone, out: &Output) {
     let _silent_peer = tokio::time::timeout(GOODBYES, phone.close()).await;
 }
 
+impl TlsArgs {
+    /// The settings, if anything was said.
+    fn settings(&self) -> Option<TlsSettings> {
+        let files = self.tls_cert.clone().zip(self.tls_key.clone());
+        let identity = files.map(|(certificates, key)| TlsIdentity { certificates, key });
+        (identity.is_some() || self.tls_ca.is_some()).then(|| TlsSettings {
+            identity,
+            trusted: self.tls_ca.clone(),
+            ask_peers: self.tls_ask_peers,
+        })
+    }
+}
+
 impl LineArgs {
     /// The settings of the phone; `port` is where it waits for calls if the user named no port.
     pub(crate) fn builder(
@@ -81,6 +94,9 @@ impl LineArgs {
                 .map(|c| codec(c))
                 .collect::<Result<Vec<_>, _>>()?;
             builder = builder.codecs(names);
+        }
+        if let Some(tls) = self.tls.settings() {
+            builder = builder.tls(tls);
         }
         if let Some(advertise) = self.advertise {
             builder = builder.advertise(advertise);

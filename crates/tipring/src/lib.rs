@@ -35,5 +35,5 @@ pub use msp_terminals as terminals;
 pub use phone::{PeerCapabilities, Phone, PhoneBuilder};
 pub use stats::PhoneStats;
 pub use tsp_sip::call::{AgentStats, EndCause, Ended, OptionalForm};
-pub use tsp_sip::net::{SignallingStats, SocketStats};
+pub use tsp_sip::net::{SignallingStats, SocketStats, TlsIdentity, TlsSettings};
 pub use tsp_sip::transaction::{Timers, TransactionStats};

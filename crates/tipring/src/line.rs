@@ -23,6 +23,13 @@ use crate::phone::{PeerCapabilities, PhoneBuilder, Shared};
 /// Calls that a phone has at most.
 const MAX_CALLS: usize = 10_000;
 
+/// Where SIP is received, and where its counters are read.
+pub(crate) struct Started {
+    pub(crate) local: SocketAddr,
+    pub(crate) tls_port: Option<u16>,
+    pub(crate) stats: StatsReader,
+}
+
 pub(crate) struct Line {
     pub(crate) builder: PhoneBuilder,
     pub(crate) shared: Arc<Shared>,
@@ -32,7 +39,7 @@ pub(crate) struct Line {
 
 impl Line {
     /// Runs until the phone is closed. `ready` hears where SIP is received and its counters are read, or why not.
-    pub(crate) fn run(self, ready: oneshot::Sender<Result<(SocketAddr, StatsReader)>>) {
+    pub(crate) fn run(self, ready: oneshot::Sender<Result<Started>>) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -47,18 +54,31 @@ impl Line {
         }
     }
 
-    async fn serve(self, ready: oneshot::Sender<Result<(SocketAddr, StatsReader)>>) {
+    async fn serve(self, ready: oneshot::Sender<Result<Started>>) {
         let bind = self.builder.bind;
-        let endpoint = match Endpoint::bind(&[bind]) {
+        let opened = Endpoint::bind(&[bind]).and_then(|endpoint| match &self.builder.tls {
+            Some(tls) => endpoint.with_tls(tls.clone(), tls_port(bind)),
+            None => Ok(endpoint),
+        });
+        let endpoint = match opened {
             Ok(endpoint) => endpoint,
             Err(e) => {
-                let error = Error::new(ErrorKind::PortInUse, bind.to_string()).caused_by(e);
+                let kind = match e.kind() {
+                    std::io::ErrorKind::InvalidData => ErrorKind::InvalidSetting,
+                    _ => ErrorKind::PortInUse,
+                };
+                let error = Error::new(kind, bind.to_string()).caused_by(e);
                 let _unheard = ready.send(Err(error));
                 return;
             }
         };
         let local = endpoint.local_addresses().first().copied().unwrap_or(bind);
-        if ready.send(Ok((local, endpoint.stats()))).is_err() {
+        let started = Started {
+            local,
+            tls_port: endpoint.tls_port(),
+            stats: endpoint.stats(),
+        };
+        if ready.send(Ok(started)).is_err() {
             return;
         }
         let mut policy = CallPolicy::default();
@@ -104,6 +124,14 @@ impl Line {
             () = media_events => {}
         }
         self.shared.line_ended();
+    }
+}
+
+/// The port for TLS beside the one for everything else: the next, as 5061 is beside 5060.
+const fn tls_port(bind: SocketAddr) -> u16 {
+    match bind.port() {
+        0 => 0,
+        port => port.wrapping_add(1),
     }
 }
 

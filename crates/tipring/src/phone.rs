@@ -21,14 +21,14 @@ use msp_core::trace::Trace;
 use msp_engine::{Clock, Engine, EngineConfig, SystemClock};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tsp_sip::call::{Command, EndCause, Ended, MediaSecurity, OptionalForm};
-use tsp_sip::net::StatsReader;
+use tsp_sip::net::{StatsReader, TlsSettings};
 use tsp_sip::transaction::Timers;
 use tsp_sip::wire::{HostPort, Uri};
 
 use crate::call::{Call, CallShared, CallState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventBus, EventKind, Events};
-use crate::line::Line;
+use crate::line::{Line, Started};
 use crate::stats::{Counters, PhoneStats};
 
 /// What a peer answered when it was asked what it can do.
@@ -51,6 +51,7 @@ pub struct PeerCapabilities {
 pub struct PhoneBuilder {
     pub(crate) bind: SocketAddr,
     pub(crate) advertise: Option<IpAddr>,
+    pub(crate) tls: Option<TlsSettings>,
     pub(crate) user: Box<str>,
     codecs: Vec<Box<str>>,
     ports: Option<RangeInclusive<u16>>,
@@ -66,6 +67,7 @@ impl Default for PhoneBuilder {
         Self {
             bind: (Ipv4Addr::UNSPECIFIED, 0).into(),
             advertise: None,
+            tls: None,
             user: "tipring".into(),
             codecs: Vec::new(),
             ports: None,
@@ -84,6 +86,15 @@ impl PhoneBuilder {
     #[must_use]
     pub const fn bind(mut self, address: SocketAddr) -> Self {
         self.bind = address;
+        self
+    }
+
+    /// How TLS is spoken: our certificate, and whom we trust. With a certificate, connections are taken at the port after
+    /// that of [`bind`](Self::bind), 5061 beside 5060, or at any if that is any. Without this, `sips:` URIs can be called
+    /// at peers that the roots of the system vouch for.
+    #[must_use]
+    pub fn tls(mut self, settings: TlsSettings) -> Self {
+        self.tls = Some(settings);
         self
     }
 
@@ -202,7 +213,8 @@ impl PhoneBuilder {
     /// Opens the phone.
     ///
     /// # Errors
-    /// [`ErrorKind::PortInUse`] when the SIP address cannot be bound, else those of [`engine`](Self::engine).
+    /// [`ErrorKind::PortInUse`] when a SIP address cannot be bound, [`ErrorKind::InvalidSetting`] with what is wrong with
+    /// which file of TLS, else those of [`engine`](Self::engine).
     pub async fn start(self) -> Result<Phone> {
         let (provider, engine) = match &self.provider {
             Some(provider) => (provider.clone(), None),
@@ -234,12 +246,17 @@ impl PhoneBuilder {
             .name("tipring-sip".into())
             .spawn(move || line.run(ready))
             .map_err(|e| Error::new(ErrorKind::Media, "signalling thread").caused_by(e))?;
-        let (local, stats) = started
+        let Started {
+            local,
+            tls_port,
+            stats,
+        } = started
             .await
             .map_err(|_| Error::new(ErrorKind::Closed, "signalling thread"))??;
         Ok(Phone {
             shared,
             local,
+            tls_port,
             stats,
             engine,
             thread: Mutex::new(Some(thread)),
@@ -411,6 +428,7 @@ impl Shared {
 pub struct Phone {
     pub(crate) shared: Arc<Shared>,
     local: SocketAddr,
+    tls_port: Option<u16>,
     stats: StatsReader,
     engine: Option<Arc<Engine>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -433,6 +451,12 @@ impl Phone {
     /// Where SIP is received.
     pub const fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Where connections with TLS are taken, if they are.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.tls_port
+            .map(|port| SocketAddr::new(self.local.ip(), port))
     }
 
     /// The media half's address, for everything that the phone has no shortcut for.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use msp_core::id::CallKey;
 
 use super::registering;
-use super::services::{Random, Services, token};
+use super::services::{Random, Services, goes_to_sips, token};
 use crate::Result;
 use crate::account::{Account, AccountId};
 use crate::digest::DigestClient;
@@ -213,10 +213,12 @@ fn first_host(request: &Request) -> Option<Host> {
     }
 }
 
-/// The URI of `user` at `place`, which messages come to by the transport of `flow`.
-pub(super) fn reached(user: &str, flow: Flow, place: SocketAddr) -> Uri {
+/// The URI of `user` at `place`, which messages come to by the transport of `flow`; a `sips` URI if that is wanted and
+/// nobody reads what comes that way.
+pub(super) fn reached(user: &str, flow: Flow, place: SocketAddr, sips: bool) -> Uri {
     let uri = Uri::sip(Some(user), &place.into());
     match flow.transport {
+        Transport::Tls if sips => uri.secured(),
         Transport::Udp => uri,
         // A word is a value of a parameter.
         other => uri.with_param("transport", other.param()).unwrap_or(uri),
@@ -269,17 +271,18 @@ impl Services {
         seen.filter(|s| s.is_ipv4() == own.is_ipv4()).unwrap_or(own)
     }
 
-    /// Our Contact on `flow`: the address that the registrar gave the account, else one that leads to us.
-    pub(super) fn contact(&self, flow: Flow, account: Option<AccountId>) -> Bytes {
+    /// Our Contact on `flow`: the address that the registrar gave the account, else one that leads to us. A `sips` URI
+    /// where all of the dialog is such (RFC 5630 section 5.1.1).
+    pub(super) fn contact(&self, flow: Flow, account: Option<AccountId>, sips: bool) -> Bytes {
         let registered = account.and_then(|id| self.accounts.registered(id));
         if let Some(gruu) = registered.and_then(|r| r.gruu.clone()) {
-            return NameAddr::new(gruu).to_value();
+            return NameAddr::new(if sips { gruu.secured() } else { gruu }).to_value();
         }
         let aor = account.and_then(|id| self.accounts.get(id)).map(|a| &a.aor);
         let user = aor.and_then(Uri::user);
         let user = user.as_deref().unwrap_or(&self.config.user);
         let place = self.contact_address(flow, account);
-        NameAddr::new(reached(user, flow, place)).to_value()
+        NameAddr::new(reached(user, flow, place, sips)).to_value()
     }
 
     /// Who we are in From.
@@ -315,7 +318,7 @@ impl Services {
         for route in routes.unwrap_or_default() {
             request.headers.put(HeaderName::Route, route.to_value());
         }
-        let contact = self.contact(flow, account);
+        let contact = self.contact(flow, account, goes_to_sips(&request));
         request.headers.put(HeaderName::Contact, contact);
         Ok(request)
     }

@@ -16,7 +16,7 @@ use super::interface::{
     Output, Route,
 };
 use super::refusal::{explain, status_of};
-use super::services::{Answered, Errand, Purpose, Services, target_of};
+use super::services::{Answered, Errand, Purpose, Services, is_of_sips, target_of};
 use super::state::{Call, Leg, Phase};
 use crate::account::AccountId;
 use crate::dialog::DialogId;
@@ -342,7 +342,10 @@ impl UserAgent {
         let account = self.services.account_of(request);
         let mut response = self.services.refusal(&request.headers, StatusCode::OK);
         let headers = &mut response.headers;
-        headers.put(HeaderName::Contact, self.services.contact(flow, account));
+        headers.put(
+            HeaderName::Contact,
+            self.services.contact(flow, account, is_of_sips(request)),
+        );
         headers.put(HeaderName::Allow, self.services.allow());
         headers.put(HeaderName::Accept, ACCEPT);
         headers.put(HeaderName::AcceptEncoding, "identity");

@@ -18,7 +18,7 @@ use super::hold::write_nowhere;
 use super::interface::{EndCause, Ended};
 use super::media::agreed;
 use super::policy::{ChangeBy, HoldForm};
-use super::services::{Inside, Purpose, Within, describe};
+use super::services::{Inside, Purpose, Within, describe, goes_to_sips};
 use super::state::{Applying, Change, Leg, Phase};
 use crate::transaction::ClientId;
 use crate::transport::Flow;
@@ -120,7 +120,9 @@ impl UserAgent {
         };
         let mut request = leg.dialog.request(method);
         let account = self.services.accounts.of_call(key);
-        let contact = self.services.contact(leg.flow, account);
+        let contact = self
+            .services
+            .contact(leg.flow, account, goes_to_sips(&request));
         request.headers.put(HeaderName::Contact, contact);
         request
             .headers

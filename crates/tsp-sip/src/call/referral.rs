@@ -11,7 +11,7 @@ use msp_core::time::Instant;
 use super::UserAgent;
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::requests::Aside;
-use super::services::Services;
+use super::services::{Services, goes_to_sips, is_of_sips};
 use super::state::Phase;
 use super::transfer::target_of;
 use crate::account::AccountId;
@@ -160,7 +160,7 @@ impl UserAgent {
         referrals.open.insert(key, referral);
         let mut response = request.response(StatusCode::ACCEPTED);
         let account = self.services.accounts.of_call(key);
-        let contact = self.services.contact(flow, account);
+        let contact = self.services.contact(flow, account, is_of_sips(request));
         response.headers.put(HeaderName::Contact, contact);
         if !subscribed {
             response.headers.put(HeaderName::ReferSub, "false");
@@ -267,7 +267,8 @@ impl UserAgent {
         // The line has its end: some readers want it (RFC 3420 section 2).
         request.body = format!("SIP/2.0 {status} {}\r\n", status.phrase()).into();
         let account = self.services.accounts.of_call(key);
-        let contact = self.services.contact(flow, account);
+        let sips = goes_to_sips(&request);
+        let contact = self.services.contact(flow, account, sips);
         request.headers.put(HeaderName::Contact, contact);
         self.send_aside(now, key, leg_id, request, key, Aside::Sipfrag(status));
     }

@@ -8,7 +8,7 @@ use msp_core::time::Instant;
 use super::UserAgent;
 use super::accounts::reached;
 use super::interface::Output;
-use super::services::{Errand, Purpose, Services, target_of};
+use super::services::{Errand, Purpose, Services, goes_to_sips, target_of};
 use crate::account::AccountId;
 use crate::registration::{Answer, Registration, RegistrationEvent, RegistrationKind, Step};
 use crate::transport::Flow;
@@ -223,11 +223,12 @@ impl Services {
             &call_id,
             held.number,
         );
+        let sips = goes_to_sips(&request);
         let headers = &mut request.headers;
         for route in routes {
             headers.put(HeaderName::Route, route.to_value());
         }
-        let own = reached(&user.unwrap_or_default(), flow, place);
+        let own = reached(&user.unwrap_or_default(), flow, place, sips);
         let mut contact = NameAddr::new(own.clone());
         let mut supported = "path".to_owned();
         if let Some(instance) = instance {

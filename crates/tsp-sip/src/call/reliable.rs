@@ -13,7 +13,7 @@ use super::content::description;
 use super::interface::EndCause;
 use super::media::agreed;
 use super::policy::Reliable;
-use super::services::{Inside, Services, Within, describe};
+use super::services::{Inside, Services, Within, describe, is_of_sips};
 use super::state::{Applying, Leg, ServingStep};
 use super::timer;
 use crate::dialog::{copy_record_route, tagged_response};
@@ -159,7 +159,8 @@ impl UserAgent {
         let headers = &mut response.headers;
         headers.put(
             HeaderName::Contact,
-            self.services.contact(leg.flow, account),
+            self.services
+                .contact(leg.flow, account, is_of_sips(&serving.request)),
         );
         headers.put(HeaderName::Allow, self.services.allow());
         let described = text.is_some();

@@ -340,7 +340,13 @@ impl Services {
     }
 
     /// Puts our hop on top of a request, and our name in.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] if it is to go to a `sips` URI, and others could read it on `flow` (RFC 5630 section 4).
     fn dress(&mut self, request: &mut Request, flow: Flow) -> Result<()> {
+        if !flow.transport.is_secure() && goes_to_sips(request) {
+            return Err(Error::new(ErrorKind::WrongState, "sips"));
+        }
         let branch = format!("{}{}", Via::MAGIC, self.token());
         let via = Via::new(
             flow.transport.as_str(),
@@ -654,21 +660,47 @@ pub(super) fn describe(headers: &mut Headers, body: &mut Bytes, description: Str
 
 /// Where a request to `uri` goes if no proxy is set; `None` if it wants a transport that we do not have.
 pub(super) fn target_of(uri: &Uri) -> Option<Target> {
-    if uri.scheme() != Scheme::Sip {
-        return None;
-    }
-    let transport = match uri.param("transport") {
+    let secure = match uri.scheme() {
+        Scheme::Sip => false,
+        Scheme::Sips => true,
+        _ => return None,
+    };
+    let named = match uri.param("transport") {
         None => None,
         Some(name) => {
-            let all = [Transport::Udp, Transport::Tcp];
+            let all = [Transport::Udp, Transport::Tcp, Transport::Tls];
             Some(*all.iter().find(|t| name.eq_ignore_ascii_case(t.param()))?)
         }
+    };
+    let transport = match (secure, named) {
+        (false, named) => named,
+        // With sips, TCP means TLS over it (RFC 3261 section 26.2.2).
+        (true, None | Some(Transport::Tcp | Transport::Tls)) => Some(Transport::Tls),
+        (true, Some(Transport::Udp)) => return None,
     };
     Some(Target {
         host: uri.host()?,
         port: uri.port(),
         transport,
     })
+}
+
+/// Whether a request of ours goes to a `sips` URI first, or at last.
+pub(super) fn goes_to_sips(request: &Request) -> bool {
+    let is_sips = |uri: &Uri| uri.scheme() == Scheme::Sips;
+    let route = request.headers.list(&HeaderName::Route).next();
+    let route = route.and_then(|r| NameAddr::parse(&r).ok());
+    is_sips(&request.uri) || route.is_some_and(|r| is_sips(r.uri()))
+}
+
+/// Whether the dialog that a peer's request makes or is in is one of `sips` (RFC 3261 section 12.1.1).
+pub(super) fn is_of_sips(request: &Request) -> bool {
+    let first = |name| {
+        let value = request.headers.list(&name).next()?;
+        NameAddr::parse(&value).ok()
+    };
+    let hop = first(HeaderName::RecordRoute).or_else(|| first(HeaderName::Contact));
+    request.uri.scheme() == Scheme::Sips || hop.is_some_and(|h| h.uri().scheme() == Scheme::Sips)
 }
 
 /// Whether a peer that calls itself `host` and comes from `source` sits behind a NAT.

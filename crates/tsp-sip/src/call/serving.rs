@@ -12,7 +12,7 @@ use super::UserAgent;
 use super::interface::EndCause;
 use super::media::agreed;
 use super::reliable::When;
-use super::services::describe;
+use super::services::{describe, is_of_sips};
 use super::state::{Applying, Phase, Serving, ServingStep, Unacknowledged};
 use crate::dialog::{copy_record_route, tagged_response};
 use crate::wire::{HeaderName, Method, StatusCode};
@@ -207,7 +207,9 @@ impl UserAgent {
         };
         let flow = leg.flow;
         let account = self.services.accounts.of_call(key);
-        let contact = self.services.contact(flow, account);
+        let contact = self
+            .services
+            .contact(flow, account, is_of_sips(&serving.request));
         response.headers.put(HeaderName::Contact, contact);
         response
             .headers

@@ -9,7 +9,7 @@ use super::UserAgent;
 use super::content::ACCEPT;
 use super::interface::EndCause;
 use super::policy::{ChangeBy, RefreshedBy, SessionTimers};
-use super::services::{Inside, Services, Within, describe};
+use super::services::{Inside, Services, Within, describe, goes_to_sips};
 use super::state::{Change, Leg, Phase};
 use crate::transaction::ServerId;
 use crate::wire::{
@@ -257,9 +257,8 @@ impl UserAgent {
             false => (Method::Invite, Within::Change),
         };
         let mut request = leg.dialog.request(method);
-        request
-            .headers
-            .put(HeaderName::Contact, self.services.contact(flow, account));
+        let contact = self.services.contact(flow, account, goes_to_sips(&request));
+        request.headers.put(HeaderName::Contact, contact);
         request
             .headers
             .put(HeaderName::Allow, self.services.allow());

@@ -9,6 +9,7 @@ use msp_core::time::Instant;
 use super::UserAgent;
 use super::interface::CallEventKind;
 use super::requests::Aside;
+use super::services::goes_to_sips;
 use super::state::Phase;
 use crate::Result;
 use crate::transaction::ServerId;
@@ -58,7 +59,8 @@ impl UserAgent {
             patience: now + timer_n,
         });
         let account = self.services.accounts.of_call(key);
-        let contact = self.services.contact(flow, account);
+        let sips = goes_to_sips(&request);
+        let contact = self.services.contact(flow, account, sips);
         request.headers.put(HeaderName::Contact, contact);
         self.services.put_supported(&mut request.headers);
         self.send_aside(now, key, leg_id, request, key, Aside::Refer);

@@ -11,6 +11,7 @@ use super::hold::holds;
 use super::interface::EndCause;
 use super::media::agreed;
 use super::reliable::When;
+use super::services::is_of_sips;
 use super::state::{Applying, Phase, Serving, ServingStep};
 use crate::transaction::ServerId;
 use crate::transport::Flow;
@@ -45,7 +46,7 @@ impl UserAgent {
         let Some(body) = description(&request.headers, &request.body) else {
             let mut response = request.response(StatusCode::OK);
             let account = self.services.accounts.of_call(key);
-            let contact = self.services.contact(flow, account);
+            let contact = self.services.contact(flow, account, is_of_sips(request));
             response.headers.put(HeaderName::Contact, contact);
             response
                 .headers

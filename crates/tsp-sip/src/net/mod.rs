@@ -9,6 +9,7 @@ mod source;
 mod stats;
 mod stream;
 mod streams;
+mod tls;
 
 use std::future::{pending, poll_fn};
 use std::io;
@@ -30,9 +31,11 @@ use socket::Socket;
 use source::Sources;
 use stream::Said;
 use streams::{Listener, News, Streams};
+use tls::Tls;
 
 pub use stats::{SignallingStats, SocketStats, StatsReader};
 pub use streams::StreamLimits;
+pub use tls::{TlsError, TlsIdentity, TlsSettings};
 
 /// Sockets that are open, at most one of each kind for each address family.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub struct Endpoint {
     sockets: Vec<Socket>,
     listeners: Vec<Listener>,
     limits: StreamLimits,
+    tls: Option<Tls>,
+    tls_port: Option<u16>,
     stats: StatsReader,
 }
 
@@ -86,6 +91,8 @@ impl Endpoint {
             sockets,
             listeners,
             limits: StreamLimits::default(),
+            tls: None,
+            tls_port: None,
             stats: StatsReader::default(),
         })
     }
@@ -93,6 +100,32 @@ impl Endpoint {
     /// The addresses that the sockets are bound to, in the order in which they were asked for.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
         self.sockets.iter().map(Socket::local).collect()
+    }
+
+    /// Sets TLS up, and if there is an identity takes its connections on the addresses that are open, at `port`; port 0
+    /// takes any. Without this, TLS is spoken to peers that it is asked for, and the roots of the system are trusted.
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidData`] with what is wrong with which file, else the error of the system with the address
+    /// that it is about.
+    pub fn with_tls(mut self, settings: TlsSettings, port: u16) -> io::Result<Self> {
+        let listens = settings.identity.is_some();
+        let tls = Tls::new(settings).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        self.tls = Some(tls);
+        for local in self.local_addresses().iter().filter(|_| listens) {
+            // A port that any was asked for is the same in the second family.
+            let port = self.tls_port.unwrap_or(port);
+            let listener = Listener::bind(SocketAddr::new(local.ip(), port))?.secured();
+            self.tls_port = Some(listener.port()?);
+            self.listeners.push(listener);
+        }
+        Ok(self)
+    }
+
+    /// The port at which TLS connections are taken.
+    pub const fn tls_port(&self) -> Option<u16> {
+        self.tls_port
     }
 
     /// Bounds the connections that peers open, instead of the usual bounds.
@@ -121,10 +154,10 @@ impl Endpoint {
         woken.notify_one();
         let mut driver = Driver {
             agent,
-            routes: Routes::new(self.local_addresses()),
+            routes: Routes::new(self.local_addresses(), self.tls_port),
             sources: Sources::default(),
             sockets: self.sockets,
-            streams: Streams::new(self.listeners, self.limits),
+            streams: Streams::new(self.listeners, self.limits, self.tls),
             counted: SocketStats::default(),
             stats: self.stats,
             connections,
@@ -279,9 +312,17 @@ impl Driver {
     /// What happens to connections.
     fn hear(&mut self, now: Instant, news: News) {
         let (flow, said) = match news {
-            News::Accepted(stream, remote) => {
-                if let Some(flow) = self.streams.accept(stream, remote, &mut self.counted) {
-                    self.handle(now, Input::Accepted { flow });
+            News::Accepted(stream, remote, secure) => {
+                let counted = &mut self.counted;
+                match self.streams.accept(now, stream, remote, secure, counted) {
+                    // One with TLS is none before its handshake is done.
+                    Ok(flow) if flow.transport.is_secure() => {}
+                    Ok(flow) => self.handle(now, Input::Accepted { flow }),
+                    // Whoever sees that it is closed finds it counted.
+                    Err(turned_away) => {
+                        self.publish();
+                        drop(turned_away);
+                    }
                 }
                 return;
             }
@@ -292,7 +333,8 @@ impl Driver {
             News::Said(flow, said) => (flow, said),
         };
         match said {
-            Said::Opened => {}
+            Said::Opened if flow.connection.is_some_and(|c| c.is_dialled()) => {}
+            Said::Opened => self.handle(now, Input::Accepted { flow }),
             Said::Received(bytes) => {
                 self.counted.received_on_streams += 1;
                 self.handle(now, Input::Received { flow, bytes });
@@ -358,7 +400,9 @@ impl Driver {
                     self.transmit_on_stream(now, flow, bytes);
                 }
                 Output::Transmit { flow, bytes } => self.transmit(now, flow, &bytes),
-                Output::Connect { flow, name: _ } => self.streams.dial(flow, &mut self.counted),
+                Output::Connect { flow, name } => {
+                    self.streams.dial(now, flow, name, &mut self.counted);
+                }
                 Output::Disconnect { flow } => {
                     self.streams.release(flow);
                 }

@@ -11,11 +11,12 @@ use crate::wire::Host;
 #[derive(Clone, Debug)]
 pub(super) struct Routes {
     bound: Vec<SocketAddr>,
+    tls_port: Option<u16>,
 }
 
 impl Routes {
-    pub(super) const fn new(bound: Vec<SocketAddr>) -> Self {
-        Self { bound }
+    pub(super) const fn new(bound: Vec<SocketAddr>, tls_port: Option<u16>) -> Self {
+        Self { bound, tls_port }
     }
 
     /// Our end of the way to `remote`, if a socket of its family is there and the system knows a way: `source` tells
@@ -47,10 +48,14 @@ impl Routes {
         let transport = target.transport.unwrap_or(Transport::Udp);
         let port = target.port.unwrap_or_else(|| transport.default_port());
         let route = |remote| {
+            let mut local = self.local_for(remote, source_toward)?;
+            if let (Transport::Tls, Some(port)) = (transport, self.tls_port) {
+                local.set_port(port);
+            }
             Some(Route {
                 transport,
                 remote: SocketAddr::new(remote, port),
-                local: self.local_for(remote, source_toward)?,
+                local,
             })
         };
         addresses.into_iter().filter_map(route).collect()
@@ -63,14 +68,14 @@ mod tests {
 
     #[test]
     fn a_socket_bound_to_all_speaks_from_the_address_that_the_way_begins_with() {
-        let routes = Routes::new(vec!["0.0.0.0:5060".parse().unwrap()]);
+        let routes = Routes::new(vec!["0.0.0.0:5060".parse().unwrap()], None);
         let local = routes.local_for("127.0.0.1".parse().unwrap(), source_toward);
         assert_eq!(local, Some("127.0.0.1:5060".parse().unwrap()));
         assert_eq!(
             routes.local_for("::1".parse().unwrap(), source_toward),
             None
         );
-        let one = Routes::new(vec!["127.0.0.5:5070".parse().unwrap()]);
+        let one = Routes::new(vec!["127.0.0.5:5070".parse().unwrap()], None);
         assert_eq!(
             one.local_for("127.0.0.1".parse().unwrap(), |_| panic!("bound to one")),
             Some("127.0.0.5:5070".parse().unwrap())

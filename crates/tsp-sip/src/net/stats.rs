@@ -30,6 +30,12 @@ counters! {
         not_accepted,
         /// Connections of ours that did not come to be.
         unopened,
+        /// Connections of peers whose TLS handshake failed.
+        failed_handshakes,
+        /// Times that files of TLS had changed and were read again.
+        reloads,
+        /// Times that they could not be read; what was read before stays.
+        failed_reloads,
         /// Connections that their peers closed.
         closed_by_peers,
         /// Connections that broke.

@@ -12,7 +12,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::tls::{explain_tls, server_name};
 use crate::transport::{Flow, Patience, Slow};
 use crate::wire::{Frame, Framer, Limits};
 
@@ -21,6 +23,9 @@ const CHUNK: usize = 4096;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(8);
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How long a peer may take to read one message of ours.
 const WRITE: Duration = Duration::from_secs(30);
@@ -54,6 +59,8 @@ pub(super) enum Ending {
     Local,
     /// It never came to be, and what the user may be told of that.
     Unopened(Box<str>),
+    /// The handshake of a peer failed.
+    Handshake(Box<str>),
     /// It broke.
     Broken(io::Error),
     /// The peer said nothing, or not the end of what it began.
@@ -72,11 +79,66 @@ pub(super) struct Post {
     pub(super) said: mpsc::Sender<(Flow, Said)>,
 }
 
+/// Opens a connection of ours and carries messages on it. `secured`: by TLS, to the peer of that name.
+pub(super) async fn dial(post: Post, secured: Option<(TlsConnector, Option<Box<str>>)>) {
+    let flow = post.flow;
+    let failed = |what: String| {
+        let why = format!("{} {}: {what}", flow.transport, flow.remote);
+        Said::Ended(Ending::Unopened(why.into()))
+    };
+    let stream = match connect(flow.local, flow.remote).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            let _unheard = post.said.send((flow, failed(error.to_string()))).await;
+            return;
+        }
+    };
+    // Messages are small and somebody waits for each.
+    let _slower = stream.set_nodelay(true);
+    let Some((connector, name)) = secured else {
+        return opened(stream, post).await;
+    };
+    let host = name.unwrap_or_else(|| flow.remote.ip().to_string().into());
+    let shake = async { connector.connect(server_name(&host)?, stream).await };
+    match timeout(HANDSHAKE, shake).await {
+        Ok(Ok(stream)) => opened(stream, post).await,
+        Ok(Err(error)) => {
+            let what = explain_tls(&error);
+            let _unheard = post.said.send((flow, failed(what))).await;
+        }
+        Err(_) => {
+            let what = "the handshake takes too long".to_owned();
+            let _unheard = post.said.send((flow, failed(what))).await;
+        }
+    }
+}
+
+/// Carries messages on a connection that a peer opened. `secured`: once TLS stands.
+pub(super) async fn take(stream: TcpStream, post: Post, secured: Option<TlsAcceptor>) {
+    let _slower = stream.set_nodelay(true);
+    let Some(acceptor) = secured else {
+        return carry(stream, post).await;
+    };
+    let why = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => return opened(stream, post).await,
+        Ok(Err(error)) => explain_tls(&error),
+        Err(_) => "the handshake takes too long".to_owned(),
+    };
+    let ending = Said::Ended(Ending::Handshake(why.into()));
+    let _unheard = post.said.send((post.flow, ending)).await;
+}
+
+async fn opened(stream: impl AsyncRead + AsyncWrite + Send, post: Post) {
+    // Nobody listens when the endpoint is gone.
+    let _unheard = post.said.send((post.flow, Said::Opened)).await;
+    carry(stream, post).await;
+}
+
 /// Connects from an address of ours.
 ///
 /// # Errors
 /// The error of the system.
-pub(super) async fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
+async fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = match to {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
@@ -87,7 +149,7 @@ pub(super) async fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<TcpS
 }
 
 /// Carries messages until one end is done, and says so.
-pub(super) async fn carry(stream: impl AsyncRead + AsyncWrite + Send, post: Post) {
+async fn carry(stream: impl AsyncRead + AsyncWrite + Send, post: Post) {
     let Post {
         flow,
         mut outbox,

@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use msp_core::time::Instant;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::stats::SocketStats;
 use super::stream::{self, Ending, Post, Said};
+use super::tls::{Tls, TlsSettings, explain_tls};
 use crate::transport::{Admission, ConnectionId, Flow, Refusal, Slow, Transport};
 
 /// Things said by connections that may wait; then connections wait.
@@ -31,7 +33,10 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Where peers open connections.
 #[derive(Debug)]
-pub(super) struct Listener(TcpListener);
+pub(super) struct Listener {
+    listener: TcpListener,
+    secure: bool,
+}
 
 impl Listener {
     /// # Errors
@@ -49,9 +54,27 @@ impl Listener {
         socket.set_nonblocking(true).map_err(named)?;
         socket.bind(&address.into()).map_err(named)?;
         socket.listen(128).map_err(named)?;
-        TcpListener::from_std(socket.into())
-            .map(Self)
-            .map_err(named)
+        let listener = TcpListener::from_std(socket.into()).map_err(named)?;
+        Ok(Self {
+            listener,
+            secure: false,
+        })
+    }
+
+    /// The same, for TLS.
+    pub(super) fn secured(self) -> Self {
+        Self {
+            secure: true,
+            ..self
+        }
+    }
+
+    /// The port that port 0 came to.
+    ///
+    /// # Errors
+    /// The error of the system.
+    pub(super) fn port(&self) -> io::Result<u16> {
+        self.listener.local_addr().map(|a| a.port())
     }
 }
 
@@ -76,7 +99,7 @@ impl Default for StreamLimits {
 /// What a listener or a connection has for the driver.
 pub(super) enum News {
     /// A peer opened a connection.
-    Accepted(TcpStream, SocketAddr),
+    Accepted(TcpStream, SocketAddr, bool),
     /// The system would not let a connection in.
     NotAccepted,
     /// A connection says something.
@@ -88,10 +111,14 @@ pub(super) struct Streams {
     accepted: u64,
     admission: Admission,
     tasks: JoinSet<()>,
-    arrivals: mpsc::Receiver<io::Result<(TcpStream, SocketAddr)>>,
+    arrivals: mpsc::Receiver<Arrival>,
+    tls: Option<Tls>,
     sayings: mpsc::Receiver<(Flow, Said)>,
     said: mpsc::Sender<(Flow, Said)>,
 }
+
+/// What a listener took, and whether it is one for TLS.
+type Arrival = (io::Result<(TcpStream, SocketAddr)>, bool);
 
 /// A connection as the driver holds it.
 struct Handle {
@@ -102,12 +129,12 @@ struct Handle {
 
 impl Streams {
     /// Takes connections at `listeners`. Must be called within a tokio runtime.
-    pub(super) fn new(listeners: Vec<Listener>, limits: StreamLimits) -> Self {
+    pub(super) fn new(listeners: Vec<Listener>, limits: StreamLimits, tls: Option<Tls>) -> Self {
         let (said, sayings) = mpsc::channel(SAYINGS);
         let (arrived, arrivals) = mpsc::channel(1);
         let mut tasks = JoinSet::new();
         for listener in listeners {
-            tasks.spawn(listen(listener.0, arrived.clone()));
+            tasks.spawn(listen(listener, arrived.clone()));
         }
         Self {
             handles: HashMap::new(),
@@ -115,6 +142,7 @@ impl Streams {
             admission: Admission::new(limits.per_source, limits.in_all),
             tasks,
             arrivals,
+            tls,
             sayings,
             said,
         }
@@ -124,8 +152,8 @@ impl Streams {
     pub(super) async fn next(&mut self) -> News {
         tokio::select! {
             Some(arrival) = self.arrivals.recv() => match arrival {
-                Ok((stream, remote)) => News::Accepted(stream, remote),
-                Err(_) => News::NotAccepted,
+                (Ok((stream, remote)), secure) => News::Accepted(stream, remote, secure),
+                (Err(_), _) => News::NotAccepted,
             },
             Some((flow, said)) = self.sayings.recv() => News::Said(flow, said),
             // Without a listener, connections of ours still speak: their channel has an end here.
@@ -133,60 +161,91 @@ impl Streams {
         }
     }
 
-    /// Takes a connection that a peer opened, unless there are too many: then it is closed.
+    /// Takes a connection that a peer opened, unless there are too many.
+    ///
+    /// # Errors
+    /// The connection, to be closed once it is counted.
     pub(super) fn accept(
         &mut self,
+        now: Instant,
         stream: TcpStream,
         remote: SocketAddr,
+        secure: bool,
         counted: &mut SocketStats,
-    ) -> Option<Flow> {
+    ) -> Result<Flow, TcpStream> {
+        let secured = match secure {
+            true => self.tls(now, counted).and_then(Tls::acceptor),
+            false => None,
+        };
         // One that broke meanwhile has no address any more.
-        let local = stream.local_addr().ok()?;
+        let Ok(local) = stream.local_addr() else {
+            return Err(stream);
+        };
+        if secure && secured.is_none() {
+            return Err(stream);
+        }
         match self.admission.admit(remote.ip()) {
             Ok(()) => {}
             Err(Refusal::Source) => {
                 counted.excess_of_source += 1;
-                return None;
+                return Err(stream);
             }
             Err(Refusal::All) => {
                 counted.excess_connections += 1;
-                return None;
+                return Err(stream);
             }
         }
         counted.accepted += 1;
         self.accepted += 1;
         let flow = Flow {
             connection: Some(ConnectionId::accepted(self.accepted)),
-            ..Flow::to(Transport::Tcp, local, remote)
+            ..Flow::to(
+                if secure {
+                    Transport::Tls
+                } else {
+                    Transport::Tcp
+                },
+                local,
+                remote,
+            )
         };
-        let post = self.post(flow)?;
-        // Messages are small and somebody waits for each.
-        let _slower = stream.set_nodelay(true);
-        self.tasks.spawn(stream::carry(stream, post));
-        Some(flow)
+        let Some(post) = self.post(flow) else {
+            return Err(stream);
+        };
+        self.tasks.spawn(stream::take(stream, post, secured));
+        Ok(flow)
     }
 
-    /// Opens a connection. What is sent meanwhile waits.
-    pub(super) fn dial(&mut self, flow: Flow, counted: &mut SocketStats) {
+    /// Opens a connection, with TLS to who has `name`. What is sent meanwhile waits.
+    pub(super) fn dial(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        name: Option<Box<str>>,
+        counted: &mut SocketStats,
+    ) {
+        let secured = match flow.transport.is_secure() {
+            true => self.tls(now, counted).map(|t| (t.connector(), name)),
+            false => None,
+        };
         let Some(post) = self.post(flow) else {
             return;
         };
         counted.dialled += 1;
-        self.tasks.spawn(async move {
-            match stream::connect(flow.local, flow.remote).await {
-                Ok(stream) => {
-                    let _slower = stream.set_nodelay(true);
-                    // Nobody listens when the endpoint is gone.
-                    let _unheard = post.said.send((flow, Said::Opened)).await;
-                    stream::carry(stream, post).await;
-                }
-                Err(error) => {
-                    let why = format!("{} {}: {error}", flow.transport, flow.remote);
-                    let ending = Ending::Unopened(why.into());
-                    let _unheard = post.said.send((flow, Said::Ended(ending))).await;
-                }
-            }
-        });
+        self.tasks.spawn(stream::dial(post, secured));
+    }
+
+    /// TLS as the files have it now; where it was not set up, with the roots of the system.
+    fn tls(&mut self, now: Instant, counted: &mut SocketStats) -> Option<&Tls> {
+        match &mut self.tls {
+            Some(tls) => match tls.refresh(now) {
+                Some(Ok(())) => counted.reloads += 1,
+                Some(Err(_)) => counted.failed_reloads += 1,
+                None => {}
+            },
+            none => *none = Tls::new(TlsSettings::default()).ok(),
+        }
+        self.tls.as_ref()
     }
 
     fn post(&mut self, flow: Flow) -> Option<Post> {
@@ -255,9 +314,14 @@ pub(super) fn count(ending: Ending, counted: &mut SocketStats) -> Box<str> {
             counted.unopened += 1;
             why
         }
+        Ending::Handshake(why) => {
+            counted.failed_handshakes += 1;
+            why
+        }
         Ending::Broken(error) => {
             counted.broken_connections += 1;
-            format!("the connection broke: {error}").into()
+            // With TLS 1.3 a peer refuses our certificate after the handshake.
+            format!("the connection broke: {}", explain_tls(&error)).into()
         }
         Ending::Slow(slow) => {
             match slow {
@@ -274,11 +338,11 @@ pub(super) fn count(ending: Ending, counted: &mut SocketStats) -> Box<str> {
 }
 
 /// Takes what comes, one after the other, for as long as somebody wants it.
-async fn listen(listener: TcpListener, arrived: mpsc::Sender<io::Result<(TcpStream, SocketAddr)>>) {
+async fn listen(listener: Listener, arrived: mpsc::Sender<Arrival>) {
     loop {
-        let arrival = listener.accept().await;
+        let arrival = listener.listener.accept().await;
         let failed = arrival.is_err();
-        if arrived.send(arrival).await.is_err() {
+        if arrived.send((arrival, listener.secure)).await.is_err() {
             return;
         }
         if failed {

@@ -87,6 +87,18 @@ impl Uri {
         Ok(Self { text, scheme, at })
     }
 
+    /// The same with the scheme `sips`, if this one is `sip`.
+    #[must_use]
+    pub fn secured(&self) -> Self {
+        let rest = self
+            .as_str()
+            .get(4..)
+            .filter(|_| self.scheme() == Scheme::Sip);
+        // What was fine with the one scheme is with the other.
+        rest.and_then(|r| Self::new(format!("sips:{r}")).ok())
+            .unwrap_or_else(|| self.clone())
+    }
+
     /// A `sip` URI of `user` (escaped here as needed) at `place`.
     pub fn sip(user: Option<&str>, place: &HostPort) -> Self {
         let mut text = String::from("sip:");
