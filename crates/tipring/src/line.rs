@@ -116,6 +116,7 @@ impl Line {
             media: self.link,
             events: Box::new(move |at, event| events.take(at, event)),
             registrations: Box::new(|_, _| {}),
+            subscriptions: Box::new(|_, _| {}),
             trace: self.builder.trace.clone(),
             clock: Box::new(Shared::now),
         };

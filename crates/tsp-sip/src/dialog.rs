@@ -139,6 +139,21 @@ impl Dialog {
         Ok(dialog)
     }
 
+    /// The dialog that `request`, the first NOTIFY of a branch, makes at the subscribing end, whose SUBSCRIBE had the number
+    /// `number` (RFC 6665 section 4.4.1).
+    ///
+    /// # Errors
+    /// Those of reading From, To, Call-ID, `CSeq`, Contact and Record-Route; [`ErrorKind::Missing`] if To has no tag.
+    pub fn notified(request: &Request, number: u32) -> Result<Self> {
+        let to = request.headers.to()?;
+        let tag = to.tag().ok_or(Error::new(ErrorKind::Missing, "To tag"))?;
+        Ok(Self {
+            local_number: number,
+            confirmed: true,
+            ..Self::called(request, tag)?
+        })
+    }
+
     /// The dialog that `response`, a success to a request of ours that is not kept any more, makes at the calling end:
     /// it repeats who we are.
     ///

@@ -121,8 +121,16 @@ impl Accounts {
         };
         let known = held.addresses.contains(&flow.remote.ip()) || held.serves(first_host(request));
         let by_proxy = request.headers.get(&HeaderName::Route).is_some();
-        let within = || held.account.answers_within_calls && by_proxy;
+        // A subscription costs nobody anything, and who has it refreshed asks at each refresh.
+        let subscribes = request.method == Method::Subscribe;
+        let within = || subscribes || held.account.answers_within_calls && by_proxy;
         known && (!is_within_dialog(request) || within())
+    }
+
+    /// Whether a server of the provider of any account is at `ip`.
+    pub(super) fn is_provider(&self, ip: IpAddr) -> bool {
+        let here = |h: &Held| h.addresses.contains(&ip) || h.serves(Some(Host::Ip(ip)));
+        self.by_id.values().any(here)
     }
 
     /// Proves what the account was asked for before.

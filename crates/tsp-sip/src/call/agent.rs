@@ -89,6 +89,8 @@ impl UserAgent {
         self.services.transactions.timeout(now);
         self.settle(now);
         self.registrations_due(now);
+        self.subscriptions_due(now);
+        self.watchers_due(now);
         self.settle(now);
         self.keep_flows(now);
         while let Some(Reverse((at, key))) = self.services.deadlines.peek().copied() {
@@ -109,10 +111,19 @@ impl UserAgent {
         let registrations = self.registration_deadline();
         let flows = self.services.flows.deadline();
         let transactions = self.services.transactions.deadline();
-        [calls, registrations, transactions, flows]
-            .into_iter()
-            .flatten()
-            .min()
+        let subscriptions = self.services.subscriptions.deadline();
+        let watchers = self.services.watching.deadline();
+        [
+            calls,
+            registrations,
+            subscriptions,
+            watchers,
+            transactions,
+            flows,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The next thing to do.
@@ -155,6 +166,8 @@ impl UserAgent {
             dialogs: self.services.dialogs.len(),
             transactions: self.services.transactions.len(),
             memories: self.services.memories(),
+            subscriptions: self.services.subscriptions.len(),
+            watchers: self.services.watching.len(),
         }
     }
 
@@ -278,7 +291,7 @@ impl UserAgent {
                 transaction::Output::Unacknowledged(_) => {}
             }
         }
-        if self.follow_up(now) {
+        if self.follow_up(now) || self.tell_watchers(now) {
             self.settle(now);
             return;
         }
@@ -305,6 +318,10 @@ impl UserAgent {
         if let Ok(dialog) = DialogId::of_request(&request.headers) {
             match self.services.dialogs.get(&dialog).copied() {
                 Some((call, leg)) => self.request_within(now, id, flow, request, call, leg),
+                None if request.method == Method::Notify => self.notified(now, id, flow, request),
+                None if request.method == Method::Subscribe => {
+                    self.watched_on(now, id, flow, request);
+                }
                 None => self
                     .services
                     .refuse(now, id, request, StatusCode::CALL_DOES_NOT_EXIST),
@@ -320,6 +337,8 @@ impl UserAgent {
             Method::Invite => self.called(now, id, flow, request),
             Method::Options => self.describe_ourselves(now, id, flow, request),
             Method::Message => self.messaged(now, id, request, None),
+            Method::Notify => self.notified(now, id, flow, request),
+            Method::Subscribe => self.watched(now, id, flow, request),
             // Nobody but the peer of a call may send us elsewhere.
             Method::Refer => self
                 .services
@@ -356,7 +375,10 @@ impl UserAgent {
 
     fn command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Dial { key, to, account } => self.dial(key, to, account),
+            Command::Dial { key, to, account } => {
+                self.services.watching.changed = true;
+                self.dial(key, to, account);
+            }
             Command::Ring(key) => self.ring(now, key),
             Command::Progress(key) => self.progress_call(now, key),
             Command::Answer(key) => self.answer(now, key),
@@ -380,8 +402,18 @@ impl UserAgent {
             Command::TransferTo { key, consultation } => self.transfer_to(now, key, consultation),
             Command::FollowTransfer { key, call } => self.follow(now, key, call),
             Command::DeclineTransfer(key) => self.decline_transfer(now, key),
+            Command::Subscribe {
+                id,
+                to,
+                account,
+                package,
+                expires,
+            } => self.subscribe(now, id, to, account, package, expires),
+            Command::Unsubscribe(id) => self.unsubscribe(now, id),
             Command::Close => {
                 self.closing = true;
+                self.unsubscribe_all(now);
+                self.turn_watchers_away(now);
                 self.unregister_all(now);
                 let mut keys: Vec<_> = self.calls.keys().copied().collect();
                 keys.sort_unstable();
@@ -419,6 +451,14 @@ impl UserAgent {
             Errand::Register(id) => {
                 let way = way();
                 self.register_by(now, id, way);
+            }
+            Errand::Subscribe(ask) => {
+                let way = way();
+                self.subscribe_by(now, ask, way);
+            }
+            Errand::Notify(id) => {
+                let way = way();
+                self.notify_by(now, id, way);
             }
             Errand::Dial(key) => {
                 let way = way();
@@ -514,12 +554,17 @@ impl UserAgent {
             Purpose::Change(key, leg) => self.change_answered(now, key, leg, id, flow, response),
             _ if status.is_provisional() => {}
             Purpose::Register(id) => self.registrar_answered(now, id, Some((flow, response)), ""),
+            Purpose::Subscribe(ask) => {
+                let reason = &response.reason;
+                self.subscription_answered(now, ask, status, reason, Some(response));
+            }
             Purpose::Within(key, leg, what) => {
                 self.answered_within(now, key, leg, what, flow, Some(response));
             }
             Purpose::Aside(key, aside) => {
                 self.aside_answered(now, key, aside, status, &response.reason, Some(response));
             }
+            Purpose::Notify(id) => self.notify_answered(id, status),
             Purpose::Options(key, asked) => {
                 let text = |name: &HeaderName| join(&response.headers, name);
                 let names = [HeaderName::UserAgent, HeaderName::Server];
@@ -558,6 +603,12 @@ impl UserAgent {
             Purpose::Register(id) => {
                 self.registrar_answered(now, id, None, "the registrar does not answer");
             }
+            Purpose::Subscribe(ask) => {
+                let status = StatusCode::REQUEST_TIMEOUT;
+                let why = self.services.no_answer();
+                self.subscription_answered(now, ask, status, &why, None);
+            }
+            Purpose::Notify(id) => self.notify_answered(id, StatusCode::REQUEST_TIMEOUT),
             Purpose::Options(key, _) => {
                 let status = Some(StatusCode::REQUEST_TIMEOUT);
                 let why = self.services.no_answer();

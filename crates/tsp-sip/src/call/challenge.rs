@@ -172,7 +172,7 @@ impl UserAgent {
             return false;
         }
         let mut request = retry.request;
-        self.renumber(&mut request);
+        self.renumber(&mut request, purpose);
         let cseq = request.headers.get(&HeaderName::CSeq).cloned();
         let sent =
             self.services
@@ -229,13 +229,19 @@ impl UserAgent {
     }
 
     /// Gives a request the next number of its dialog, or the next one after its own outside of one.
-    fn renumber(&mut self, request: &mut Request) {
+    fn renumber(&mut self, request: &mut Request, purpose: Purpose) {
+        let subscribed = match purpose {
+            Purpose::Subscribe(ask) => self.services.subscriptions.next_number(ask),
+            Purpose::Notify(id) => self.services.watching.next_number(id),
+            _ => None,
+        };
         let dialog = DialogId::ours(&request.headers).ok();
         let leg = dialog.and_then(|d| self.services.dialogs.get(&d).copied());
         let dialog = leg.and_then(|(key, leg)| self.calls.get_mut(&key)?.leg(leg));
-        let number = match dialog {
-            Some(leg) => leg.dialog.next_number(),
-            None => request.headers.cseq().map_or(1, |c| c.number + 1),
+        let number = match (subscribed, dialog) {
+            (Some(number), _) => number,
+            (None, Some(leg)) => leg.dialog.next_number(),
+            (None, None) => request.headers.cseq().map_or(1, |c| c.number + 1),
         };
         let method = request.method.clone();
         let cseq = CSeq { number, method };

@@ -13,6 +13,7 @@ use super::requests::RequestPolicy;
 use crate::account::{Account, AccountId};
 use crate::counters::counters;
 use crate::registration::RegistrationEvent;
+use crate::subscription::{Package, SubscriptionEvent, SubscriptionId};
 use crate::transport::{Flow, Transport};
 use crate::wire::{Host, StatusCode, Uri};
 
@@ -148,6 +149,21 @@ pub enum Command {
     Register(AccountId),
     /// Register an account no more, and tell the registrar.
     Unregister(AccountId),
+    /// Subscribe to a state (RFC 6665). What becomes of it comes as [`Output::Subscription`].
+    Subscribe {
+        /// Names the subscription; no other that lives has the name.
+        id: SubscriptionId,
+        /// Whose state.
+        to: Uri,
+        /// For which account, if for one.
+        account: Option<AccountId>,
+        /// Which state.
+        package: Package,
+        /// For how long at a time, in whole seconds; zero to be told it once.
+        expires: Duration,
+    },
+    /// Hear of a state no more. [`SubscriptionKind::Ended`](crate::subscription::SubscriptionKind::Ended) follows.
+    Unsubscribe(SubscriptionId),
     /// Refuse all calls from now on and end those that there are.
     Close,
 }
@@ -234,6 +250,8 @@ pub enum Output {
     Event(CallEvent),
     /// Tell the application of a registration.
     Registration(RegistrationEvent),
+    /// Tell the application of a state that it subscribed to.
+    Subscription(SubscriptionEvent),
     /// A message was sent or received, of a call if it is known of which: for the trace.
     Message {
         /// The call.
@@ -466,6 +484,12 @@ counters! {
         refused_changes,
         /// Requests of ours that were not sent: there is no way, there are too many transactions, or they cannot be written.
         unsent,
+        /// NOTIFYs whose body is of another type than its package, or cannot be read.
+        unread_notices,
+        /// Peers that wanted to watch our calls and may not, or for whom there was no room.
+        refused_watchers,
+        /// Peers that watched our calls and are gone.
+        lost_watchers,
         /// Challenges that were answered.
         answered_challenges,
         /// Challenges of who is not the account's provider, or where the account does not answer any.
@@ -496,4 +520,8 @@ pub struct Kept {
     pub transactions: usize,
     /// Names of requests and calls that are over, to know copies of them; swept when something happens.
     pub memories: usize,
+    /// States that we subscribed to.
+    pub subscriptions: usize,
+    /// Peers that are told of our calls.
+    pub watchers: usize,
 }

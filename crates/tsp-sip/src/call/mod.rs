@@ -19,6 +19,7 @@ mod info;
 mod interface;
 mod media;
 mod message;
+mod notifying;
 mod outline;
 mod policy;
 mod referral;
@@ -30,6 +31,7 @@ mod security;
 mod services;
 mod serving;
 mod state;
+mod subscribing;
 mod success;
 mod timer;
 mod transfer;
@@ -41,6 +43,7 @@ pub use interface::{
     AgentConfig, AgentStats, CallEvent, CallEventKind, Command, EndCause, Ended, Input, Kept,
     LookupId, Output, Recipient, Route, Side, Target,
 };
+pub use notifying::{WatchPolicy, Watchers};
 pub use outline::Outline;
 pub use policy::{
     AutoAnswer, CallPolicy, ChangeBy, HoldForm, HoldSound, RefreshedBy, Reliable, SessionTimers,

@@ -6,6 +6,7 @@ use msp_core::link::Digit;
 use msp_core::time::Instant;
 
 use super::UserAgent;
+use super::notifying::WatchPolicy;
 use super::services::{Errand, Purpose, Services, Within, target_of};
 use crate::account::AccountId;
 use crate::transport::Flow;
@@ -33,6 +34,10 @@ pub struct RequestPolicy {
     /// An INVITE may ask for the place of another call (RFC 3891). Call-ID and tags show its right, so whoever can read
     /// the signalling can take a call.
     pub replaces: bool,
+    /// NOTIFY is taken that tells of messages that wait though nobody asked; otherwise it is answered 481.
+    pub unsolicited: bool,
+    /// Who is told of our calls.
+    pub watching: WatchPolicy,
 }
 
 impl Default for RequestPolicy {
@@ -44,6 +49,8 @@ impl Default for RequestPolicy {
             transfers: true,
             instant_transfers: false,
             replaces: true,
+            unsolicited: true,
+            watching: WatchPolicy::default(),
         }
     }
 }
@@ -172,7 +179,8 @@ impl Services {
         let policy = &self.config.requests;
         match method {
             Method::Message => policy.messages,
-            Method::Info | Method::Notify => true,
+            // Who asks for what we do not tell of hears that (489), not that the method is not known.
+            Method::Info | Method::Notify | Method::Subscribe => true,
             Method::Refer => policy.transfers,
             _ => false,
         }
@@ -181,7 +189,13 @@ impl Services {
     /// Methods that we take, as Allow lists them.
     pub(super) fn allow(&self) -> String {
         let mut allow = super::services::ALLOW.to_owned();
-        for method in [Method::Info, Method::Message, Method::Notify, Method::Refer] {
+        for method in [
+            Method::Info,
+            Method::Message,
+            Method::Notify,
+            Method::Refer,
+            Method::Subscribe,
+        ] {
             if self.takes(&method) {
                 allow.push_str(", ");
                 allow.push_str(method.as_str());

@@ -17,8 +17,10 @@ use super::interface::{
     AgentConfig, AgentStats, CallEvent, CallEventKind, LookupId, Output, Route, Target,
 };
 use super::media::Agreed;
+use super::notifying::Watching;
 use super::referral::Referrals;
 use super::requests::{Aside, Outside};
+use super::subscribing::{Ask, Subscriptions};
 use crate::account::AccountId;
 use crate::dialog::DialogId;
 use crate::memory::Memory;
@@ -54,6 +56,10 @@ pub(super) enum Purpose {
     Options(CallKey, Instant),
     /// The registration of an account.
     Register(AccountId),
+    /// A subscription of ours.
+    Subscribe(Ask),
+    /// A notice to a watcher of our calls.
+    Notify(u32),
 }
 
 /// A request of ours.
@@ -129,6 +135,10 @@ pub(super) enum Errand {
     Outside(Box<Outside>),
     /// To register an account.
     Register(AccountId),
+    /// To subscribe to a state.
+    Subscribe(Ask),
+    /// To tell a watcher of our calls.
+    Notify(u32),
     /// To tell the media half where the peer's media are.
     Media(CallKey, Box<Agreed>),
     /// To send a request within a dialog; if nothing is found it goes the way that messages came.
@@ -145,6 +155,8 @@ pub(super) struct Services {
     pub(super) config: AgentConfig,
     pub(super) accounts: Accounts,
     pub(super) referrals: Referrals,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) watching: Watching,
     pub(super) random: Random,
     pub(super) transactions: TransactionLayer,
     pub(super) out: VecDeque<Output>,
@@ -191,6 +203,8 @@ impl Services {
             config,
             accounts: Accounts::default(),
             referrals: Referrals::default(),
+            subscriptions: Subscriptions::default(),
+            watching: Watching::default(),
             random,
             out: VecDeque::new(),
             now: Instant::ZERO,
@@ -236,6 +250,7 @@ impl Services {
 
     pub(super) fn tell(&mut self, key: CallKey, kind: CallEventKind) {
         self.referrals.note(key, &kind);
+        self.watching.changed = true;
         self.out.push_back(Output::Event(CallEvent { key, kind }));
     }
 

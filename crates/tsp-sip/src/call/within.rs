@@ -48,6 +48,8 @@ impl UserAgent {
             Method::Refer => self.referred(now, id, flow, request, key, leg_id),
             Method::Info => self.informed(now, id, request, key, leg_id),
             Method::Message => self.messaged(now, id, request, Some(key)),
+            // A subscription has a dialog of its own (RFC 6665 section 4.5.2).
+            Method::Subscribe => self.services.bad_event(now, id, request),
             _ => self.describe_ourselves(now, id, flow, request),
         }
     }

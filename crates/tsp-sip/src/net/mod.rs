@@ -25,6 +25,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::call::{CallEvent, Command, Input, LookupId, Output, Route, Target, UserAgent};
 use crate::registration::RegistrationEvent;
+use crate::subscription::SubscriptionEvent;
 use crate::transport::Flow;
 use route::Routes;
 use socket::Socket;
@@ -58,6 +59,8 @@ pub struct Connections {
     pub events: Box<dyn FnMut(Instant, CallEvent) + Send>,
     /// Is told what happens to registrations. Must not block.
     pub registrations: Box<dyn FnMut(Instant, RegistrationEvent) + Send>,
+    /// Is told of states that were subscribed to. Must not block.
+    pub subscriptions: Box<dyn FnMut(Instant, SubscriptionEvent) + Send>,
     /// Sees the messages.
     pub trace: Trace,
     /// Gives the time.
@@ -410,6 +413,7 @@ impl Driver {
                 Output::Msp(message) => self.tell_media(now, message),
                 Output::Event(event) => (self.connections.events)(now, event),
                 Output::Registration(event) => (self.connections.registrations)(now, event),
+                Output::Subscription(event) => (self.connections.subscriptions)(now, event),
                 Output::Message {
                     call,
                     way,

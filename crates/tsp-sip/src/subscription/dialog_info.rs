@@ -78,8 +78,19 @@ pub struct DialogEntry {
     pub remote: Participant,
 }
 
+/// What a further document is to those before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Update {
+    /// It follows.
+    Next,
+    /// It follows, and one between is missing.
+    Gap,
+    /// It is older: it came late or twice.
+    Old,
+}
+
 /// A document: the dialogs of one user, or those that changed.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct DialogInfo {
     /// Counts up by one for each document.
     pub version: u32,
@@ -129,6 +140,36 @@ impl DialogInfo {
         }
         out.push_str("</dialog-info>\r\n");
         out
+    }
+
+    /// Takes a further document of the same notifier (RFC 4235 section 4.3). Before the first one everything is empty.
+    pub(crate) fn update(&mut self, next: Self) -> Update {
+        let first = self.entity.is_empty() && self.dialogs.is_empty() && !self.full;
+        if !first && next.version <= self.version {
+            return Update::Old;
+        }
+        if next.full {
+            *self = next;
+            return Update::Next;
+        }
+        let gap = first || next.version > self.version.saturating_add(1);
+        self.version = next.version;
+        self.full = true;
+        self.entity = next.entity;
+        for dialog in next.dialogs {
+            let full = self.dialogs.len() >= MAX_DIALOGS;
+            match self.dialogs.iter_mut().find(|d| d.id == dialog.id) {
+                Some(known) => *known = dialog,
+                None if !full => self.dialogs.push(dialog),
+                None => {}
+            }
+        }
+        if gap { Update::Gap } else { Update::Next }
+    }
+
+    /// Forgets dialogs that are over, once it was told that they are.
+    pub(crate) fn settle(&mut self) {
+        self.dialogs.retain(|d| d.state != DialogState::Terminated);
     }
 
     /// What a busy lamp shows: the dialog that is farthest.
@@ -241,6 +282,33 @@ mod tests {
         assert_eq!(&*dialog.remote.target, "sip:bob@192.0.2.4");
         assert_eq!(info.lamp(), Some(DialogState::Early));
         assert_eq!(DialogInfo::parse(info.to_body().as_bytes()).unwrap(), info);
+    }
+
+    #[test]
+    fn partial_documents_change_what_was_told() {
+        let read = |version: u32, state: &str, full: bool| {
+            let text = RFC.replace("version=\"1\" s", &format!("version=\"{version}\" s"));
+            let text = text.replace("early", state);
+            let full = if full { "full" } else { "partial" };
+            DialogInfo::parse(text.replace("\"full\"", &format!("\"{full}\"")).as_bytes()).unwrap()
+        };
+        let mut known = DialogInfo::default();
+        assert_eq!(known.update(read(0, "trying", true)), Update::Next);
+        assert_eq!(known.update(read(1, "early", false)), Update::Next);
+        assert_eq!(known.update(read(1, "trying", false)), Update::Old);
+        assert_eq!(
+            (known.lamp(), known.dialogs.len()),
+            (Some(DialogState::Early), 1)
+        );
+        assert_eq!(known.update(read(3, "terminated", false)), Update::Gap);
+        known.settle();
+        assert_eq!((known.lamp(), known.full), (None, true));
+        let mut fresh = DialogInfo::default();
+        assert_eq!(
+            fresh.update(read(0, "early", false)),
+            Update::Gap,
+            "all of it is missing"
+        );
     }
 
     #[test]

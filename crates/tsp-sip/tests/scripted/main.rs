@@ -18,8 +18,10 @@ mod registered;
 mod reliable;
 mod secured;
 mod streams;
+mod subscribed;
 #[path = "../support/mod.rs"]
 mod support;
 mod timer;
 mod transfer;
 mod update;
+mod watched;

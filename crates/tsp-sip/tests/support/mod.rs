@@ -47,6 +47,7 @@ pub struct Phone {
     pub address: SocketAddr,
     pub events: Vec<CallEvent>,
     pub registrations: Vec<tsp_sip::registration::RegistrationEvent>,
+    pub subscriptions: Vec<tsp_sip::subscription::SubscriptionEvent>,
     pub media: Vec<Envelope<ToMsp>>,
     pub manner: Manner,
     pub refuse_prepare: Option<ErrorKind>,
@@ -111,6 +112,7 @@ impl Phone {
             address: address.parse().expect("an address"),
             events: Vec::new(),
             registrations: Vec::new(),
+            subscriptions: Vec::new(),
             media: Vec::new(),
             manner,
             refuse_prepare: None,
@@ -416,6 +418,7 @@ impl World {
                     self.phones[i].media.push(message);
                 }
                 Output::Registration(event) => self.phones[i].registrations.push(event),
+                Output::Subscription(event) => self.phones[i].subscriptions.push(event),
                 Output::Event(event) => {
                     let key = event.key;
                     let incoming = matches!(event.kind, CallEventKind::Incoming { .. });
