@@ -42,8 +42,8 @@ pub enum Attribute {
     Mid(Arc<str>),
     /// `a=ssrc`: a source, whatever is said of it (RFC 5576 section 4.1).
     Source(Ssrc),
-    /// `a=crypto`: a key with its suite (RFC 4568 section 9.1).
-    Crypto(MasterKey),
+    /// `a=crypto`: a key with its suite, or several of one suite with identifiers (RFC 4568 section 9.1).
+    Crypto(Vec<MasterKey>),
     /// `a=fingerprint` (RFC 8122 section 5).
     Fingerprint(Fingerprint),
     /// `a=setup`: the role of the one who wrote it (RFC 4145 section 4).

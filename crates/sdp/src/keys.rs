@@ -30,12 +30,17 @@ pub(crate) fn canonical_suite(name: &str) -> &str {
 /// The longest key and salt of a suite that is not known, in bytes.
 const LONGEST_KEY: usize = 64;
 
-/// Reads `tag suite inline:key|lifetime|mki:length params` (RFC 4568 section 9.1).
-///
-/// Of several keys the first is taken. A session parameter that changes what the key does, for instance
+/// Keys in one line at most.
+const KEYS_A_LINE: usize = 4;
+
+/// Packets that any key may be used for at most (RFC 3711 section 9.2).
+const LONGEST_LIFE: u64 = 1 << 48;
+
+/// Reads `tag suite inline:key|lifetime|mki:length;inline:... params` (RFC 4568 section 9.1): the keys of one line, which only
+/// their identifiers tell apart (section 6.1). A session parameter that changes what the key does, for instance
 /// `UNENCRYPTED_SRTP`, makes the line unusable: to ignore it would be to send what the peer cannot read, or
 /// to take what anybody could have written.
-pub(crate) fn parse_crypto(value: &str) -> Option<MasterKey> {
+pub(crate) fn parse_crypto(value: &str) -> Option<Vec<MasterKey>> {
     let mut words = value.split_ascii_whitespace();
     let tag = words.next()?;
     // The tag has one to nine digits and no leading zero.
@@ -44,12 +49,36 @@ pub(crate) fn parse_crypto(value: &str) -> Option<MasterKey> {
     }
     let tag: u32 = all_digits(tag)?.parse().ok()?;
     let suite = words.next()?;
-    let key = words.next()?;
+    let inline = words.next()?;
     if words.any(|param| !param.starts_with("KDR=0") && !param.starts_with("WSH=")) {
         return None;
     }
-    let key = key.split(';').next()?.strip_prefix("inline:")?;
-    let mut parts = key.split('|');
+    let mut keys: Vec<MasterKey> = Vec::new();
+    for key in inline.split(';') {
+        let (key_and_salt, mki) = parse_inline(suite, key)?;
+        let differs = |k: &MasterKey| match (k.mki, mki) {
+            (Some(one), Some(other)) => one.0 != other.0 && one.1 == other.1,
+            _ => false,
+        };
+        if keys.len() == KEYS_A_LINE || !keys.iter().all(differs) {
+            return None;
+        }
+        keys.push(MasterKey {
+            tag,
+            suite: suite.into(),
+            key_and_salt,
+            mki,
+        });
+    }
+    Some(keys)
+}
+
+/// An identifier and its length in bytes.
+type Identifier = (u64, u8);
+
+/// Reads `inline:key|lifetime|mki:length` of a suite.
+fn parse_inline(suite: &str, key: &str) -> Option<(Secret<Vec<u8>>, Option<Identifier>)> {
+    let mut parts = key.strip_prefix("inline:")?.split('|');
     let key_and_salt = Secret::new(base64_decode(parts.next()?)?);
     let length = key_and_salt.expose().len();
     let known = SUITES
@@ -71,19 +100,24 @@ pub(crate) fn parse_crypto(value: &str) -> Option<MasterKey> {
             }
             mki = Some((value, length));
         } else {
-            all_digits(part.strip_prefix("2^").unwrap_or(part))?;
+            check_lifetime(part)?;
         }
     }
-    Some(MasterKey {
-        tag,
-        suite: suite.into(),
-        key_and_salt,
-        mki,
-    })
+    Some((key_and_salt, mki))
 }
 
-/// The line of a key under `tag`.
-pub(crate) fn print_crypto(key: &MasterKey) -> String {
+/// Reads for how many packets a key may be used, or which power of two (RFC 4568 section 6.1). It binds the one who sends with
+/// the key, so the peer counts: we take no less when it is over.
+fn check_lifetime(text: &str) -> Option<()> {
+    let packets = match text.strip_prefix("2^") {
+        Some(power) => 1_u64.checked_shl(all_digits(power)?.parse().ok()?)?,
+        None => all_digits(text)?.parse().ok()?,
+    };
+    (1..=LONGEST_LIFE).contains(&packets).then_some(())
+}
+
+/// The `a=crypto` line of a key (RFC 4568 section 9.1). Everybody who sees it can use the key.
+pub fn crypto_line(key: &MasterKey) -> String {
     let mut line = format!(
         "a=crypto:{} {} inline:{}",
         key.tag,
@@ -231,23 +265,26 @@ mod tests {
         // The examples of sections 4.1, 6.1 and 10.2.
         let line = "1 AES_CM_128_HMAC_SHA1_80 \
                     inline:PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR|2^20|1:32";
-        let key = parse_crypto(line).unwrap();
+        let [key] = &parse_crypto(line).unwrap()[..] else {
+            panic!("one key");
+        };
         assert_eq!(
             (key.tag, &*key.suite, key.mki),
             (1, "AES_CM_128_HMAC_SHA1_80", Some((1, 32)))
         );
         assert_eq!(
-            print_crypto(&key),
+            crypto_line(key),
             "a=crypto:1 AES_CM_128_HMAC_SHA1_80 \
              inline:PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR|1:32"
         );
         let without_lifetime = "2 AES_CM_128_HMAC_SHA1_32 \
             inline:NzB4d1BINUAvLEw6UzF3WSJ+PSdFcGdUJShpX1Zj|1:4 WSH=64";
-        assert_eq!(parse_crypto(without_lifetime).unwrap().mki, Some((1, 4)));
+        assert_eq!(parse_crypto(without_lifetime).unwrap()[0].mki, Some((1, 4)));
         let two = "1 AES_CM_128_HMAC_SHA1_80 \
                    inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|1:4;\
                    inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|2:4";
-        assert_eq!(parse_crypto(two).unwrap().mki, Some((1, 4)));
+        let mkis: Vec<_> = parse_crypto(two).unwrap().iter().map(|k| k.mki).collect();
+        assert_eq!(mkis, [Some((1, 4)), Some((2, 4))]);
     }
 
     #[test]
@@ -268,6 +305,16 @@ mod tests {
             format!("1 AES_CM_128_HMAC_SHA1_80 {key} UNENCRYPTED_SRTP"),
             format!("1 AES_CM_128_HMAC_SHA1_80 {key}|2^20|1:0"),
             format!("1 AES_CM_128_HMAC_SHA1_80 {key}|2^20|256:1"),
+            // Several that nothing tells apart, or too many.
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key};{key}"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key}|1:4;{key}"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key}|1:4;{key}|1:4"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key}|1:4;{key}|2:2"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key}|1:1;{key}|2:1;{key}|3:1;{key}|4:1;{key}|5:1"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key}|1:4;"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key}|0"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key}|2^49"),
+            format!("1 AES_CM_128_HMAC_SHA1_80 {key}|2^99"),
             "1 AES_CM_128_HMAC_SHA1_80 inline:".into(),
             "1 AES_CM_128_HMAC_SHA1_80".into(),
             String::new(),

@@ -33,6 +33,7 @@ pub use agreement::{Agreement, Answer, Refusal, RemoteOffer};
 pub use attribute::Attribute;
 pub use description::{MediaSection, Section, SessionDescription};
 pub use error::{Error, ErrorKind, Result};
+pub use keys::crypto_line;
 pub use limits::Limits;
 pub use line::{Bandwidth, Connection, Host, Line, Media, Origin, Value};
 pub use local::Identity;

@@ -193,7 +193,7 @@ fn write_rtcp(out: &mut Vec<String>, params: &MediaParams, local: SocketAddr) {
 }
 
 fn write_security(out: &mut Vec<String>, params: &MediaParams) {
-    out.extend(params.keys.send.iter().map(keys::print_crypto));
+    out.extend(params.keys.send.iter().map(keys::crypto_line));
     if let Some(dtls) = &params.dtls {
         out.extend(dtls.fingerprints.iter().map(keys::print_fingerprint));
         out.push(keys::print_setup(dtls.setup));

@@ -341,13 +341,16 @@ fn offer_security(answered: &MediaParams, local: &MediaParams) -> Result<Securit
 /// The first of the offer's suites that we have, under its tag and its spelling (RFC 4568 section 5.1.2).
 fn answer_keys(offered: &MediaParams, local: &MediaParams) -> Option<KeyParams> {
     offered.keys.receive.iter().find_map(|theirs| {
-        let ours = local.keys.send.iter().find(|k| fits(k, theirs))?;
+        let theirs = line_of(theirs, offered);
+        let first = theirs.first()?;
+        let mut ours = local.keys.send.iter();
+        let ours = ours.find(|k| theirs.iter().all(|t| fits(k, t)))?;
         let ours = MasterKey {
-            tag: theirs.tag,
-            suite: theirs.suite.clone(),
+            tag: first.tag,
+            suite: first.suite.clone(),
             ..ours.clone()
         };
-        Some(both(ours, theirs.clone()))
+        Some(both(ours, theirs))
     })
 }
 
@@ -355,9 +358,21 @@ fn answer_keys(offered: &MediaParams, local: &MediaParams) -> Option<KeyParams> 
 fn conclude_keys(answered: &MediaParams, local: &MediaParams) -> Option<KeyParams> {
     answered.keys.receive.iter().find_map(|theirs| {
         let mut ours = local.keys.send.iter();
-        let ours = ours.find(|k| k.tag == theirs.tag && fits(k, theirs))?;
-        Some(both(ours.clone(), theirs.clone()))
+        let ours = ours.find(|k| k.tag == theirs.tag)?;
+        let theirs = line_of(theirs, answered);
+        let fit = theirs.iter().all(|t| fits(ours, t));
+        fit.then(|| both(ours.clone(), theirs))
     })
+}
+
+/// The keys of the line that `key` is in, which the peer may change between as it likes (RFC 4568 section 6.1).
+fn line_of(key: &MasterKey, peer: &MediaParams) -> Vec<MasterKey> {
+    let in_line = |k: &&MasterKey| {
+        let has_name = k.mki.is_some() && key.mki.is_some();
+        *k == key || (has_name && (k.tag, &k.suite) == (key.tag, &key.suite))
+    };
+    let all = peer.keys.receive.iter();
+    all.filter(in_line).cloned().collect()
 }
 
 /// Whether the keys are of one suite, and two: under a key that is sent back to us both ways would be one key stream.
@@ -366,10 +381,10 @@ fn fits(ours: &MasterKey, theirs: &MasterKey) -> bool {
         && ours.key_and_salt != theirs.key_and_salt
 }
 
-fn both(ours: MasterKey, theirs: MasterKey) -> KeyParams {
+fn both(ours: MasterKey, theirs: Vec<MasterKey>) -> KeyParams {
     KeyParams {
         send: vec![ours],
-        receive: vec![theirs],
+        receive: theirs,
     }
 }
 

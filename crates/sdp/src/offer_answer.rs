@@ -2,7 +2,7 @@
 
 use msp_core::link::PrepareSlot;
 use msp_core::media::{MediaDirection, MediaKind};
-use msp_core::params::{MediaParams, MediaSlot};
+use msp_core::params::{MediaParams, MediaSlot, Profile, SecurityPolicy};
 
 use crate::agreement::{Agreement, Answer, Outcome, RemoteOffer};
 use crate::description::SessionDescription;
@@ -156,6 +156,33 @@ impl OfferAnswer {
         let description = self.describe(&media)?;
         self.round = Round::LocalOffer(Proposal { local, media });
         Ok(description)
+    }
+
+    /// Makes our open offer anew under plain profiles and without keys, for a peer that refused the secure ones; `None` if that
+    /// would be no other offer, or media must be encrypted.
+    ///
+    /// # Errors
+    /// As [`OfferAnswer::create_offer`]; [`ErrorKind::WrongState`] when no offer of ours is open.
+    pub fn offer_in_the_clear(&mut self) -> Result<Option<SessionDescription>> {
+        let Round::LocalOffer(proposal) = &self.round else {
+            return Err(ErrorKind::WrongState.into());
+        };
+        let mut local = proposal.local.clone();
+        let keyed = |p: &MediaParams| matches!(p.profile, Profile::Savp | Profile::Savpf);
+        let must = |p: &MediaParams| p.policy == SecurityPolicy::Required;
+        if !local.iter().any(keyed) || local.iter().any(must) {
+            return Ok(None);
+        }
+        for params in &mut local {
+            params.keys.send.clear();
+            params.profile = match params.profile {
+                Profile::Savp => Profile::Avp,
+                Profile::Savpf => Profile::Avpf,
+                profile => profile,
+            };
+        }
+        self.round = Round::Stable;
+        self.create_offer(local).map(Some)
     }
 
     /// Takes the answer to our offer and closes the round.

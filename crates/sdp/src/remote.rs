@@ -189,9 +189,9 @@ fn read_media(
                     note(IgnoreReason::TooMany);
                 }
             }
-            Attribute::Crypto(key) => {
-                if params.keys.receive.len() < Limits::KEYS {
-                    params.keys.receive.push(key.clone());
+            Attribute::Crypto(keys) => {
+                if params.keys.receive.len() + keys.len() <= Limits::KEYS {
+                    params.keys.receive.extend_from_slice(keys);
                 } else {
                     note(IgnoreReason::TooMany);
                 }

@@ -318,6 +318,66 @@ fn an_answer_spells_the_suite_as_the_offer_does_and_passes_over_unknown_ones() {
     }
 }
 
+// Shows: several keys in a line, told apart by their identifiers; lines that cannot be used are passed over | RFC 4568 6.1, interop row 55
+#[test]
+fn all_keys_of_the_line_that_is_chosen_are_taken() {
+    let inline = |fill: char| format!("inline:{}", fill.to_string().repeat(40));
+    let line = format!("{STRONG} {}|2^20|1:4;{}|2^20|2:4", inline('J'), inline('K'));
+    let other = format!("{STRONG} {}|3:4;{}|3:4", inline('L'), inline('M'));
+    let media = format!("m=audio 5000 RTP/SAVP 0\r\na=crypto:1 {other}\r\na=crypto:2 {line}\r\n");
+    let mut bob = leg_of("bob", 1, Policy::default());
+    bob.receive_offer(format!("{HEAD}{media}").as_bytes())
+        .expect("readable");
+    let mut local = end(Profile::Savp, SecurityPolicy::Required);
+    local.keys.send = vec![key(1, STRONG, 1)];
+    let answer = bob.create_answer(vec![local]).expect("an answer");
+    let keys = &answer.agreement.params[0].keys;
+    let names = |keys: &[MasterKey]| keys.iter().map(|k| k.mki).collect::<Vec<_>>();
+    assert_eq!(names(&keys.receive), [Some((1, 4)), Some((2, 4))]);
+    assert_eq!((names(&keys.send), keys.send[0].tag), (vec![None], 2));
+
+    let mut alice = leg_of("alice", 1, Policy::default());
+    let mut local = end(Profile::Savp, SecurityPolicy::Required);
+    local.keys.send = vec![key(2, STRONG, 1)];
+    alice.create_offer(vec![local]).expect("an offer");
+    let agreement = alice.receive_answer(format!("{HEAD}{media}").as_bytes());
+    let keys = &agreement.expect("an answer").params[0].keys;
+    assert_eq!(names(&keys.receive), [Some((1, 4)), Some((2, 4))]);
+}
+
+// Shows: what was refused under the secure profile can be offered in the clear, if it need not be encrypted | RFC 4568
+#[test]
+fn an_offer_is_made_anew_in_the_clear() {
+    for (profile, policy, possible) in [
+        (Profile::Savp, SecurityPolicy::Optional, true),
+        (Profile::Savp, SecurityPolicy::Required, false),
+        (Profile::Avp, SecurityPolicy::Optional, false),
+    ] {
+        let mut alice = leg_of("alice", 1, Policy::default());
+        assert!(alice.offer_in_the_clear().is_err(), "there is none yet");
+        let mut local = end(profile, policy);
+        local.keys.send = vec![key(1, STRONG, 1)];
+        let secured = alice.create_offer(vec![local]).unwrap();
+        let clear = alice.offer_in_the_clear().unwrap();
+        assert_eq!(clear.is_some(), possible);
+        let Some(clear) = clear else {
+            assert_eq!(alice.sent(), Some(&secured), "it stands");
+            continue;
+        };
+        let text = clear.to_string();
+        assert!(
+            text.contains(" RTP/AVP 0") && !text.contains("crypto"),
+            "{text}"
+        );
+        assert_ne!(clear, secured);
+        assert_eq!(alice.offer_in_the_clear().unwrap(), None, "once");
+        let answer = format!("{HEAD}m=audio 5000 RTP/AVP 0\r\n");
+        let agreement = alice.receive_answer(answer.as_bytes()).unwrap();
+        assert!(agreement.params[0].keys.send.is_empty());
+        assert!(!agreement.params[0].profile.is_secure());
+    }
+}
+
 // Shows: an unchanged re-offer changes no key, and one in the clear is refused where keys are required | RFC 4568
 #[test]
 fn a_re_offer_in_the_clear_is_refused_or_told() {
