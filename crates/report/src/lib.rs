@@ -7,7 +7,7 @@
 //! - [`Verdict::judge`] compares what two phones heard with what they were to send. Each way to fail has its own
 //!   [`Reason`].
 //! - [`ReportBuilder`] makes a [`Report`] of one phone or of both, which writes itself as HTML and JSON.
-//! - [`Pcap`] writes what went over the network for Wireshark.
+//! - [`Pcap`] writes what went over the network for Wireshark, and [`KeyLog`] the keys of what is encrypted in it.
 //! - [`write_junit`] writes results for continuous integration.
 //!
 //! ```
@@ -25,7 +25,7 @@
 //! ```
 //!
 //! Not in here: quality by listening (PESQ, ViSQOL), which needs the sound of the reference and more time; the E-model
-//! ([`model::Quality`]) needs packets alone. Keys and digests are masked wherever signalling is written.
+//! ([`model::Quality`]) needs packets alone. Keys and digests are masked wherever signalling is written; only a [`KeyLog`] has them.
 #![forbid(unsafe_code)]
 
 mod builder;
@@ -34,9 +34,11 @@ mod due;
 mod error;
 mod html;
 mod junit;
+mod keylog;
 mod mask;
 mod media;
 pub mod model;
+mod opened;
 mod pcap;
 mod phone;
 mod quality;
@@ -48,6 +50,7 @@ pub use builder::ReportBuilder;
 pub use clock::WallClock;
 pub use error::{Error, ErrorKind};
 pub use junit::{Case, CaseOutcome, write_junit};
+pub use keylog::KeyLog;
 pub use mask::masked;
 pub use model::Report;
 pub use pcap::{Counts, Pcap};

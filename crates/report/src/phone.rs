@@ -5,6 +5,7 @@ use msp_core::time::ClockRate;
 use msp_core::trace::TraceEntry;
 
 use crate::media::Media;
+use crate::opened;
 use crate::verdict::timeline::Extent;
 
 /// What a listener hears of a sound over a perfect network.
@@ -65,9 +66,11 @@ pub struct Phone {
 }
 
 impl Phone {
-    /// The phone called `name`, and what its trace holds of the call, in the order of time.
+    /// The phone called `name`, and what its trace holds of the call, in the order of time. Encrypted media are opened with
+    /// the keys of the trace: reports are about sound.
     pub fn new(name: &str, mut entries: Vec<TraceEntry>) -> Self {
         entries.sort_by_key(|e| e.at);
+        opened::open(&mut entries);
         Self {
             name: name.to_owned(),
             entries,
