@@ -14,6 +14,16 @@ const fn sip(what: &'static str, file: &'static str, from: &'static str, to: &'s
     }
 }
 
+const fn srtp(what: &'static str, from: &'static str, to: &'static str) -> Bug {
+    Bug {
+        what,
+        file: "crates/msp-rtp/src/srtp/source.rs",
+        from,
+        to,
+        found_by: &["-p", "msp-rtp", "--test", "secured"],
+    }
+}
+
 /// Each is one place of the product, changed so that it still compiles.
 pub(super) const BUGS: &[Bug] = &[
     sip(
@@ -153,5 +163,25 @@ pub(super) const BUGS: &[Bug] = &[
         "crates/tsp-sip/src/call/media.rs",
         "            Applying::Final | Applying::Changed => {\n                self.say_goodbye(now, key, leg);",
         "            Applying::Final | Applying::Changed => {",
+    ),
+    srtp(
+        "an encrypted packet is taken as often as it comes",
+        "behind < WINDOW && self.seen & (1 << behind) == 0",
+        "behind < WINDOW",
+    ),
+    srtp(
+        "a packet that overtook others makes them strangers",
+        "self.seen |= 1 << (self.next - 1 - index);",
+        "self.seen = u128::MAX;",
+    ),
+    srtp(
+        "the numbers of a source are not found after a roll-over",
+        "            same + TURN\n",
+        "            same\n",
+    ),
+    srtp(
+        "another source goes on with the numbers of the first",
+        "let known = self.sources.iter().find(|s| s.ssrc == ssrc);",
+        "let known = self.sources.first().filter(|_| ssrc != Ssrc(0));",
     ),
 ];
