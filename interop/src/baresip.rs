@@ -22,6 +22,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) answers: Answers,
     /// Its names of the codecs it offers, best first.
     pub(crate) codecs: &'static str,
+    /// Its name of how media are encrypted; none for not at all.
+    pub(crate) encryption: Option<&'static str>,
 }
 
 /// What it does when it is called.
@@ -48,6 +50,7 @@ impl<'a> Setup<'a> {
             voice,
             answers: Answers::WhenTold,
             codecs: "PCMU/8000/1,PCMA/8000/1",
+            encryption: None,
         }
     }
 
@@ -57,6 +60,7 @@ impl<'a> Setup<'a> {
             voice,
             answers: Answers::AtOnce,
             codecs: "PCMU/8000/1,PCMA/8000/1,L16/8000/1",
+            encryption: None,
         }
     }
 }
@@ -107,6 +111,7 @@ impl Baresip {
              module g711.so\n\
              module l16.so\n\
              module aufile.so\n\
+             module srtp.so\n\
              {recorder}\
              module_tmp account.so\n\
              module_app menu.so\n\
@@ -119,9 +124,12 @@ impl Baresip {
             recordings = recordings.display(),
         );
         let account = format!(
-            "<sip:baresip@127.0.0.1:{port}>;regint=0;answermode={};audio_codecs={}\n",
+            "<sip:baresip@127.0.0.1:{port}>;regint=0;answermode={};audio_codecs={}{}\n",
             setup.answers.mode(),
             setup.codecs,
+            setup
+                .encryption
+                .map_or_else(String::new, |how| format!(";mediaenc={how}")),
         );
         for (name, text) in [("config", &config), ("accounts", &account)] {
             fs::write(home.join(name), text).map_err(|error| Error::io(name, &error))?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::lab::Lab;
-use crate::{baresip, capture, kamailio, netns, sipp};
+use crate::{baresip, capture, ffmpeg, kamailio, netns, sipp};
 
 /// One call, or a few, with a program that others wrote.
 pub(crate) struct Case {
@@ -48,6 +48,7 @@ pub(crate) enum Peer {
     Kamailio,
     Tshark,
     Sox,
+    Ffmpeg,
 }
 
 impl Peer {
@@ -64,6 +65,7 @@ impl Peer {
             Self::Kamailio => &[kamailio::PROGRAM],
             Self::Tshark => &["tshark", "tcpdump"],
             Self::Sox => &["sox"],
+            Self::Ffmpeg => &["ffmpeg"],
         }
     }
 
@@ -74,6 +76,7 @@ impl Peer {
             Self::Kamailio => ("Kamailio", kamailio::version()),
             Self::Tshark => ("tshark", capture::tshark_version()),
             Self::Sox => ("sox", capture::sox_version()),
+            Self::Ffmpeg => ("ffmpeg", ffmpeg::version()),
         };
         format!(
             "{name} {}",

@@ -3,9 +3,11 @@
 mod baresip;
 mod digits;
 mod failures;
+mod ffmpeg;
 mod kamailio;
 mod ours;
 mod phones;
+mod secured;
 mod sipp;
 mod wire;
 
@@ -32,6 +34,12 @@ pub(crate) const ALL: &[Case] = &[
     phones::WE_DECLINE,
     phones::HOLDS,
     phones::HOLDS_OUR_CALL,
+    secured::CALLS,
+    secured::CALLS_OPTIONAL,
+    secured::CALLED,
+    secured::CALLED_OPTIONAL,
+    ffmpeg::SENDS,
+    ffmpeg::RECEIVES,
     digits::TO_BARESIP,
     digits::FROM_BARESIP,
     digits::FROM_SIPP,

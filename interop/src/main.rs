@@ -11,6 +11,7 @@ mod cases;
 mod clock;
 mod corpus;
 mod error;
+mod ffmpeg;
 mod kamailio;
 mod lab;
 mod load;

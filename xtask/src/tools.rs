@@ -40,6 +40,7 @@ pub(crate) const ALL: &[Tool] = &[
     tool("tcpdump", "tcpdump", "captures a call beside us"),
     tool("tshark", "tshark", "says what is in a capture"),
     tool("sox", "sox", "codecs and levels that are not ours"),
+    tool("ffmpeg", "ffmpeg", "encrypts and decrypts media"),
     tool(
         "ip",
         "iproute2",

@@ -14,7 +14,7 @@ use crate::tipring::exit;
 use crate::wav::Wav;
 
 /// How long the two talk.
-const TALK: Duration = Duration::from_secs(5);
+pub(super) const TALK: Duration = Duration::from_secs(5);
 /// How much of that must have arrived, whole: the rest is connecting and hanging up.
 const HEARD: usize = 4;
 
@@ -84,7 +84,7 @@ fn called(lab: &Lab, codec: Codec) -> Result<(), Error> {
 }
 
 /// What baresip says that it sent and received, against what we played and recorded.
-fn both_heard(ours: &Ours, baresip: &Baresip) -> Result<(), Error> {
+pub(super) fn both_heard(ours: &Ours, baresip: &Baresip) -> Result<(), Error> {
     let sent = baresip.recording("enc")?;
     ours.must_have_heard(&sent, HEARD)?;
     let arrived = Wav::read_mono(&baresip.recording("dec")?)?;

@@ -30,6 +30,16 @@ impl Ours {
         Self::wait(lab, port, codec, "--auto-answer")
     }
 
+    /// The same with `more` on the command line.
+    pub(crate) fn answer_with(
+        lab: &Lab,
+        port: u16,
+        codec: Codec,
+        more: &[&str],
+    ) -> Result<Self, Error> {
+        Self::wait_with(lab, port, codec, "--auto-answer", more)
+    }
+
     /// Waits for a call on `port` of 127.0.0.1 and lets it ring.
     pub(crate) fn ring(lab: &Lab, port: u16) -> Result<Self, Error> {
         Self::wait(lab, port, Codec::Pcmu, "--auto-answer=180")
@@ -41,12 +51,22 @@ impl Ours {
     }
 
     fn wait(lab: &Lab, port: u16, codec: Codec, how: &str) -> Result<Self, Error> {
+        Self::wait_with(lab, port, codec, how, &[])
+    }
+
+    fn wait_with(
+        lab: &Lab,
+        port: u16,
+        codec: Codec,
+        how: &str,
+        more: &[&str],
+    ) -> Result<Self, Error> {
         let bind = format!("127.0.0.1:{port}");
         let mut ours = Self::start(
             lab,
             &["answer", how, "--max-calls", "1", "--bind", &bind],
             codec,
-            &[],
+            more,
         )?;
         ours.tipring.wait_for("listening", SOON)?;
         Ok(ours)
