@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use msp_core::secret::Secret;
 
 /// Places and answers SIP calls, plays and records them, and proves what was heard.
 #[derive(Debug, Parser)]
@@ -26,6 +27,8 @@ pub(crate) enum Verb {
     Echo(EchoArgs),
     /// Ask a peer what it can do
     Options(OptionsArgs),
+    /// Register at a provider and stay registered
+    Register(RegisterArgs),
 }
 
 /// How to speak to the user.
@@ -111,6 +114,47 @@ pub(crate) struct TlsArgs {
     pub(crate) tls_ask_peers: bool,
 }
 
+/// Who to be to a provider.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct AccountArgs {
+    /// Name at the provider: alice, or alice@example.com
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Password there; others on this machine can see it: better in a file, or in TIPRING_PASSWORD
+    #[arg(long, value_name = "TEXT", value_parser = password, conflicts_with = "password_file")]
+    pub(crate) password: Option<Secret<String>>,
+    /// File whose first line is the password
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// The provider's proxy, which all goes through: host or host:port
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) proxy: Option<String>,
+}
+
+/// Options of `register`.
+#[derive(Debug, Args)]
+pub(crate) struct RegisterArgs {
+    /// The address to register: alice@example.com
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) address: String,
+    /// Where to register, if not at the domain of the address: host or host:port
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub(crate) registrar: Option<String>,
+    /// For how long at a time
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10m")]
+    pub(crate) expires: Duration,
+    /// Leave once it is known whether it worked
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Address and port for SIP; port 0 takes any
+    #[arg(long, value_name = "IP[:PORT]", value_parser = bind_address)]
+    pub(crate) bind: Option<Bind>,
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
 /// What to do while a call lasts.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct MediaArgs {
@@ -179,6 +223,8 @@ pub(crate) struct CallArgs {
     /// Give up when nobody has answered for this long
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "32s")]
     pub(crate) ring_time: Duration,
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
     #[command(flatten)]
     pub(crate) line: LineArgs,
     #[command(flatten)]
@@ -260,6 +306,10 @@ fn bind_address(text: &str) -> Result<Bind, String> {
         Ok(ip) => Ok(Bind { ip, port: None }),
         Err(_) => Err("expected an IP address, with or without a port".into()),
     }
+}
+
+fn password(text: &str) -> Result<Secret<String>, String> {
+    Ok(Secret::new(text.to_owned()))
 }
 
 fn port_range(text: &str) -> Result<(u16, u16), String> {

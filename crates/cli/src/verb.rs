@@ -5,3 +5,4 @@ pub(crate) mod call;
 pub(crate) mod echo;
 pub(crate) mod loop_back;
 pub(crate) mod options;
+pub(crate) mod register;

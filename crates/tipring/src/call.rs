@@ -92,7 +92,7 @@ impl Call {
         self.phone.command(Command::Dial {
             key,
             to,
-            account: None,
+            account: self.phone.account,
         })
     }
 

@@ -16,6 +16,7 @@
 //! stream or by blocking.
 #![forbid(unsafe_code)]
 
+mod account;
 mod call;
 mod error;
 mod event;
@@ -24,6 +25,7 @@ mod phone;
 mod stats;
 mod transfer;
 
+pub use account::{Registration, RegistrationState};
 pub use call::{Call, CallState};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, EventKind, Events};
@@ -34,6 +36,10 @@ pub use msp_engine;
 pub use msp_terminals as terminals;
 pub use phone::{PeerCapabilities, Phone, PhoneBuilder};
 pub use stats::PhoneStats;
+pub use tsp_sip::account::Account;
 pub use tsp_sip::call::{AgentStats, EndCause, Ended, OptionalForm};
+pub use tsp_sip::digest::{Credential, Key};
 pub use tsp_sip::net::{SignallingStats, SocketStats, TlsIdentity, TlsSettings};
+pub use tsp_sip::registration::Registering;
 pub use tsp_sip::transaction::{Timers, TransactionStats};
+pub use tsp_sip::wire::Uri;

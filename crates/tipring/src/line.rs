@@ -111,11 +111,12 @@ impl Line {
         let events = Signals {
             shared: self.shared.clone(),
         };
+        let registrations = self.shared.clone();
         let connections = Connections {
             commands: self.commanded,
             media: self.link,
             events: Box::new(move |at, event| events.take(at, event)),
-            registrations: Box::new(|_, _| {}),
+            registrations: Box::new(move |_, event| registrations.registration_changed(event)),
             subscriptions: Box::new(|_, _| {}),
             trace: self.builder.trace.clone(),
             clock: Box::new(Shared::now),

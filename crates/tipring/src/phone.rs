@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -20,16 +20,22 @@ use msp_core::time::Instant;
 use msp_core::trace::Trace;
 use msp_engine::{Clock, Engine, EngineConfig, SystemClock};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tsp_sip::account::{Account, AccountId};
 use tsp_sip::call::{Command, EndCause, Ended, MediaSecurity, OptionalForm};
 use tsp_sip::net::{StatsReader, TlsSettings};
+use tsp_sip::registration::RegistrationEvent;
 use tsp_sip::transaction::Timers;
 use tsp_sip::wire::{HostPort, Uri};
 
+use crate::account::{Registration, RegistrationState};
 use crate::call::{Call, CallShared, CallState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventBus, EventKind, Events};
 use crate::line::{Line, Started};
 use crate::stats::{Counters, PhoneStats};
+
+/// The account of [`PhoneBuilder::account`].
+const OWN_ACCOUNT: AccountId = AccountId(0);
 
 /// What a peer answered when it was asked what it can do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,6 +66,7 @@ pub struct PhoneBuilder {
     pub(crate) security: MediaSecurity,
     provider: Option<Arc<dyn Provider>>,
     pub(crate) trace: Trace,
+    account: Option<Account>,
 }
 
 impl Default for PhoneBuilder {
@@ -76,6 +83,7 @@ impl Default for PhoneBuilder {
             security: MediaSecurity::default(),
             provider: None,
             trace: Trace::OFF,
+            account: None,
         }
     }
 }
@@ -172,6 +180,14 @@ impl PhoneBuilder {
         self
     }
 
+    /// The account that calls are made for: the name in From, the proxy, and what proves it. It is not registered without
+    /// [`Phone::register`].
+    #[must_use]
+    pub fn account(mut self, account: Account) -> Self {
+        self.account = Some(account);
+        self
+    }
+
     /// Who gets to know everything that happens.
     #[must_use]
     pub fn trace(mut self, trace: Trace) -> Self {
@@ -225,8 +241,11 @@ impl PhoneBuilder {
         };
         let OpenAddress { address, link } = provider.open(&self.user)?;
         let (commands, commanded) = mpsc::unbounded_channel();
+        let own = self.account.as_ref().map(|_| OWN_ACCOUNT);
         let shared = Arc::new(Shared {
             address,
+            account: own,
+            registrations: DashMap::with_hasher(RandomState::new()),
             commands: Mutex::new(Some(commands)),
             calls: DashMap::with_hasher(RandomState::new()),
             asked: DashMap::with_hasher(RandomState::new()),
@@ -235,6 +254,10 @@ impl PhoneBuilder {
             counters: Counters::default(),
             over: AtomicBool::new(false),
         });
+        if let Some(account) = &self.account {
+            let account = Box::new(account.clone());
+            shared.command(Command::AddAccount(OWN_ACCOUNT, account))?;
+        }
         let (ready, started) = oneshot::channel();
         let line = Line {
             builder: self,
@@ -275,6 +298,9 @@ impl fmt::Debug for PhoneBuilder {
 /// What a phone, its calls and its signalling thread share.
 pub(crate) struct Shared {
     pub(crate) address: Arc<dyn Address>,
+    /// The account that calls are made for.
+    pub(crate) account: Option<AccountId>,
+    registrations: DashMap<AccountId, watch::Sender<RegistrationState>, RandomState>,
     /// Gone once the phone is closed.
     commands: Mutex<Option<mpsc::UnboundedSender<Command>>>,
     calls: DashMap<CallKey, Arc<CallShared>, RandomState>,
@@ -365,6 +391,13 @@ impl Shared {
         Some(call)
     }
 
+    /// Something happened to a registration.
+    pub(crate) fn registration_changed(&self, event: RegistrationEvent) {
+        if let Some(state) = self.registrations.get(&event.account) {
+            state.send_replace(RegistrationState::of(event.kind));
+        }
+    }
+
     pub(crate) fn offer_incoming(&self, key: CallKey) {
         if self.incoming.push(key) {
             self.counters.count_unclaimed();
@@ -405,6 +438,7 @@ impl Shared {
         }
         // Dropping who would answer tells those who asked.
         self.asked.clear();
+        self.registrations.clear();
         self.incoming.arrived.notify_waiters();
         self.incoming.arrived.notify_one();
         self.bus.close();
@@ -491,6 +525,25 @@ impl Phone {
         })
     }
 
+    /// Registers an account and keeps it registered until the phone is closed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`].
+    pub fn register(&self, account: Account) -> Result<Registration> {
+        static NEXT: AtomicU32 = AtomicU32::new(OWN_ACCOUNT.0 + 1);
+        let id = AccountId(NEXT.fetch_add(1, Ordering::Relaxed));
+        let (state, watch) = watch::channel(RegistrationState::Registering);
+        self.shared.registrations.insert(id, state);
+        self.shared
+            .command(Command::AddAccount(id, account.into()))?;
+        self.shared.command(Command::Register(id))?;
+        Ok(Registration {
+            account: id,
+            phone: self.shared.clone(),
+            state: watch,
+        })
+    }
+
     /// The next call that came in and still lives; `None` once the phone is closed. Nothing is answered by itself.
     pub async fn next_call(&self) -> Option<Call> {
         loop {
@@ -520,7 +573,7 @@ impl Phone {
         self.shared.command(Command::Options {
             key,
             to,
-            account: None,
+            account: self.shared.account,
         })?;
         answered
             .await

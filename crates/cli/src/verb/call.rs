@@ -13,11 +13,11 @@ use tipring::msp_engine::{Clock, SystemClock};
 pub(crate) async fn run(args: &CallArgs) -> Result<(), Fail> {
     let files = Files::open(&args.media, args.media.record.clone(), args.proof.judges())?;
     let evidence = Evidence::new(args.proof.wants_trace());
-    let phone = args
-        .line
-        .builder(Some(&args.target), 0, evidence.trace())?
-        .start()
-        .await?;
+    let mut builder = args.line.builder(Some(&args.target), 0, evidence.trace())?;
+    if let Some(account) = args.account.account(&args.target)? {
+        builder = builder.account(account);
+    }
+    let phone = builder.start().await?;
     let out = Output::new(&args.output, SystemClock.now());
     let call = phone.prepare(&args.target)?;
     let events = call.events();

@@ -1,0 +1,142 @@
+//! The account that the user names.
+
+use std::fs;
+
+use msp_core::secret::Secret;
+use tipring::{Account, Credential, Key, Uri};
+
+use crate::args::AccountArgs;
+use crate::exit::{Fail, Failure};
+
+/// Where the password is, if it is neither on the command line nor in a file.
+const VARIABLE: &str = "TIPRING_PASSWORD";
+
+impl AccountArgs {
+    /// The account, if the user named one; its domain is that of `peer` if the name has none.
+    pub(crate) fn account(&self, peer: &str) -> Result<Option<Account>, Fail> {
+        let Some(user) = &self.user else {
+            let named = [
+                ("--password", self.password.is_some()),
+                ("--password-file", self.password_file.is_some()),
+                ("--proxy", self.proxy.is_some()),
+            ];
+            return match named.iter().find(|(_, given)| *given) {
+                Some((name, _)) => Err(usage(format!("{name}: name the user too, with --user"))),
+                None => Ok(None),
+            };
+        };
+        let address = match user.contains('@') {
+            true => user.clone(),
+            false => format!("{user}@{}", host_of(peer)),
+        };
+        self.account_of(&address).map(Some)
+    }
+
+    /// The account of `address`.
+    pub(crate) fn account_of(&self, address: &str) -> Result<Account, Fail> {
+        let wrong = || usage(format!("'{address}' is no address like alice@example.com"));
+        let mut account = Account::new(uri(address).ok_or_else(wrong)?).map_err(|_| wrong())?;
+        if let Some(proxy) = &self.proxy {
+            let wrong = || usage(format!("--proxy: '{proxy}' is no host"));
+            account = account
+                .proxy(uri(proxy).ok_or_else(wrong)?)
+                .map_err(|_| wrong())?;
+        }
+        let Some(password) = self.password()? else {
+            return Ok(account);
+        };
+        let named = self.user.as_deref().filter(|u| !u.contains('@'));
+        let user = named.map(str::to_owned);
+        let user = user.or_else(|| account.aor.user().map(|u| u.into_owned()));
+        Ok(account.credential(Credential {
+            realm: None,
+            user: user.unwrap_or_default().into(),
+            key: Key::Password(password),
+        }))
+    }
+
+    fn password(&self) -> Result<Option<Secret<String>>, Fail> {
+        if let Some(password) = &self.password {
+            return Ok(Some(password.clone()));
+        }
+        let Some(file) = &self.password_file else {
+            return Ok(std::env::var(VARIABLE).ok().map(Secret::new));
+        };
+        let named = |why: &dyn std::fmt::Display| {
+            usage(format!("--password-file {}: {why}", file.display()))
+        };
+        let text = Secret::new(fs::read_to_string(file).map_err(|e| named(&e))?);
+        match text.expose().lines().next() {
+            Some(line) if !line.is_empty() => Ok(Some(Secret::new(line.to_owned()))),
+            _ => Err(named(&"its first line is empty")),
+        }
+    }
+}
+
+/// What people write when they mean a SIP URI.
+pub(crate) fn uri(text: &str) -> Option<Uri> {
+    let has_scheme = ["sip:", "sips:"].iter().any(|s| text.starts_with(s));
+    let text = match has_scheme {
+        true => text.to_owned(),
+        false => format!("sip:{text}"),
+    };
+    Uri::new(text).ok()
+}
+
+/// The host in what the user wrote for a peer.
+fn host_of(peer: &str) -> String {
+    let host = uri(peer).and_then(|u| u.raw_host().map(str::to_owned));
+    host.unwrap_or_default()
+}
+
+fn usage(message: String) -> Fail {
+    Fail::new(Failure::Usage, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(user: &str, peer: &str) -> AccountArgs {
+        let _ = peer;
+        AccountArgs {
+            user: Some(user.into()),
+            ..AccountArgs::default()
+        }
+    }
+
+    #[test]
+    fn a_name_without_a_domain_is_one_of_the_peers() {
+        for (user, peer, aor) in [
+            ("alice", "bob@example.com:5070", "sip:alice@example.com"),
+            ("alice", "sip:[2001:db8::1]:5070", "sip:alice@[2001:db8::1]"),
+            ("alice@a.example", "bob@b.example", "sip:alice@a.example"),
+        ] {
+            let account = of(user, peer).account(peer).unwrap().unwrap();
+            assert_eq!(account.aor.as_str(), aor);
+        }
+        assert!(of("a b", "x").account("x").is_err());
+    }
+
+    #[test]
+    fn an_option_without_its_user_is_named() {
+        let args = AccountArgs {
+            proxy: Some("p".into()),
+            ..AccountArgs::default()
+        };
+        let fail = args.account("x").unwrap_err();
+        assert!(fail.message.contains("--proxy") && fail.message.contains("--user"));
+        assert!(AccountArgs::default().account("x").unwrap().is_none());
+    }
+
+    #[test]
+    fn the_password_is_not_shown() {
+        let args = AccountArgs {
+            password: Some(Secret::new("canary-7311".into())),
+            ..of("alice", "")
+        };
+        let account = args.account("b@example.com").unwrap();
+        assert_eq!(account.as_ref().unwrap().credentials.len(), 1);
+        assert!(!format!("{args:?} {account:?}").contains("canary-7311"));
+    }
+}

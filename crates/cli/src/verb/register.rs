@@ -1,0 +1,77 @@
+//! `tipring register`: registers at a provider and stays registered.
+
+use std::net::Ipv4Addr;
+
+use serde_json::json;
+use tipring::msp_engine::{Clock, SystemClock};
+use tipring::{Phone, RegistrationState};
+
+use crate::account::uri;
+use crate::args::RegisterArgs;
+use crate::exit::{Fail, Failure};
+use crate::line::close;
+use crate::output::Output;
+
+pub(crate) async fn run(args: &RegisterArgs) -> Result<(), Fail> {
+    let mut account = args.account.account_of(&args.address)?;
+    account.registering.expires = args.expires;
+    if let Some(registrar) = &args.registrar {
+        let wrong = || {
+            Fail::new(
+                Failure::Usage,
+                format!("--registrar: '{registrar}' is no host"),
+            )
+        };
+        account.registering.registrar = Some(uri(registrar).ok_or_else(wrong)?);
+    }
+    let bind = args
+        .bind
+        .map_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into(), |b| b.or_port(0));
+    let phone = Phone::builder().bind(bind).start().await?;
+    let out = Output::new(&args.output, SystemClock.now());
+    let mut registration = phone.register(account)?;
+    let mut result = Ok(());
+    loop {
+        let state = tokio::select! {
+            state = registration.changed() => state,
+            _ = tokio::signal::ctrl_c() => break,
+        };
+        let Some(state) = state else { break };
+        result = tell(&args.address, &state, &out);
+        if args.once {
+            break;
+        }
+    }
+    close(phone, &out).await;
+    result
+}
+
+/// Says what became of the registration; an error if it did not work.
+fn tell(address: &str, state: &RegistrationState, out: &Output) -> Result<(), Fail> {
+    let now = SystemClock.now();
+    match state {
+        RegistrationState::Registered { expires, contacts } => {
+            let seconds = expires.as_secs();
+            let text = format!("{address} is registered for {seconds} s");
+            let fields = json!({ "address": address, "expires": seconds, "contacts": contacts });
+            out.event(now, "registered", &text, fields);
+            Ok(())
+        }
+        RegistrationState::Failed {
+            status,
+            reason,
+            retry_in,
+        } => {
+            let seconds = retry_in.as_secs();
+            let what = match status {
+                Some(status) => format!("{status} {reason}"),
+                None => reason.to_string(),
+            };
+            let text = format!("{address} is not registered: {what}; again in {seconds} s");
+            let fields = json!({ "address": address, "status": status, "reason": reason, "retry_in": seconds });
+            out.event(now, "registration failed", &text, fields);
+            Err(Fail::new(Failure::Sip, format!("{address}: {what}")))
+        }
+        _ => Ok(()),
+    }
+}
