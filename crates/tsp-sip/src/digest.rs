@@ -4,8 +4,10 @@
 
 mod arithmetic;
 mod client;
+mod server;
 #[cfg(test)]
 mod tests;
 
 pub use arithmetic::{Hash, Proof};
 pub use client::{Credential, DigestClient, Key};
+pub use server::{DigestServer, Verdict};

@@ -25,6 +25,7 @@ pub mod digest;
 mod error;
 mod memory;
 pub mod net;
+pub mod registrar;
 pub mod registration;
 #[cfg(feature = "rsip")]
 mod rsip_compat;

@@ -16,6 +16,7 @@ use super::interface::{
     Output, Route,
 };
 use super::refusal::{explain, status_of};
+use super::served::Served;
 use super::services::{Answered, Errand, Purpose, Services, is_of_sips, target_of};
 use super::state::{Call, Leg, Phase};
 use crate::account::AccountId;
@@ -39,6 +40,8 @@ pub struct UserAgent {
     pub(super) alive: usize,
     /// No calls are taken any more.
     pub(super) closing: bool,
+    /// The domain that we serve.
+    pub(super) served: Option<Served>,
 }
 
 impl std::fmt::Debug for UserAgent {
@@ -51,12 +54,17 @@ impl std::fmt::Debug for UserAgent {
 
 impl UserAgent {
     /// An agent without calls. `random` fills a buffer with random bytes; tags, branches and Call-IDs are made of it.
-    pub fn new(config: AgentConfig, random: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
+    pub fn new(mut config: AgentConfig, random: impl FnMut(&mut [u8]) + Send + 'static) -> Self {
+        let domain = config.domain.take();
+        let mut services = Services::new(config, Box::new(random));
+        services.serves = domain.is_some();
+        let served = domain.map(|d| Served::new(d, services.secret()));
         Self {
-            services: Services::new(config, Box::new(random)),
+            services,
             calls: HashMap::new(),
             alive: 0,
             closing: false,
+            served,
         }
     }
 
@@ -72,6 +80,7 @@ impl UserAgent {
                 self.unreadable(flow, &bytes, error, &Limits::default());
             }
             Input::Closed { flow, why } => {
+                self.location_lost(now, flow);
                 if self.services.flows.closed(flow) {
                     self.unreachable(now, flow, why);
                 }
@@ -91,6 +100,7 @@ impl UserAgent {
         self.registrations_due(now);
         self.subscriptions_due(now);
         self.watchers_due(now);
+        self.locations_due(now);
         self.settle(now);
         self.keep_flows(now);
         while let Some(Reverse((at, key))) = self.services.deadlines.peek().copied() {
@@ -110,6 +120,7 @@ impl UserAgent {
         let calls = self.services.deadlines.peek().map(|Reverse((at, _))| *at);
         let registrations = self.registration_deadline();
         let flows = self.services.flows.deadline();
+        let bindings = self.served.as_ref().and_then(|s| s.registrar.deadline());
         let transactions = self.services.transactions.deadline();
         let subscriptions = self.services.subscriptions.deadline();
         let watchers = self.services.watching.deadline();
@@ -120,6 +131,7 @@ impl UserAgent {
             watchers,
             transactions,
             flows,
+            bindings,
         ]
         .into_iter()
         .flatten()
@@ -333,7 +345,13 @@ impl UserAgent {
                 .refuse(now, id, request, StatusCode::LOOP_DETECTED);
             return;
         }
+        if matches!(request.method, Method::Invite | Method::Message)
+            && !self.admits(now, id, request)
+        {
+            return;
+        }
         match request.method {
+            Method::Register => self.registered(now, id, flow, request),
             Method::Invite => self.called(now, id, flow, request),
             Method::Options => self.describe_ourselves(now, id, flow, request),
             Method::Message => self.messaged(now, id, request, None),
@@ -379,6 +397,13 @@ impl UserAgent {
                 self.services.watching.changed = true;
                 self.dial(key, to, account);
             }
+            Command::DialLocation {
+                key,
+                location,
+                account,
+                hops,
+            } => self.dial_location(now, key, *location, account, hops),
+            Command::RefuseCalls => self.closing = true,
             Command::Ring(key) => self.ring(now, key),
             Command::Progress(key) => self.progress_call(now, key),
             Command::Answer(key) => self.answer(now, key),

@@ -66,6 +66,14 @@ impl UserAgent {
         if self.services.refuse_too_short(now, id, request) {
             return;
         }
+        // A server sends calls on, and none that has come far enough.
+        let hops = request.headers.max_forwards().ok().flatten().unwrap_or(70);
+        if self.served.is_some() && hops == 0 {
+            self.services
+                .refuse(now, id, request, StatusCode::TOO_MANY_HOPS);
+            return;
+        }
+        let hops = hops.saturating_sub(1);
         let tag = self.services.token();
         let (Ok(dialog), Ok(call_id)) = (Dialog::called(request, &tag), request.headers.call_id())
         else {
@@ -122,6 +130,7 @@ impl UserAgent {
             from: leg.dialog.remote().without_params().to_string().into(),
             to: leg.dialog.local().uri().to_string().into(),
             account,
+            hops,
         };
         let phase = Phase::Alerting {
             patience: Some(now + PATIENCE),

@@ -54,6 +54,11 @@ impl UserAgent {
                 return;
             }
         }
+        self.begin_call(key, to, account);
+    }
+
+    /// A call of ours that has not begun.
+    pub(super) fn begin_call(&mut self, key: CallKey, to: Uri, account: Option<AccountId>) {
         let call_id: Text = self.services.token().into();
         let tag = self.services.token().into();
         self.services.accounts.claim(key, account);
@@ -188,6 +193,9 @@ impl UserAgent {
         let least = self.calls.get(&key).and_then(|c| c.least_interval);
         self.services.put_session_timer(&mut request.headers, least);
         self.services.referrals.dress(key, &mut request.headers);
+        if let Some(passage) = self.calls.get(&key).and_then(|c| c.passage.as_ref()) {
+            passage.dress(&mut request.headers);
+        }
         let kept = request.clone();
         describe(&mut request.headers, &mut request.body, description);
         let id = self

@@ -10,8 +10,10 @@ use msp_core::trace::Way;
 
 use super::policy::CallPolicy;
 use super::requests::RequestPolicy;
+use super::served::Domain;
 use crate::account::{Account, AccountId};
 use crate::counters::counters;
+use crate::registrar::Location;
 use crate::registration::RegistrationEvent;
 use crate::subscription::{Package, SubscriptionEvent, SubscriptionId};
 use crate::transport::{Flow, Transport};
@@ -78,6 +80,17 @@ pub enum Command {
         to: Uri,
         /// For which account; for none, straight and under the agent's own name.
         account: Option<AccountId>,
+    },
+    /// Call a user of the domain that we serve at one of its contacts, by the way that it registered.
+    DialLocation {
+        /// The key of the call.
+        key: CallKey,
+        /// The contact.
+        location: Box<Location>,
+        /// As whom.
+        account: Option<AccountId>,
+        /// How many more hops the call may take (RFC 3261 section 20.22).
+        hops: u8,
     },
     /// Say that we ring.
     Ring(CallKey),
@@ -164,6 +177,8 @@ pub enum Command {
     },
     /// Hear of a state no more. [`SubscriptionKind::Ended`](crate::subscription::SubscriptionKind::Ended) follows.
     Unsubscribe(SubscriptionId),
+    /// Refuse all calls from now on; those that there are go on.
+    RefuseCalls,
     /// Refuse all calls from now on and end those that there are.
     Close,
 }
@@ -252,6 +267,13 @@ pub enum Output {
     Registration(RegistrationEvent),
     /// Tell the application of a state that it subscribed to.
     Subscription(SubscriptionEvent),
+    /// Tell the application where a user of the domain that we serve is reached from now on.
+    Located {
+        /// The user.
+        user: Box<str>,
+        /// The contacts, the preferred first; none any more if there are none.
+        locations: Vec<Location>,
+    },
     /// A message was sent or received, of a call if it is known of which: for the trace.
     Message {
         /// The call.
@@ -286,6 +308,8 @@ pub enum CallEventKind {
         to: Box<str>,
         /// Which account of ours is called, if it is one.
         account: Option<AccountId>,
+        /// How many more hops the call may take, if we send it on (RFC 3261 section 20.22).
+        hops: u8,
     },
     /// The called end rings.
     Ringing,
@@ -447,6 +471,8 @@ pub struct AgentConfig {
     pub max_calls: usize,
     /// How calls are made, answered and changed.
     pub policy: CallPolicy,
+    /// The domain that we serve, if we serve one.
+    pub domain: Option<Domain>,
     /// Which line of the process this is: the keys of incoming calls carry it, so that no two lines give the same one.
     pub line: u32,
 }
@@ -463,6 +489,8 @@ counters! {
         /// Requests that were refused for what they are or for what they belong to: bad, unknown, too big, out of turn, of
         /// no call.
         refused,
+        /// Proofs of users of the domain that we serve that are wrong.
+        wrong_proofs,
         /// Calls that were refused because there are as many as there may be, or because the agent closes.
         turned_away,
         /// Responses that belong to nothing.

@@ -28,6 +28,7 @@ mod registering;
 mod reliable;
 mod requests;
 mod security;
+mod served;
 mod services;
 mod serving;
 mod state;
@@ -50,3 +51,4 @@ pub use policy::{
 };
 pub use requests::RequestPolicy;
 pub use security::{MediaSecurity, OptionalForm};
+pub use served::Domain;

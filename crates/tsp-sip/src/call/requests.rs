@@ -182,6 +182,7 @@ impl Services {
             // Who asks for what we do not tell of hears that (489), not that the method is not known.
             Method::Info | Method::Notify | Method::Subscribe => true,
             Method::Refer => policy.transfers,
+            Method::Register => self.serves,
             _ => false,
         }
     }
@@ -189,13 +190,15 @@ impl Services {
     /// Methods that we take, as Allow lists them.
     pub(super) fn allow(&self) -> String {
         let mut allow = super::services::ALLOW.to_owned();
-        for method in [
+        let more = [
             Method::Info,
             Method::Message,
             Method::Notify,
             Method::Refer,
             Method::Subscribe,
-        ] {
+            Method::Register,
+        ];
+        for method in more {
             if self.takes(&method) {
                 allow.push_str(", ");
                 allow.push_str(method.as_str());

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use bytes::{Bytes, BytesMut};
 use msp_core::id::{CallKey, Generation, LegId};
 use msp_core::link::{Envelope, ToMsp};
+use msp_core::secret::Secret;
 use msp_core::time::Instant;
 use msp_core::trace::Way;
 use tsp_sdp::{Identity, OfferAnswer, Policy};
@@ -153,6 +154,8 @@ pub(super) enum Errand {
 
 pub(super) struct Services {
     pub(super) config: AgentConfig,
+    /// We serve a domain.
+    pub(super) serves: bool,
     pub(super) accounts: Accounts,
     pub(super) referrals: Referrals,
     pub(super) subscriptions: Subscriptions,
@@ -199,6 +202,7 @@ impl Services {
     pub(super) fn new(config: AgentConfig, mut random: Random) -> Self {
         let refusal_tag = token(&mut random);
         Self {
+            serves: false,
             transactions: TransactionLayer::new(config.timers, TransactionLayer::CAPACITY),
             config,
             accounts: Accounts::default(),
@@ -228,6 +232,11 @@ impl Services {
             next_lookup: 0,
             next_incoming: 0,
         }
+    }
+
+    /// 256 random bits in hexadecimal digits, which nobody is told.
+    pub(super) fn secret(&mut self) -> Secret<String> {
+        Secret::new(format!("{}{}", self.token(), self.token()))
     }
 
     /// 128 random bits in hexadecimal digits.

@@ -13,6 +13,7 @@ use tsp_sdp::OfferAnswer;
 
 use super::hold::Hold;
 use super::reliable::{Provisional, When};
+use super::served::Passage;
 use super::timer::Timer;
 use super::transfer::Transfer;
 use crate::dialog::Dialog;
@@ -41,6 +42,8 @@ pub(super) struct Call {
     /// The shortest session interval that a 422 asked for, and how often one came.
     pub(super) least_interval: Option<Duration>,
     pub(super) retries: u8,
+    /// What the INVITE of a call to a user of ours passes.
+    pub(super) passage: Option<Box<Passage>>,
     /// When the caller is told again that we ring.
     pub(super) remind: Option<Instant>,
     /// The application was told that the other end rings.
@@ -272,6 +275,7 @@ impl Call {
             answer_at: None,
             least_interval: None,
             retries: 0,
+            passage: None,
             remind: None,
             rang: false,
             early: false,

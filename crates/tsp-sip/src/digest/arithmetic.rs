@@ -32,7 +32,7 @@ impl Hash {
     }
 
     /// The hash of `parts` with colons between them, in hexadecimal digits.
-    fn join(self, parts: &[&[u8]]) -> String {
+    pub(super) fn join(self, parts: &[&[u8]]) -> String {
         fn run<D: Digest>(parts: &[&[u8]]) -> String {
             let mut hash = D::new();
             for (n, part) in parts.iter().enumerate() {

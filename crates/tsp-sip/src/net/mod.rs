@@ -24,6 +24,7 @@ use msp_core::trace::{Trace, TraceBody};
 use tokio::sync::{Notify, mpsc};
 
 use crate::call::{CallEvent, Command, Input, LookupId, Output, Route, Target, UserAgent};
+use crate::registrar::Location;
 use crate::registration::RegistrationEvent;
 use crate::subscription::SubscriptionEvent;
 use crate::transport::Flow;
@@ -61,6 +62,8 @@ pub struct Connections {
     pub registrations: Box<dyn FnMut(Instant, RegistrationEvent) + Send>,
     /// Is told of states that were subscribed to. Must not block.
     pub subscriptions: Box<dyn FnMut(Instant, SubscriptionEvent) + Send>,
+    /// Is told where the users of the domain that we serve are reached. Must not block.
+    pub locations: Box<dyn FnMut(Box<str>, Vec<Location>) + Send>,
     /// Sees the messages.
     pub trace: Trace,
     /// Gives the time.
@@ -412,6 +415,9 @@ impl Driver {
                 Output::Resolve { lookup, target } => self.look_up(lookup, target),
                 Output::Msp(message) => self.tell_media(now, message),
                 Output::Event(event) => (self.connections.events)(now, event),
+                Output::Located { user, locations } => {
+                    (self.connections.locations)(user, locations);
+                }
                 Output::Registration(event) => (self.connections.registrations)(now, event),
                 Output::Subscription(event) => (self.connections.subscriptions)(now, event),
                 Output::Message {

@@ -87,6 +87,7 @@ pub fn config(user: &str) -> AgentConfig {
         requests: tsp_sip::call::RequestPolicy::default(),
         max_calls: 1000,
         policy: CallPolicy::default(),
+        domain: None,
         line: 0,
     }
 }
