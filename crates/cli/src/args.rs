@@ -29,6 +29,8 @@ pub(crate) enum Verb {
     Options(OptionsArgs),
     /// Register at a provider and stay registered
     Register(RegisterArgs),
+    /// Be a registrar, and connect calls between the users of a file
+    Serve(ServeArgs),
 }
 
 /// How to speak to the user.
@@ -155,6 +157,18 @@ pub(crate) struct RegisterArgs {
     pub(crate) output: OutputArgs,
 }
 
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// TOML file: domain = "example.com", and for each user [[user]] with name and password
+    #[arg(value_name = "FILE")]
+    pub(crate) office: PathBuf,
+    #[command(flatten)]
+    pub(crate) line: LineArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
 /// What to do while a call lasts.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct MediaArgs {
@@ -245,6 +259,9 @@ pub(crate) struct AnswerArgs {
     /// Leave after this many calls
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_calls: Option<u32>,
+    /// Carry no media: agree to G.711, open no port, be silent
+    #[arg(long, requires = "bind", conflicts_with_all = ["play", "record", "report", "codec", "ports"])]
+    pub(crate) no_media: bool,
     #[command(flatten)]
     pub(crate) line: LineArgs,
     #[command(flatten)]

@@ -15,7 +15,7 @@ use crate::output::{Output, phone_json};
 const MEDIA_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long the program waits at its end until peers have confirmed that calls are over.
-const GOODBYES: Duration = Duration::from_secs(1);
+pub(crate) const GOODBYES: Duration = Duration::from_secs(1);
 
 /// The codecs as they are registered, by the names that people type.
 pub(crate) fn codec(name: &str) -> Result<&'static str, Fail> {

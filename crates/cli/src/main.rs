@@ -59,6 +59,7 @@ fn run(verb: Verb) -> Result<(), Fail> {
             Verb::Call(args) => verb::call::run(&args).await,
             Verb::Answer(args) => verb::answer::run(&args).await,
             Verb::Echo(args) => verb::echo::run(&args).await,
+            Verb::Serve(args) => verb::serve::run(&args).await,
             Verb::Register(args) => verb::register::run(&args).await,
             Verb::Options(args) => verb::options::run(&args).await,
         }

@@ -6,3 +6,4 @@ pub(crate) mod echo;
 pub(crate) mod loop_back;
 pub(crate) mod options;
 pub(crate) mod register;
+pub(crate) mod serve;

@@ -15,7 +15,7 @@ use msp_core::terminal::Terminal;
 use msp_terminals::{FilePlay, FileRecord, PlayOptions, RecordOptions};
 use tokio::sync::watch;
 use tsp_sip::call::{Command, EndCause, Ended};
-use tsp_sip::wire::{StatusCode, Uri};
+use tsp_sip::wire::StatusCode;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventKind, Events};
@@ -42,8 +42,12 @@ pub(crate) struct CallShared {
     pub(crate) peer: Box<str>,
     /// Whom the peer asked us to call, until that is answered.
     pub(crate) referred: Mutex<Option<Box<str>>>,
-    /// Whom to dial; nobody once that was done, or if the call came in.
-    pub(crate) to: Mutex<Option<Uri>>,
+    /// Who is called.
+    pub(crate) called: Box<str>,
+    /// How many more hops a call that came in may take.
+    pub(crate) hops: u8,
+    /// What dials; nothing once that was done, or if the call came in.
+    pub(crate) dial: Mutex<Option<Command>>,
     pub(crate) state: watch::Sender<CallState>,
     pub(crate) media: Arc<dyn msp_core::provider::Call>,
 }
@@ -66,6 +70,16 @@ impl Call {
         &self.shared.peer
     }
 
+    /// Who is called: as it was dialled, or as the peer wrote it.
+    pub fn called(&self) -> &str {
+        &self.shared.called
+    }
+
+    /// How many more hops a call that came in may take, if it is sent on (RFC 3261 section 20.22).
+    pub fn hops_left(&self) -> u8 {
+        self.shared.hops
+    }
+
     /// How far the call is.
     pub fn state(&self) -> CallState {
         self.shared.state.borrow().clone()
@@ -86,14 +100,9 @@ impl Call {
     /// # Errors
     /// [`ErrorKind::WrongState`] if it was dialled or came in, [`ErrorKind::Closed`].
     pub fn place(&self) -> Result<()> {
-        let to = self.take_target();
-        let to = to.ok_or_else(|| Error::new(ErrorKind::WrongState, self.peer()))?;
-        let key = self.key();
-        self.phone.command(Command::Dial {
-            key,
-            to,
-            account: self.phone.account,
-        })
+        let dial = self.take_dial();
+        let dial = dial.ok_or_else(|| Error::new(ErrorKind::WrongState, self.peer()))?;
+        self.phone.command(dial)
     }
 
     /// Says that we ring.
@@ -172,7 +181,7 @@ impl Call {
     /// # Errors
     /// [`ErrorKind::Closed`].
     pub fn start_hang_up(&self) -> Result<()> {
-        if self.take_target().is_some() {
+        if self.take_dial().is_some() {
             // It was never dialled: nobody but this phone knows of it.
             self.phone.end_call(self.key(), EndCause::LocalHangUp, "");
             return Ok(());
@@ -276,9 +285,9 @@ impl Call {
             .unwrap_or_default()
     }
 
-    fn take_target(&self) -> Option<Uri> {
+    fn take_dial(&self) -> Option<Command> {
         self.shared
-            .to
+            .dial
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()
@@ -291,6 +300,15 @@ impl Call {
             .ok_or_else(|| Error::new(ErrorKind::Ended, self.peer()))
     }
 
+    /// Waits until the call is in a state that counts as `reached`, or over, and gives the state.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`] when the phone was closed before.
+    pub async fn reached(&self, reached: impl Fn(&CallState) -> bool) -> Result<CallState> {
+        self.wait(|s| reached(s) || matches!(s, CallState::Ended(_)))
+            .await
+    }
+
     async fn wait(&self, reached: impl FnMut(&CallState) -> bool) -> Result<CallState> {
         let mut state = self.shared.state.subscribe();
         let found = state.wait_for(reached).await.map(|s| s.clone());
@@ -299,7 +317,15 @@ impl Call {
 
     fn ended_error(&self, ended: &Ended) -> Error {
         let kind = match ended.cause {
-            EndCause::Refused | EndCause::Rejected => ErrorKind::Refused,
+            EndCause::Refused
+            | EndCause::Rejected
+            | EndCause::Busy
+            | EndCause::Declined
+            | EndCause::BadAddress
+            | EndCause::Congestion
+            | EndCause::Forwarded
+            | EndCause::Incompatible
+            | EndCause::Blocked => ErrorKind::Refused,
             EndCause::NoAnswer => ErrorKind::NoAnswer,
             EndCause::Unresolvable => ErrorKind::Unresolvable,
             EndCause::Unreachable => ErrorKind::Unreachable,

@@ -18,7 +18,7 @@ use tsp_sip::net::{Connections, Endpoint, StatsReader};
 use crate::call::{CallShared, CallState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventKind};
-use crate::phone::{PeerCapabilities, PhoneBuilder, Shared};
+use crate::phone::{How, PeerCapabilities, PhoneBuilder, Shared};
 
 /// Calls that a phone has at most.
 const MAX_CALLS: usize = 10_000;
@@ -91,6 +91,7 @@ impl Line {
             requests: tsp_sip::call::RequestPolicy::default(),
             max_calls: MAX_CALLS,
             policy,
+            domain: self.builder.domain.clone(),
             line: next_line(),
         };
         let media = self.shared.address.subscribe(EventFilter::default());
@@ -112,12 +113,14 @@ impl Line {
             shared: self.shared.clone(),
         };
         let registrations = self.shared.clone();
+        let locations = self.shared.clone();
         let connections = Connections {
             commands: self.commanded,
             media: self.link,
             events: Box::new(move |at, event| events.take(at, event)),
             registrations: Box::new(move |_, event| registrations.registration_changed(event)),
             subscriptions: Box::new(|_, _| {}),
+            locations: Box::new(move |user, found| locations.locations_changed(user, found)),
             trace: self.builder.trace.clone(),
             clock: Box::new(Shared::now),
         };
@@ -164,8 +167,9 @@ impl Signals {
     fn take(&self, at: Instant, event: CallEvent) {
         let key = event.key;
         match event.kind {
-            CallEventKind::Incoming { from, to, .. } => {
-                match self.shared.create_call(key, &from, None) {
+            CallEventKind::Incoming { from, to, hops, .. } => {
+                let how = How { hops, dial: None };
+                match self.shared.create_call(key, &from, &to, how) {
                     Ok(call) => {
                         self.shared.bus.emit(&Event {
                             at,

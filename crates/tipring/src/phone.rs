@@ -21,8 +21,9 @@ use msp_core::trace::Trace;
 use msp_engine::{Clock, Engine, EngineConfig, SystemClock};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tsp_sip::account::{Account, AccountId};
-use tsp_sip::call::{Command, EndCause, Ended, MediaSecurity, OptionalForm};
+use tsp_sip::call::{Command, Domain, EndCause, Ended, MediaSecurity, OptionalForm};
 use tsp_sip::net::{StatsReader, TlsSettings};
+use tsp_sip::registrar::Location;
 use tsp_sip::registration::RegistrationEvent;
 use tsp_sip::transaction::Timers;
 use tsp_sip::wire::{HostPort, Uri};
@@ -67,6 +68,7 @@ pub struct PhoneBuilder {
     provider: Option<Arc<dyn Provider>>,
     pub(crate) trace: Trace,
     account: Option<Account>,
+    pub(crate) domain: Option<Domain>,
 }
 
 impl Default for PhoneBuilder {
@@ -84,6 +86,7 @@ impl Default for PhoneBuilder {
             provider: None,
             trace: Trace::OFF,
             account: None,
+            domain: None,
         }
     }
 }
@@ -188,6 +191,13 @@ impl PhoneBuilder {
         self
     }
 
+    /// The domain that is served: its users register here, and only they may call.
+    #[must_use]
+    pub(crate) fn domain(mut self, domain: Domain) -> Self {
+        self.domain = Some(domain);
+        self
+    }
+
     /// Who gets to know everything that happens.
     #[must_use]
     pub fn trace(mut self, trace: Trace) -> Self {
@@ -245,6 +255,7 @@ impl PhoneBuilder {
         let shared = Arc::new(Shared {
             address,
             account: own,
+            located: DashMap::with_hasher(RandomState::new()),
             registrations: DashMap::with_hasher(RandomState::new()),
             commands: Mutex::new(Some(commands)),
             calls: DashMap::with_hasher(RandomState::new()),
@@ -295,11 +306,22 @@ impl fmt::Debug for PhoneBuilder {
     }
 }
 
+/// How a call comes about.
+#[derive(Default)]
+pub(crate) struct How {
+    /// How many more hops it may take, if it came in.
+    pub(crate) hops: u8,
+    /// What dials it, if it is ours.
+    pub(crate) dial: Option<Command>,
+}
+
 /// What a phone, its calls and its signalling thread share.
 pub(crate) struct Shared {
     pub(crate) address: Arc<dyn Address>,
     /// The account that calls are made for.
     pub(crate) account: Option<AccountId>,
+    /// Where the users of the domain that we serve are reached.
+    located: DashMap<Box<str>, Vec<Location>, RandomState>,
     registrations: DashMap<AccountId, watch::Sender<RegistrationState>, RandomState>,
     /// Gone once the phone is closed.
     commands: Mutex<Option<mpsc::UnboundedSender<Command>>>,
@@ -364,7 +386,8 @@ impl Shared {
         &self,
         key: CallKey,
         peer: &str,
-        to: Option<Uri>,
+        called: &str,
+        how: How,
     ) -> Result<Arc<CallShared>> {
         let media = self.address.create_call(key, MediaKinds::AUDIO)?;
         let state = watch::Sender::new(CallState::Dialing);
@@ -372,7 +395,9 @@ impl Shared {
             key,
             peer: peer.into(),
             referred: Mutex::new(None),
-            to: Mutex::new(to),
+            called: called.into(),
+            hops: how.hops,
+            dial: Mutex::new(how.dial),
             state,
             media,
         });
@@ -389,6 +414,15 @@ impl Shared {
         let (_, call) = self.calls.remove(&key)?;
         call.media.close();
         Some(call)
+    }
+
+    /// A user of the domain that we serve is reached elsewhere.
+    pub(crate) fn locations_changed(&self, user: Box<str>, locations: Vec<Location>) {
+        if locations.is_empty() {
+            self.located.remove(&user);
+        } else {
+            self.located.insert(user, locations);
+        }
     }
 
     /// Something happened to a registration.
@@ -516,13 +550,61 @@ impl Phone {
     pub fn prepare(&self, target: &str) -> Result<Call> {
         let to = target_uri(target)?;
         let key = Shared::take_key();
-        let shared = self
-            .shared
-            .create_call(key, to.as_str(), Some(to.clone()))?;
+        let account = self.shared.account;
+        let peer = Box::from(to.as_str());
+        self.prepared(key, &peer, Command::Dial { key, to, account })
+    }
+
+    /// Makes a call to a user of the domain that we serve, as `account`, that may take so many `hops` more.
+    pub(crate) fn prepare_location(
+        &self,
+        location: Location,
+        account: Option<AccountId>,
+        hops: u8,
+    ) -> Result<Call> {
+        let key = Shared::take_key();
+        let peer = Box::from(location.uri.as_str());
+        let dial = Command::DialLocation {
+            key,
+            location: Box::new(location),
+            account,
+            hops,
+        };
+        self.prepared(key, &peer, dial)
+    }
+
+    fn prepared(&self, key: CallKey, peer: &str, dial: Command) -> Result<Call> {
+        let how = How {
+            hops: 0,
+            dial: Some(dial),
+        };
+        let shared = self.shared.create_call(key, peer, peer, how)?;
         Ok(Call {
             shared,
             phone: self.shared.clone(),
         })
+    }
+
+    /// Where a user of the domain that we serve is reached, the preferred first.
+    pub(crate) fn located(&self, user: &str) -> Vec<Location> {
+        let located = self.shared.located.get(user);
+        located.map(|l| l.value().clone()).unwrap_or_default()
+    }
+
+    /// Refuses all calls from now on, with 503; those that there are go on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`].
+    pub fn refuse_calls(&self) -> Result<()> {
+        self.shared.command(Command::RefuseCalls)
+    }
+
+    /// Has an account that is not registered.
+    pub(crate) fn add_account(&self, account: Account) -> Result<AccountId> {
+        let id = next_account();
+        let add = Command::AddAccount(id, account.into());
+        self.shared.command(add)?;
+        Ok(id)
     }
 
     /// Registers an account and keeps it registered until the phone is closed.
@@ -530,8 +612,7 @@ impl Phone {
     /// # Errors
     /// [`ErrorKind::Closed`].
     pub fn register(&self, account: Account) -> Result<Registration> {
-        static NEXT: AtomicU32 = AtomicU32::new(OWN_ACCOUNT.0 + 1);
-        let id = AccountId(NEXT.fetch_add(1, Ordering::Relaxed));
+        let id = next_account();
         let (state, watch) = watch::channel(RegistrationState::Registering);
         self.shared.registrations.insert(id, state);
         self.shared
@@ -650,6 +731,12 @@ impl fmt::Debug for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Phone({}, {} calls)", self.local, self.calls())
     }
+}
+
+/// A number that no other account of this process has.
+fn next_account() -> AccountId {
+    static NEXT: AtomicU32 = AtomicU32::new(OWN_ACCOUNT.0 + 1);
+    AccountId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// What people write when they mean a SIP URI.

@@ -7,7 +7,7 @@ use tsp_sip::call::{Command, Recipient};
 use crate::call::Call;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventKind, Events};
-use crate::phone::{Phone, Shared, target_uri};
+use crate::phone::{How, Phone, Shared, target_uri};
 
 impl Call {
     /// Asks the peer to call `target` instead, and waits until it did; then this call is over. If it does not come about
@@ -45,7 +45,7 @@ impl Call {
     pub fn follow_transfer(&self) -> Result<Self> {
         let to = self.take_referred()?;
         let call = Shared::take_key();
-        let shared = self.phone.create_call(call, &to, None)?;
+        let shared = self.phone.create_call(call, &to, &to, How::default())?;
         let key = self.key();
         self.phone.command(Command::FollowTransfer { key, call })?;
         Ok(Self {

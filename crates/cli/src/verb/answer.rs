@@ -2,9 +2,10 @@
 
 use std::io::BufRead;
 use std::rc::Rc;
+use std::sync::Arc;
 
-use tipring::Call;
 use tipring::msp_engine::{Clock, SystemClock};
+use tipring::{Call, NoMedia};
 use tokio::sync::{Mutex, mpsc};
 
 use crate::args::AnswerArgs;
@@ -18,7 +19,14 @@ pub(crate) async fn run(args: &AnswerArgs) -> Result<(), Fail> {
     // A file that cannot be played is told now and not to the first caller.
     Files::open(&args.media, None, false)?;
     let evidence = Evidence::new(args.proof.wants_trace());
-    let builder = args.line.builder(None, SIP_PORT, evidence.trace())?;
+    let mut builder = args.line.builder(None, SIP_PORT, evidence.trace())?;
+    if let Some(bind) = args.line.bind.filter(|_| args.no_media) {
+        if bind.ip.is_unspecified() {
+            let text = "--no-media: peers have to be told an address: name one with --bind";
+            return Err(Fail::new(Failure::Usage, text));
+        }
+        builder = builder.provider(Arc::new(NoMedia::new(bind.ip)));
+    }
     let out = Output::new(&args.output, SystemClock.now());
     let keys = match args.auto_answer {
         Some(_) => None,
@@ -47,8 +55,11 @@ impl Session {
         let (args, out) = (&self.args, &self.out);
         let events = call.events();
         let record = args.media.record.as_ref().map(|p| numbered(p, n));
-        let files = Files::open(&args.media, record, args.proof.judges())
-            .and_then(|f| f.select(&call).map(|()| f));
+        let files = match args.no_media {
+            true => Ok(Files::default()),
+            false => Files::open(&args.media, record, args.proof.judges())
+                .and_then(|f| f.select(&call).map(|()| f)),
+        };
         let files = match files {
             Ok(files) => files,
             Err(fail) => {

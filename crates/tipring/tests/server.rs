@@ -1,0 +1,236 @@
+//! A server and phones that register with it and call each other, over real sockets.
+#![allow(clippy::unwrap_used, reason = "what fails in here fails the test")]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tipring::msp_core::media::Direction;
+use tipring::msp_core::time::ClockRate;
+use tipring::{
+    Account, Call, Credential, Domain, ErrorKind, Host, Phone, RegistrarLimits, Registration,
+    RegistrationState, Server, Uri,
+};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Office {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<Server>,
+}
+
+impl Office {
+    async fn open(users: &[(&str, &str)]) -> Self {
+        let users = users
+            .iter()
+            .map(|(user, password)| Credential::password(*user, *password));
+        let domain = Domain {
+            host: Host::new("office.example").unwrap(),
+            users: users.collect(),
+            limits: RegistrarLimits::default(),
+        };
+        let builder = Phone::builder().bind((Ipv4Addr::LOCALHOST, 0).into());
+        let server = Server::start(builder, domain).await.unwrap();
+        let address = server.phone().local_addr();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(async move {
+            server.run(async { drop(stopped.await) }).await.unwrap();
+            server
+        });
+        Self {
+            address,
+            stop: Some(stop),
+            running,
+        }
+    }
+
+    /// A phone whose account is a user of the office.
+    async fn phone(&self, user: &str, password: &str) -> (Phone, Account) {
+        let aor = Uri::new(format!("sip:{user}@office.example")).unwrap();
+        let proxy = Uri::new(format!("sip:{}", self.address)).unwrap();
+        let account = Account::new(aor).unwrap().proxy(proxy).unwrap();
+        let account = account.credential(Credential::password(user, password));
+        let builder = Phone::builder().bind((Ipv4Addr::LOCALHOST, 0).into());
+        (
+            builder.account(account.clone()).start().await.unwrap(),
+            account,
+        )
+    }
+
+    async fn registered(&self, user: &str) -> (Phone, Registration) {
+        let (phone, account) = self.phone(user, "secret").await;
+        let mut registration = phone.register(account).unwrap();
+        let state = timeout(PATIENCE, registration.changed())
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(
+            matches!(state, RegistrationState::Registered { .. }),
+            "{state:?}"
+        );
+        (phone, registration)
+    }
+}
+
+async fn next(phone: &Phone) -> Call {
+    timeout(PATIENCE, phone.next_call()).await.unwrap().unwrap()
+}
+
+// Shows: two phones register at our server and call each other through it: sound and digits both ways | registrar and B2BUA
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_phones_call_each_other_through_the_server() {
+    let office = Office::open(&[("alice", "secret"), ("bob", "secret")]).await;
+    let (alice, _a) = office.registered("alice").await;
+    let (bob, _b) = office.registered("bob").await;
+    let call = alice.dial("sip:bob@office.example").await.unwrap();
+    let taken = next(&bob).await;
+    assert!(
+        taken.peer().contains("sip:alice@office.example"),
+        "{}",
+        taken.peer()
+    );
+    taken.answer().await.unwrap();
+    timeout(PATIENCE, call.connected()).await.unwrap().unwrap();
+    // What bob says comes to alice, and the other way round.
+    for (from, to) in [(&taken, &call), (&call, &taken)] {
+        let tone = tipring::terminals::Tone::new(1_000.0, -10.0).unwrap();
+        let ear = tipring::terminals::AppSink::new(tipring::terminals::AppOptions::new(
+            ClockRate::HZ_8000,
+        ))
+        .unwrap();
+        to.select(Direction::Render, ear.clone()).unwrap();
+        from.select(Direction::Capture, tone.clone()).unwrap();
+        let mut sound = vec![0; 8_000];
+        let got = tokio::task::spawn_blocking(move || {
+            let got = ear.pull_blocking(&mut sound, PATIENCE);
+            (got, sound)
+        });
+        let (got, sound) = got.await.unwrap();
+        assert_eq!(got, 8_000);
+        let loud = sound.iter().filter(|s| s.unsigned_abs() > 3_000).count();
+        assert!(loud > 2_000, "{loud} of 8,000 samples are loud");
+    }
+    call.hang_up().await.unwrap();
+    timeout(PATIENCE, taken.ended()).await.unwrap().unwrap();
+    alice.close().await;
+    bob.close().await;
+}
+
+// Shows: a server lets in who proves to be its user, and nobody else | RFC 3261 22.2
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_and_wrong_passwords_are_refused() {
+    let office = Office::open(&[("alice", "secret"), ("bob", "secret")]).await;
+    let (mallory, account) = office.phone("alice", "guess").await;
+    let mut registration = mallory.register(account).unwrap();
+    let state = timeout(PATIENCE, registration.changed())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        matches!(
+            state,
+            RegistrationState::Failed {
+                status: Some(401),
+                ..
+            }
+        ),
+        "{state:?}"
+    );
+    let call = mallory.dial("sip:bob@office.example").await.unwrap();
+    let error = timeout(PATIENCE, call.connected())
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(error.status(), Some(401), "{error}");
+    // Users who are known, and nobody, and somebody without a phone.
+    let (alice, _a) = office.registered("alice").await;
+    for (who, status) in [("nobody", 404), ("bob", 480)] {
+        let call = alice
+            .dial(&format!("sip:{who}@office.example"))
+            .await
+            .unwrap();
+        let error = timeout(PATIENCE, call.connected())
+            .await
+            .unwrap()
+            .unwrap_err();
+        assert_eq!(
+            (error.kind(), error.status()),
+            (ErrorKind::Refused, Some(status)),
+            "{error}"
+        );
+    }
+    mallory.close().await;
+    alice.close().await;
+}
+
+// Shows: all phones of a user ring, and the first that answers has the call
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_phone_of_a_user_rings_and_a_refusal_says_why() {
+    let office = Office::open(&[("alice", "secret"), ("bob", "secret")]).await;
+    let (alice, _a) = office.registered("alice").await;
+    let (desk, _d) = office.registered("bob").await;
+    let (mobile, _m) = office.registered("bob").await;
+    let call = alice.dial("sip:bob@office.example").await.unwrap();
+    let (at_desk, at_mobile) = (next(&desk).await, next(&mobile).await);
+    at_desk.ring().unwrap();
+    let rings = |s: &tipring::CallState| *s == tipring::CallState::Ringing;
+    timeout(PATIENCE, call.reached(rings))
+        .await
+        .unwrap()
+        .unwrap();
+    at_mobile.answer().await.unwrap();
+    timeout(PATIENCE, call.connected()).await.unwrap().unwrap();
+    timeout(PATIENCE, at_desk.ended()).await.unwrap().unwrap();
+    at_mobile.hang_up().await.unwrap();
+    timeout(PATIENCE, call.ended()).await.unwrap().unwrap();
+    // Both refuse: the caller hears it.
+    let call = alice.dial("sip:bob@office.example").await.unwrap();
+    for phone in [&desk, &mobile] {
+        next(phone).await.reject(486).unwrap();
+    }
+    let error = timeout(PATIENCE, call.connected())
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(error.status(), Some(486), "{error}");
+    for phone in [alice, desk, mobile] {
+        phone.close().await;
+    }
+}
+
+// Shows: a server that is told to stop refuses new calls with 503 and lets the others end
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_stops_when_its_calls_are_over() {
+    let mut office = Office::open(&[("alice", "secret"), ("bob", "secret")]).await;
+    let (alice, _a) = office.registered("alice").await;
+    let (bob, _b) = office.registered("bob").await;
+    let call = alice.dial("sip:bob@office.example").await.unwrap();
+    next(&bob).await.answer().await.unwrap();
+    timeout(PATIENCE, call.connected()).await.unwrap().unwrap();
+    drop(office.stop.take());
+    let status = async {
+        loop {
+            let late = alice.dial("sip:bob@office.example").await.unwrap();
+            match late.connected().await {
+                Ok(()) => panic!("a call was taken"),
+                // The server may not have heard of it yet.
+                Err(e) if e.status() == Some(503) => return e,
+                Err(_) => {}
+            }
+        }
+    };
+    timeout(PATIENCE, status).await.unwrap();
+    assert!(!office.running.is_finished(), "a call goes on");
+    call.hang_up().await.unwrap();
+    timeout(PATIENCE, office.running)
+        .await
+        .unwrap()
+        .unwrap()
+        .close()
+        .await;
+    alice.close().await;
+    bob.close().await;
+}
