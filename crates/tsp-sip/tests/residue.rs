@@ -132,9 +132,12 @@ impl Lean {
                         local: US.parse().expect("an address"),
                     };
                     let routes = vec![route];
-                    self.phone
-                        .agent
-                        .handle(now, Input::Resolved { lookup, routes });
+                    let found = Input::Resolved {
+                        lookup,
+                        routes,
+                        why: Box::default(),
+                    };
+                    self.phone.agent.handle(now, found);
                 }
                 Output::Event(event) => match event.kind {
                     CallEventKind::Incoming { .. } => self.key = Some(event.key),

@@ -11,13 +11,14 @@ use msp_core::time::Instant;
 use msp_core::trace::Way;
 
 use super::content::ACCEPT;
+use super::failover::Chosen;
 use super::interface::{
     AgentConfig, AgentStats, CallEventKind, Command, EndCause, Ended, Input, Kept, LookupId,
-    Output, Route,
+    Output, Route, Target,
 };
 use super::refusal::{explain, status_of};
 use super::served::Served;
-use super::services::{Answered, Errand, Purpose, Services, is_of_sips, target_of};
+use super::services::{Answered, Errand, Purpose, Sent, Services, is_of_sips, target_of};
 use super::state::{Call, Leg, Phase};
 use crate::account::AccountId;
 use crate::dialog::DialogId;
@@ -85,7 +86,11 @@ impl UserAgent {
                     self.unreachable(now, flow, why);
                 }
             }
-            Input::Resolved { lookup, routes } => self.resolved(now, lookup, &routes),
+            Input::Resolved {
+                lookup,
+                routes,
+                why,
+            } => self.resolved(now, lookup, routes, why),
             Input::Command(command) => self.command(now, command),
             Input::Msp(message) => self.media_says(now, message),
         }
@@ -150,7 +155,7 @@ impl UserAgent {
                 && c.legs.iter().all(|l| l.unacknowledged.is_none())
         };
         let of_call = |p| matches!(p, Purpose::Invite(_) | Purpose::Change(..));
-        let waits = |s: &super::services::Sent| !of_call(s.purpose);
+        let waits = |s: &Sent| !of_call(s.purpose);
         !self.services.sent.values().any(waits)
             && self.services.errands.is_empty()
             && self.calls.values().all(done)
@@ -465,24 +470,27 @@ impl UserAgent {
         }
     }
 
-    fn resolved(&mut self, now: Instant, lookup: LookupId, routes: &[Route]) {
+    fn resolved(&mut self, now: Instant, lookup: LookupId, routes: Vec<Route>, why: Box<str>) {
         let Some((errand, target)) = self.services.errands.remove(&lookup) else {
             return;
         };
         let first = routes.first().copied();
         let services = &mut self.services;
-        let mut way = || first.map(|route| services.way(route, &target));
+        let way = || {
+            let way = services.first_way(now, routes, &target);
+            way.ok_or_else(|| unresolved(&target, why))
+        };
         match errand {
             Errand::Register(id) => {
                 let way = way();
                 self.register_by(now, id, way);
             }
             Errand::Subscribe(ask) => {
-                let way = way();
+                let way = first.map(|route| services.way(route, &target));
                 self.subscribe_by(now, ask, way);
             }
             Errand::Notify(id) => {
-                let way = way();
+                let way = first.map(|route| services.way(route, &target));
                 self.notify_by(now, id, way);
             }
             Errand::Dial(key) => {
@@ -490,11 +498,11 @@ impl UserAgent {
                 self.dial_by(now, key, way);
             }
             Errand::Options(key, to, account) => match way() {
-                Some(flow) => self.send_options(now, key, &to, account, flow),
-                None => self.services.tell(
-                    key,
-                    ended(EndCause::Unresolvable, None, "the host has no address"),
-                ),
+                Ok(way) => self.send_options(now, key, &to, account, way),
+                Err(why) => {
+                    let kind = ended(EndCause::Unresolvable, None, &why);
+                    self.services.tell(key, kind);
+                }
             },
             Errand::Outside(outside) => {
                 let way = way();
@@ -510,7 +518,7 @@ impl UserAgent {
                 request,
                 fallback,
             } => {
-                let flow = way().unwrap_or(fallback);
+                let flow = first.map_or(fallback, |route| services.way(route, &target));
                 self.send_within_by(now, call, leg, *request, what, flow);
             }
         }
@@ -522,22 +530,27 @@ impl UserAgent {
         key: CallKey,
         to: &Uri,
         account: Option<AccountId>,
-        flow: Flow,
+        mut way: Chosen,
     ) {
         let (call_id, tag) = (self.services.token(), self.services.token());
         let names = (&*call_id, &*tag);
         let request = self
             .services
-            .request_outside(account, Method::Options, to, flow, names);
+            .request_outside(account, Method::Options, to, way.flow, names);
         let sent = request.and_then(|mut request| {
             request.headers.put(HeaderName::Accept, ACCEPT);
+            way.carry(&request, account);
             self.services
-                .send_for(now, flow, request, Purpose::Options(key, now), account)
+                .send_by(now, way, request, Purpose::Options(key, now), account)
         });
         if let Err(error) = sent {
-            self.services
-                .tell(key, ended(EndCause::Unreachable, None, &error.to_string()));
+            self.options_unsent(key, &error);
         }
+    }
+
+    pub(super) fn options_unsent(&mut self, key: CallKey, error: &crate::Error) {
+        self.services
+            .tell(key, ended(EndCause::Unreachable, None, &error.to_string()));
     }
 
     fn answered(&mut self, now: Instant, id: ClientId, flow: Flow, response: &Response) {
@@ -563,9 +576,28 @@ impl UserAgent {
         if challenge && self.answer_challenge(now, id, purpose, response) {
             return;
         }
+        if status == StatusCode::SERVICE_UNAVAILABLE
+            && let Some(sent) = self.services.sent.get(&id).copied()
+            && self.fail_over(now, id, sent, Some(&response.headers))
+        {
+            return;
+        }
         if status.is_final() {
             self.services.done(id, response);
         }
+        self.handle_answer(now, id, purpose, flow, response);
+        self.services.tried = Box::default();
+    }
+
+    fn handle_answer(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        purpose: Purpose,
+        flow: Flow,
+        response: &Response,
+    ) {
+        let status = response.status;
         if status.is_success() && matches!(purpose, Purpose::Invite(_) | Purpose::Change(..)) {
             let acks = Vec::new();
             let answered = || Box::new(Answered { purpose, acks });
@@ -613,7 +645,16 @@ impl UserAgent {
         let Some(sent) = self.services.sent.remove(&id) else {
             return;
         };
+        if !sent.heard && self.fail_over(now, id, sent, None) {
+            return;
+        }
         self.services.retries.remove(&id);
+        self.services.ways.remove(&id);
+        self.handle_silence(now, sent);
+        self.services.tried = Box::default();
+    }
+
+    fn handle_silence(&mut self, now: Instant, sent: Sent) {
         match sent.purpose {
             Purpose::Invite(key) => self.invite_unanswered(now, key, sent.heard),
             Purpose::Change(key, leg) => self.change_unanswered(now, key, leg, None),
@@ -623,10 +664,12 @@ impl UserAgent {
             }
             Purpose::Aside(key, aside) => {
                 let status = StatusCode::REQUEST_TIMEOUT;
-                self.aside_answered(now, key, aside, status, "no answer", None);
+                let why = self.services.no_answer();
+                self.aside_answered(now, key, aside, status, &why, None);
             }
             Purpose::Register(id) => {
-                self.registrar_answered(now, id, None, "the registrar does not answer");
+                let why = self.services.with_tried("the registrar does not answer");
+                self.registrar_answered(now, id, None, &why);
             }
             Purpose::Subscribe(ask) => {
                 let status = StatusCode::REQUEST_TIMEOUT;
@@ -788,6 +831,18 @@ impl UserAgent {
             }
         }
     }
+}
+
+/// Why nothing leads to `target`, and what to do, if whoever looked it up does not say.
+fn unresolved(target: &Target, why: Box<str>) -> Box<str> {
+    if !why.is_empty() {
+        return why;
+    }
+    format!(
+        "{} has no address: check its name, or give the address of a proxy",
+        target.host
+    )
+    .into()
 }
 
 /// An event that ends a call.

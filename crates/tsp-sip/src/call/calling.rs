@@ -12,6 +12,7 @@ use super::UserAgent;
 use super::agent::ended;
 use super::causes;
 use super::content::{ACCEPT, description};
+use super::failover::Chosen;
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::agreed;
 use super::reliable::reliable_number;
@@ -70,7 +71,8 @@ impl UserAgent {
                 tag,
                 Phase::Dialing(Dialing {
                     to,
-                    flow: None,
+                    way: None,
+                    number: 1,
                     due: None,
                 }),
             ),
@@ -79,24 +81,27 @@ impl UserAgent {
     }
 
     /// The way of a call of ours is known, or there is none.
-    pub(super) fn dial_by(&mut self, now: Instant, key: CallKey, way: Option<Flow>) {
+    pub(super) fn dial_by(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        way: std::result::Result<Chosen, Box<str>>,
+    ) {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
         let Phase::Dialing(dialing) = &mut call.phase else {
             return;
         };
-        let Some(flow) = way else {
-            self.fail(
-                now,
-                key,
-                EndCause::Unresolvable,
-                None,
-                "the host has no address",
-            );
-            return;
+        let way = match way {
+            Ok(way) => way,
+            Err(why) => {
+                self.fail(now, key, EndCause::Unresolvable, None, &why);
+                return;
+            }
         };
-        dialing.flow = Some(flow);
+        let flow = way.flow;
+        dialing.way = Some(way);
         dialing.due = Some(media_due(now));
         call.prepared = true;
         self.arm(key);
@@ -117,18 +122,16 @@ impl UserAgent {
     /// The media half is ready: the INVITE goes out.
     pub(super) fn invite(&mut self, now: Instant, key: CallKey, local: Vec<MediaParams>) {
         let Some(Call {
-            phase:
-                Phase::Dialing(Dialing {
-                    to,
-                    flow: Some(flow),
-                    ..
-                }),
+            phase: Phase::Dialing(dialing),
             ..
-        }) = self.calls.get(&key)
+        }) = self.calls.get_mut(&key)
         else {
             return;
         };
-        let (to, flow) = (to.clone(), *flow);
+        let Some(way) = dialing.way.take() else {
+            return;
+        };
+        let (to, flow, number) = (dialing.to.clone(), way.flow, dialing.number);
         let mut offer = self.services.session(flow);
         let security = self.services.config.policy.security;
         let description = match security.guard(flow, local) {
@@ -142,8 +145,9 @@ impl UserAgent {
                 return;
             }
         };
-        match self.send_invite(now, key, &to, flow, description, 1) {
+        match self.send_invite(now, key, &to, flow, description, number) {
             Ok((invite, request)) => {
+                self.services.ways.insert(invite, way.ways);
                 let patience = now + PATIENCE;
                 let inviting = Inviting {
                     request: Box::new(request),
@@ -419,7 +423,7 @@ impl UserAgent {
                 let why = Ended {
                     cause: causes::of_refusal(response.status, &response.headers),
                     status: Some(response.status),
-                    reason: response.reason.as_str().into(),
+                    reason: self.services.with_tried(&response.reason),
                 };
                 self.end(now, key, why, Cause::RemoteRequest);
             }
@@ -453,7 +457,6 @@ impl UserAgent {
     fn invite_again(&mut self, now: Instant, key: CallKey) -> bool {
         let Some(Call {
             phase: Phase::Inviting(inviting),
-            legs,
             ..
         }) = self.calls.get(&key)
         else {
@@ -464,26 +467,54 @@ impl UserAgent {
         };
         let (to, flow) = (inviting.request.uri.clone(), inviting.flow);
         let number = inviting.request.headers.cseq().map(|c| c.number + 1);
-        let gone: Vec<_> = legs.iter().map(|l| (l.id, l.generation)).collect();
         let Ok((invite, request)) =
             self.send_invite(now, key, &to, flow, offer, number.unwrap_or(1))
         else {
             return false;
         };
-        for (leg, generation) in gone {
-            self.services.msp(key, leg, generation, ToMsp::DropLeg);
-        }
+        self.drop_legs(key);
         let Some(call) = self.calls.get_mut(&key) else {
             return false;
         };
-        for leg in call.legs.drain(..) {
-            self.services.dialogs.remove(leg.dialog.id());
-        }
         call.invite = Some(invite);
         if let Phase::Inviting(inviting) = &mut call.phase {
             *inviting.request = request;
         }
         true
+    }
+
+    /// The INVITE of a call goes to another server, and the media half gets ready for the way there: it may begin at another
+    /// address of ours.
+    pub(super) fn invite_elsewhere(&mut self, now: Instant, key: CallKey, way: Chosen) {
+        self.drop_legs(key);
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        let Phase::Inviting(inviting) = &call.phase else {
+            return;
+        };
+        let number = inviting.request.headers.cseq().map_or(1, |c| c.number);
+        let to = inviting.request.uri.clone();
+        call.invite = None;
+        call.phase = Phase::Dialing(Dialing {
+            to,
+            way: None,
+            number,
+            due: None,
+        });
+        self.dial_by(now, key, Ok(way));
+    }
+
+    /// The branches of an INVITE that was refused are gone.
+    fn drop_legs(&mut self, key: CallKey) {
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
+        for leg in call.legs.drain(..) {
+            self.services.dialogs.remove(leg.dialog.id());
+            self.services
+                .msp(key, leg.id, leg.generation, ToMsp::DropLeg);
+        }
     }
 
     /// The INVITE got no final response in time.

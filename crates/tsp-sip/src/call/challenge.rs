@@ -99,6 +99,7 @@ impl Services {
     /// A request of ours got a final response.
     pub(super) fn done(&mut self, id: ClientId, response: &Response) {
         self.sent.remove(&id);
+        self.ways.remove(&id);
         let Some(retry) = self.retries.remove(&id) else {
             return;
         };
@@ -183,6 +184,7 @@ impl UserAgent {
         };
         self.services.stats.answered_challenges += 1;
         self.services.sent.remove(&id);
+        self.services.keep_ways(id, again);
         match purpose {
             Purpose::Invite(key) => {
                 if let Some(call) = self.calls.get_mut(&key) {
@@ -204,7 +206,7 @@ impl UserAgent {
     }
 
     /// Whether what was asked for is still wanted: nobody calls again for a call that was taken back.
-    fn is_wanted(&mut self, purpose: Purpose) -> bool {
+    pub(super) fn is_wanted(&mut self, purpose: Purpose) -> bool {
         match purpose {
             Purpose::Invite(key) => {
                 let call = self.calls.get(&key);
@@ -230,15 +232,19 @@ impl UserAgent {
 
     /// Gives a request the next number of its dialog, or the next one after its own outside of one.
     fn renumber(&mut self, request: &mut Request, purpose: Purpose) {
-        let subscribed = match purpose {
+        let kept = match purpose {
             Purpose::Subscribe(ask) => self.services.subscriptions.next_number(ask),
             Purpose::Notify(id) => self.services.watching.next_number(id),
+            Purpose::Register(id) => {
+                let held = self.services.accounts.registration(id);
+                held.map(|h| h.next_number())
+            }
             _ => None,
         };
         let dialog = DialogId::ours(&request.headers).ok();
         let leg = dialog.and_then(|d| self.services.dialogs.get(&d).copied());
         let dialog = leg.and_then(|(key, leg)| self.calls.get_mut(&key)?.leg(leg));
-        let number = match (subscribed, dialog) {
+        let number = match (kept, dialog) {
             (Some(number), _) => number,
             (None, Some(leg)) => leg.dialog.next_number(),
             (None, None) => request.headers.cseq().map_or(1, |c| c.number + 1),

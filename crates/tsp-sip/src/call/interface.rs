@@ -61,6 +61,8 @@ pub enum Input {
         lookup: LookupId,
         /// The ways to it, best first; none if there are none.
         routes: Vec<Route>,
+        /// Why there are none and what to do, for people; may be empty.
+        why: Box<str>,
     },
     /// The application wants something.
     Command(Command),
@@ -510,6 +512,8 @@ counters! {
         repeated_acks,
         /// Changes of a call that the media half wanted and the peer refused.
         refused_changes,
+        /// Requests of ours that went to another server because one did not answer, was out of reach or had no room.
+        failovers,
         /// Requests of ours that were not sent: there is no way, there are too many transactions, or they cannot be written.
         unsent,
         /// NOTIFYs whose body is of another type than its package, or cannot be read.

@@ -7,13 +7,14 @@ use msp_core::time::Instant;
 
 use super::UserAgent;
 use super::accounts::reached;
+use super::failover::Chosen;
 use super::interface::Output;
 use super::services::{Errand, Purpose, Services, goes_to_sips, target_of};
 use crate::account::AccountId;
 use crate::registration::{Answer, Registration, RegistrationEvent, RegistrationKind, Step};
 use crate::transport::Flow;
 use crate::wire::{
-    CSeq, HeaderName, Headers, HostPort, Method, NameAddr, Request, Response, StatusCode, Uri,
+    HeaderName, Headers, HostPort, Method, NameAddr, Request, Response, StatusCode, Uri,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -101,22 +102,23 @@ impl UserAgent {
     }
 
     /// The way to a registrar is known, or there is none.
-    pub(super) fn register_by(&mut self, now: Instant, id: AccountId, way: Option<Flow>) {
-        let Some(flow) = way else {
-            let registrar = self.services.registrar(id);
-            let host = registrar.and_then(|r| r.host()).map(|h| h.to_string());
-            let why = format!(
-                "the registrar {} has no address: check its name, or give the address of a proxy",
-                host.unwrap_or_default()
-            );
-            self.registrar_answered(now, id, None, &why);
-            return;
+    pub(super) fn register_by(
+        &mut self,
+        now: Instant,
+        id: AccountId,
+        way: std::result::Result<Chosen, Box<str>>,
+    ) {
+        let way = match way {
+            Ok(way) => way,
+            Err(why) => {
+                self.registrar_answered(now, id, None, &why);
+                return;
+            }
         };
-        let sent = self.services.registration_request(id, flow);
-        let sent = sent.and_then(|request| {
+        let request = self.services.registration_request(id, way.flow);
+        let sent = request.and_then(|request| {
             let purpose = Purpose::Register(id);
-            self.services
-                .send_for(now, flow, request, purpose, Some(id))
+            self.services.send_by(now, way, request, purpose, Some(id))
         });
         if let Err(error) = sent {
             self.registrar_answered(now, id, None, &error.to_string());
@@ -141,6 +143,10 @@ impl UserAgent {
             .accounts
             .get(id)
             .map(|a| a.registering.follows_nat);
+        let reason = match response {
+            Some((_, response)) => &self.services.with_tried(&response.reason),
+            None => why,
+        };
         let Some(held) = self.services.accounts.registration(id) else {
             return;
         };
@@ -151,7 +157,6 @@ impl UserAgent {
         let random = |below: u64| numbers.pop().unwrap_or_default() % below.max(1);
         let step = held.machine.answered(now, &answer, random);
         let status = response.map(|(_, r)| r.status);
-        let reason = response.map_or(why, |(_, r)| r.reason.as_str());
         match step {
             Step::Ask => self.ask_registrar(now, id),
             Step::Failed(retry_in) => {
@@ -212,17 +217,10 @@ impl Services {
         let instance = account.registering.instance.clone();
         let user = account.aor.user().map(|u| u.into_owned());
         let held = self.accounts.registration(id).ok_or(NONE)?;
-        held.number += 1;
+        let number = held.next_number();
         let (tag, call_id) = (held.tag.clone(), held.call_id.clone());
         let from = aor.clone().with_param("tag", &tag)?;
-        let mut request = Request::with(
-            Method::Register,
-            registrar,
-            &from,
-            &aor,
-            &call_id,
-            held.number,
-        );
+        let mut request = Request::with(Method::Register, registrar, &from, &aor, &call_id, number);
         let sips = goes_to_sips(&request);
         let headers = &mut request.headers;
         for route in routes {
@@ -251,13 +249,15 @@ impl Services {
 }
 
 impl Held {
+    /// The number of its next request.
+    pub(super) const fn next_number(&mut self) -> u32 {
+        self.number += 1;
+        self.number
+    }
+
     /// What an answer means.
-    fn read(&mut self, response: &Response) -> Answer {
+    fn read(&self, response: &Response) -> Answer {
         let headers = &response.headers;
-        // It may have been sent again for a challenge.
-        if let Ok(CSeq { number, .. }) = headers.cseq() {
-            self.number = self.number.max(number);
-        }
         let after = || headers.retry_after().ok().flatten().map(|r| r.after);
         match response.status {
             status if status.is_success() => {

@@ -6,6 +6,7 @@ use msp_core::link::Digit;
 use msp_core::time::Instant;
 
 use super::UserAgent;
+use super::failover::Chosen;
 use super::notifying::WatchPolicy;
 use super::services::{Errand, Purpose, Services, Within, target_of};
 use crate::account::AccountId;
@@ -99,16 +100,28 @@ impl UserAgent {
     }
 
     /// The way of a request outside of dialogs is known, or there is none.
-    pub(super) fn send_outside_by(&mut self, now: Instant, outside: Outside, way: Option<Flow>) {
+    pub(super) fn send_outside_by(
+        &mut self,
+        now: Instant,
+        outside: Outside,
+        way: std::result::Result<Chosen, Box<str>>,
+    ) {
         let (key, aside, account) = (outside.key, outside.aside, outside.account);
-        let sent = match way {
-            None => Err(Error::new(ErrorKind::Unknown, "the host has no address")),
-            Some(flow) => self.services.write_outside(outside, flow).and_then(|r| {
-                check_length(&r, flow)?;
-                let purpose = Purpose::Aside(key, aside);
-                self.services.send_for(now, flow, r, purpose, account)
-            }),
+        let mut way = match way {
+            Ok(way) => way,
+            Err(why) => {
+                self.services.stats.unsent += 1;
+                self.aside_answered(now, key, aside, StatusCode::NOT_FOUND, &why, None);
+                return;
+            }
         };
+        let request = self.services.write_outside(outside, way.flow);
+        let sent = request.and_then(|r| {
+            check_length(&r, way.flow)?;
+            way.carry(&r, account);
+            let purpose = Purpose::Aside(key, aside);
+            self.services.send_by(now, way, r, purpose, account)
+        });
         if let Err(error) = sent {
             self.unsent(now, key, aside, &error);
         }

@@ -9,6 +9,7 @@ use msp_core::time::Instant;
 
 use super::UserAgent;
 use super::agent::ended;
+use super::failover::Chosen;
 use super::interface::{EndCause, Output};
 use super::services::Services;
 use crate::account::AccountId;
@@ -189,7 +190,7 @@ impl UserAgent {
         if let Some(call) = self.calls.get_mut(&key) {
             call.passage = Some(Box::new(Passage { path, hops }));
         }
-        self.dial_by(now, key, Some(flow));
+        self.dial_by(now, key, Ok(Chosen::only(flow)));
     }
 
     fn ask_for_proof(&mut self, now: Instant, id: ServerId, request: &Request, verdict: &Verdict) {

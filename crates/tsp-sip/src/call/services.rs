@@ -14,6 +14,7 @@ use tsp_sdp::{Identity, OfferAnswer, Policy};
 
 use super::accounts::Accounts;
 use super::challenge::Retry;
+use super::failover::{Failed, Ways};
 use super::interface::{
     AgentConfig, AgentStats, CallEvent, CallEventKind, LookupId, Output, Route, Target,
 };
@@ -169,6 +170,12 @@ pub(super) struct Services {
     pub(super) flows: Flows,
     /// Why what is being given up cannot be sent, for people.
     pub(super) trouble: Box<str>,
+    /// Where what is being given up was sent, for people; empty if nowhere else than to its first server.
+    pub(super) tried: Box<str>,
+    /// Servers that failed lately.
+    pub(super) failed: Failed,
+    /// The ways that requests outside of dialogs may take.
+    pub(super) ways: HashMap<ClientId, Box<Ways>>,
     pub(super) stats: AgentStats,
     /// The error of the last message that could not be read.
     pub(super) last_error: Option<Error>,
@@ -214,6 +221,9 @@ impl Services {
             now: Instant::ZERO,
             flows: Flows::default(),
             trouble: Box::default(),
+            tried: Box::default(),
+            failed: Failed::default(),
+            ways: HashMap::new(),
             stats: AgentStats::default(),
             last_error: None,
             sent: HashMap::new(),
@@ -358,8 +368,8 @@ impl Services {
     /// Why a request of ours is not answered.
     pub(super) fn no_answer(&self) -> Box<str> {
         match &*self.trouble {
-            "" => "no answer".into(),
-            why => why.into(),
+            "" => self.with_tried("no answer"),
+            why => self.with_tried(why),
         }
     }
 
@@ -605,6 +615,7 @@ impl Services {
     pub(super) fn memories(&self) -> usize {
         let waiting = self.sent.len()
             + self.retries.len()
+            + self.ways.len()
             + self.proofs.len()
             + self.errands.len()
             + self.invites.len();

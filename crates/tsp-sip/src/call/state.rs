@@ -11,6 +11,7 @@ use msp_core::params::MediaParams;
 use msp_core::time::Instant;
 use tsp_sdp::OfferAnswer;
 
+use super::failover::Chosen;
 use super::hold::Hold;
 use super::reliable::{Provisional, When};
 use super::served::Passage;
@@ -85,7 +86,9 @@ pub(super) enum Phase {
 pub(super) struct Dialing {
     pub(super) to: Uri,
     /// The way, once it is known.
-    pub(super) flow: Option<Flow>,
+    pub(super) way: Option<Chosen>,
+    /// The number of the INVITE.
+    pub(super) number: u32,
     /// When we give up waiting for the media half, once it was asked.
     pub(super) due: Option<Instant>,
 }

@@ -266,7 +266,17 @@ impl Driver {
                     self.closing = true;
                     self.handle(now, Input::Command(Command::Close));
                 }
-                Turn::Found(lookup, routes) => self.handle(now, Input::Resolved { lookup, routes }),
+                Turn::Found(lookup, routes) => {
+                    let why = Box::default();
+                    self.handle(
+                        now,
+                        Input::Resolved {
+                            lookup,
+                            routes,
+                            why,
+                        },
+                    );
+                }
                 Turn::Media => {
                     if !self.hear_media() && !self.closing {
                         // Nobody carries the sound any more: the peers are told so, and nothing new begins.

@@ -8,6 +8,7 @@ mod causes;
 mod challenged;
 mod changed;
 mod changing;
+mod failover;
 mod forked;
 mod hold;
 mod media_half;

@@ -68,9 +68,12 @@ impl Rig {
                     };
                     self.targets.push(target);
                     let routes = vec![route];
-                    self.phone
-                        .agent
-                        .handle(self.now, Input::Resolved { lookup, routes });
+                    let found = Input::Resolved {
+                        lookup,
+                        routes,
+                        why: Box::default(),
+                    };
+                    self.phone.agent.handle(self.now, found);
                 }
                 Output::Msp(message) => {
                     if let Some(body) = self.phone.media_answer(&message) {

@@ -6,7 +6,7 @@
 )]
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -371,16 +371,18 @@ impl World {
                     self.net.send(now, flow.local, flow.remote, bytes);
                 }
                 Output::Resolve { lookup, target } => {
-                    let ip = match &target.host {
-                        Host::Ip(ip) => Some(*ip),
+                    let ips: Vec<IpAddr> = match &target.host {
+                        Host::Ip(ip) => vec![*ip],
                         Host::Name(name) => self
                             .names
                             .iter()
-                            .find(|(n, _)| *n == name.as_str())
-                            .map(|(_, ip)| ip.parse().expect("an IP")),
+                            .filter(|(n, _)| *n == name.as_str())
+                            .map(|(_, ip)| ip.parse().expect("an IP"))
+                            .collect(),
                     };
                     let local = self.phones[i].address;
-                    let routes = ip
+                    let routes = ips
+                        .into_iter()
                         .map(|ip| {
                             let transport = target.transport.unwrap_or(Transport::Udp);
                             let port = target.port.unwrap_or_else(|| transport.default_port());
@@ -390,9 +392,12 @@ impl World {
                                 local,
                             }
                         })
-                        .into_iter()
                         .collect();
-                    let found = Input::Resolved { lookup, routes };
+                    let found = Input::Resolved {
+                        lookup,
+                        routes,
+                        why: Box::default(),
+                    };
                     if self.slow_names {
                         self.looked_up.push((i, found));
                     } else {
