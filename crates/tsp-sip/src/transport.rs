@@ -5,6 +5,7 @@
 
 mod admission;
 mod flows;
+pub(crate) mod locate;
 mod patience;
 
 use std::fmt;

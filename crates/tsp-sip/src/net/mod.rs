@@ -3,6 +3,7 @@
 //! [`Endpoint::bind`] opens the sockets; [`Endpoint::run`] moves everything between them, the agent, the media half and
 //! the application until the agent is closed.
 
+mod names;
 mod route;
 mod socket;
 mod source;
@@ -28,6 +29,7 @@ use crate::registrar::Location;
 use crate::registration::RegistrationEvent;
 use crate::subscription::SubscriptionEvent;
 use crate::transport::Flow;
+use names::Names;
 use route::Routes;
 use socket::Socket;
 use source::Sources;
@@ -47,6 +49,7 @@ pub struct Endpoint {
     limits: StreamLimits,
     tls: Option<Tls>,
     tls_port: Option<u16>,
+    name_servers: Vec<SocketAddr>,
     stats: StatsReader,
 }
 
@@ -99,6 +102,7 @@ impl Endpoint {
             limits: StreamLimits::default(),
             tls: None,
             tls_port: None,
+            name_servers: Vec::new(),
             stats: StatsReader::default(),
         })
     }
@@ -141,6 +145,14 @@ impl Endpoint {
         self
     }
 
+    /// Asks these name servers, instead of those that the system is set to, where hosts are, unless there are none
+    /// in the list.
+    #[must_use]
+    pub fn name_servers(mut self, servers: &[SocketAddr]) -> Self {
+        self.name_servers = servers.to_vec();
+        self
+    }
+
     /// Where to read what is counted while the endpoint runs.
     pub fn stats(&self) -> StatsReader {
         self.stats.clone()
@@ -161,6 +173,7 @@ impl Endpoint {
         let mut driver = Driver {
             agent,
             routes: Routes::new(self.local_addresses(), self.tls_port),
+            names: Names::of_servers(&self.name_servers),
             sources: Sources::default(),
             sockets: self.sockets,
             streams: Streams::new(self.listeners, self.limits, self.tls),
@@ -203,34 +216,34 @@ const BATCH: usize = 32;
 struct Driver {
     agent: UserAgent,
     routes: Routes,
+    names: Names,
     sources: Sources,
     sockets: Vec<Socket>,
     streams: Streams,
     counted: SocketStats,
     stats: StatsReader,
     connections: Connections,
-    lookups: mpsc::UnboundedSender<(LookupId, Vec<Route>)>,
+    lookups: mpsc::UnboundedSender<(LookupId, Found)>,
     buffer: Vec<u8>,
     /// The socket that is looked at first.
     turn: usize,
     closing: bool,
 }
 
+/// The ways to a host, or why there is none.
+type Found = Result<Vec<Route>, Box<str>>;
+
 enum Turn {
     Readable(usize),
     News(News),
     Command(Option<Command>),
-    Found(LookupId, Vec<Route>),
+    Found(LookupId, Found),
     Media,
     Deadline,
 }
 
 impl Driver {
-    async fn run(
-        &mut self,
-        mut found: mpsc::UnboundedReceiver<(LookupId, Vec<Route>)>,
-        woken: &Notify,
-    ) {
+    async fn run(&mut self, mut found: mpsc::UnboundedReceiver<(LookupId, Found)>, woken: &Notify) {
         loop {
             self.publish();
             if self.closing && self.agent.is_idle() {
@@ -249,7 +262,7 @@ impl Driver {
                     n = poll_fn(|cx| readable(sockets, first, cx)) => Turn::Readable(n),
                     news = streams.next() => Turn::News(news),
                     command = commands.recv(), if !closing => Turn::Command(command),
-                    Some((lookup, routes)) = found.recv() => Turn::Found(lookup, routes),
+                    Some((lookup, ways)) = found.recv() => Turn::Found(lookup, ways),
                     () = woken.notified() => Turn::Media,
                     () = async { match wait { Some(d) => tokio::time::sleep(d).await, None => pending().await } } => Turn::Deadline,
                 }
@@ -266,16 +279,17 @@ impl Driver {
                     self.closing = true;
                     self.handle(now, Input::Command(Command::Close));
                 }
-                Turn::Found(lookup, routes) => {
-                    let why = Box::default();
-                    self.handle(
-                        now,
-                        Input::Resolved {
-                            lookup,
-                            routes,
-                            why,
-                        },
-                    );
+                Turn::Found(lookup, found) => {
+                    let (routes, why) = match found {
+                        Ok(routes) => (routes, Box::default()),
+                        Err(why) => (Vec::new(), why),
+                    };
+                    let found = Input::Resolved {
+                        lookup,
+                        routes,
+                        why,
+                    };
+                    self.handle(now, found);
                 }
                 Turn::Media => {
                     if !self.hear_media() && !self.closing {
@@ -499,12 +513,14 @@ impl Driver {
         }
     }
 
-    fn look_up(&self, lookup: LookupId, target: Target) {
-        let (routes, found) = (self.routes.clone(), self.lookups.clone());
+    fn look_up(&mut self, lookup: LookupId, target: Target) {
+        self.names.refresh();
+        let (routes, names) = (self.routes.clone(), self.names.clone());
+        let found = self.lookups.clone();
         tokio::spawn(async move {
-            let routes = routes.look_up(&target).await;
+            let ways = routes.look_up(&names, &target).await;
             // The receiver is gone only when the endpoint is.
-            let _unheard = found.send((lookup, routes));
+            let _unheard = found.send((lookup, ways));
         });
     }
 }

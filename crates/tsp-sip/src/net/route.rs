@@ -1,11 +1,14 @@
-//! Which addresses a host has, and which of ours the way to it begins with.
+//! Which ways lead to a host, and which of our addresses they begin with.
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::names::Names;
 use super::source::source_toward;
 use crate::call::{Route, Target};
 use crate::transport::Transport;
-use crate::wire::Host;
+
+/// The transports that are spoken, best first where a host leaves the choice to us.
+const TRANSPORTS: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
 
 /// The addresses that our sockets are bound to.
 #[derive(Clone, Debug)]
@@ -36,29 +39,36 @@ impl Routes {
         Some(SocketAddr::new(source(remote)?, bound.port()))
     }
 
-    /// The ways to `target` in the order in which the resolver gives its addresses.
-    pub(super) async fn look_up(&self, target: &Target) -> Vec<Route> {
-        let addresses = match &target.host {
-            Host::Ip(ip) => vec![*ip],
-            // Whatever the reason, a host without an address cannot be called.
-            Host::Name(name) => tokio::net::lookup_host((name.as_str(), 0))
-                .await
-                .map_or_else(|_| Vec::new(), |found| found.map(|a| a.ip()).collect()),
-        };
-        let transport = target.transport.unwrap_or(Transport::Udp);
-        let port = target.port.unwrap_or_else(|| transport.default_port());
-        let route = |remote| {
-            let mut local = self.local_for(remote, source_toward)?;
+    /// The ways to `target` in the order in which they are tried, or why there is none, for people. Addresses that no way
+    /// leads to are passed over: those of IPv6 where this machine has none.
+    pub(super) async fn look_up(
+        &self,
+        names: &Names,
+        target: &Target,
+    ) -> Result<Vec<Route>, Box<str>> {
+        let found = names.locate(target, &TRANSPORTS).await;
+        let found = found.map_err(|trouble| trouble.explain(&target.host))?;
+        let route = |(transport, remote): &(Transport, SocketAddr)| {
+            let mut local = self.local_for(remote.ip(), source_toward)?;
             if let (Transport::Tls, Some(port)) = (transport, self.tls_port) {
                 local.set_port(port);
             }
             Some(Route {
-                transport,
-                remote: SocketAddr::new(remote, port),
+                transport: *transport,
+                remote: *remote,
                 local,
             })
         };
-        addresses.into_iter().filter_map(route).collect()
+        let routes: Vec<_> = found.iter().filter_map(route).collect();
+        match (routes.is_empty(), found.first()) {
+            (true, Some((_, remote))) => Err(format!(
+                "no way leads from here to {}, where {} is: open an address of its family, or check the network",
+                remote.ip(),
+                target.host
+            )
+            .into()),
+            _ => Ok(routes),
+        }
     }
 }
 
