@@ -11,7 +11,7 @@ use msp_core::link::TspEnd;
 use msp_core::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tsp_sip::call::{
-    AgentConfig, CallEvent, CallEventKind, CallPolicy, Command, EndCause, Ended, UserAgent,
+    AgentConfig, CallEvent, CallEventKind, Command, EndCause, Ended, Side, UserAgent,
 };
 use tsp_sip::net::{Connections, Endpoint, StatsReader};
 
@@ -81,8 +81,6 @@ impl Line {
         if ready.send(Ok(started)).is_err() {
             return;
         }
-        let mut policy = CallPolicy::default();
-        policy.security = self.builder.security;
         let config = AgentConfig {
             advertise: self.builder.advertise.into_iter().collect(),
             user: self.builder.user.clone(),
@@ -90,7 +88,7 @@ impl Line {
             timers: self.builder.timers,
             requests: tsp_sip::call::RequestPolicy::default(),
             max_calls: MAX_CALLS,
-            policy,
+            policy: self.builder.policy.clone(),
             domain: self.builder.domain.clone(),
             line: next_line(),
         };
@@ -195,6 +193,12 @@ impl Signals {
             CallEventKind::Connected => {
                 self.reach(at, key, self.shared.call(key), CallState::Connected);
             }
+            CallEventKind::Held(side) => self.held(at, key, side, true),
+            CallEventKind::Resumed(side) => self.held(at, key, side, false),
+            CallEventKind::HoldRefused(status) => {
+                let status = status.map(tsp_sip::wire::StatusCode::code);
+                self.emit(at, key, EventKind::HoldRefused(status));
+            }
             CallEventKind::UnsentDigit(digit) => self.emit(at, key, EventKind::UnsentDigit(digit)),
             CallEventKind::Digit { digit, .. } => self.emit(at, key, EventKind::Digit(digit)),
             CallEventKind::MessageReceived {
@@ -257,6 +261,30 @@ impl Signals {
             }
             _ => {}
         }
+    }
+
+    /// One end holds the call, or does so no longer.
+    fn held(&self, at: Instant, key: CallKey, side: Side, held: bool) {
+        let Some(call) = self.shared.call(key) else {
+            return;
+        };
+        let (mut local, mut remote) = match *call.state.borrow() {
+            CallState::Held { local, remote } => (local, remote),
+            _ => (false, false),
+        };
+        match side {
+            Side::Local => local = held,
+            Side::Remote => remote = held,
+        }
+        call.state.send_replace(match (local, remote) {
+            (false, false) => CallState::Connected,
+            (local, remote) => CallState::Held { local, remote },
+        });
+        let kind = match held {
+            true => EventKind::Held(side),
+            false => EventKind::Resumed(side),
+        };
+        self.emit(at, key, kind);
     }
 
     fn emit(&self, at: Instant, key: CallKey, kind: EventKind) {

@@ -21,7 +21,7 @@ use msp_core::trace::Trace;
 use msp_engine::{Clock, Engine, EngineConfig, SystemClock};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tsp_sip::account::{Account, AccountId};
-use tsp_sip::call::{Command, Domain, EndCause, Ended, MediaSecurity, OptionalForm};
+use tsp_sip::call::{CallPolicy, Command, Domain, EndCause, Ended, OptionalForm};
 use tsp_sip::net::{StatsReader, TlsSettings};
 use tsp_sip::registrar::Location;
 use tsp_sip::registration::RegistrationEvent;
@@ -63,8 +63,8 @@ pub struct PhoneBuilder {
     codecs: Vec<Box<str>>,
     ports: Option<RangeInclusive<u16>>,
     media_timeout: Option<Duration>,
+    pub(crate) policy: CallPolicy,
     pub(crate) timers: Timers,
-    pub(crate) security: MediaSecurity,
     provider: Option<Arc<dyn Provider>>,
     pub(crate) trace: Trace,
     account: Option<Account>,
@@ -81,8 +81,8 @@ impl Default for PhoneBuilder {
             codecs: Vec::new(),
             ports: None,
             media_timeout: None,
+            policy: CallPolicy::default(),
             timers: Timers::default(),
-            security: MediaSecurity::default(),
             provider: None,
             trace: Trace::OFF,
             account: None,
@@ -121,21 +121,21 @@ impl PhoneBuilder {
     /// encrypted is not, and what must be fails. [`msp_core::event::EventKind::Secured`] tells what came of it.
     #[must_use]
     pub const fn security(mut self, policy: SecurityPolicy) -> Self {
-        self.security.policy = policy;
+        self.policy.security.policy = policy;
         self
     }
 
     /// Keys are also written into messages that anybody on the way can read. Who reads them can hear the call.
     #[must_use]
     pub const fn keys_in_clear(mut self, insist: bool) -> Self {
-        self.security.keys_in_clear = insist;
+        self.policy.security.keys_in_clear = insist;
         self
     }
 
     /// How keys are offered that a peer need not take.
     #[must_use]
     pub const fn optional_keys(mut self, form: OptionalForm) -> Self {
-        self.security.optional = form;
+        self.policy.security.optional = form;
         self
     }
 
@@ -173,6 +173,13 @@ impl PhoneBuilder {
     #[must_use]
     pub const fn timers(mut self, timers: Timers) -> Self {
         self.timers = timers;
+        self
+    }
+
+    /// How calls are made, answered, held, changed and encrypted, whatever was said of that before.
+    #[must_use]
+    pub fn policy(mut self, policy: CallPolicy) -> Self {
+        self.policy = policy;
         self
     }
 

@@ -409,6 +409,7 @@ impl UserAgent {
             Command::Answer(key) => self.answer(now, key),
             Command::Reject(key, status) => self.reject(now, key, status),
             Command::HangUp(key) => self.hang_up(now, key),
+            Command::Follow(key, to) => self.try_at(now, key, to),
             Command::Hold(key) => self.hold(now, key, true),
             Command::Resume(key) => self.hold(now, key, false),
             Command::Options { key, to, account } => self.ask(key, to, account),
@@ -488,6 +489,10 @@ impl UserAgent {
             Errand::Dial(key) => {
                 let way = way();
                 self.dial_by(now, key, way);
+            }
+            Errand::TryAt(key, to) => {
+                let way = way();
+                self.try_by(now, key, Some(to), way);
             }
             Errand::Options(key, to, account) => match way() {
                 Some(flow) => self.send_options(now, key, &to, account, flow),

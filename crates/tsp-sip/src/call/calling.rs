@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use msp_core::event::Cause;
 use msp_core::id::{CallKey, Generation, LegId};
 use msp_core::link::{OfferRole, ToMsp};
@@ -10,10 +11,10 @@ use msp_core::time::Instant;
 
 use super::UserAgent;
 use super::agent::ended;
-use super::causes;
 use super::content::{ACCEPT, description};
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::agreed;
+use super::policy::Redirect;
 use super::reliable::reliable_number;
 use super::services::{Errand, Purpose, Within, describe, target_of};
 use super::state::{Applying, Call, Dialing, Inviting, Leg, Phase, media_due};
@@ -142,7 +143,7 @@ impl UserAgent {
                 return;
             }
         };
-        match self.send_invite(now, key, &to, flow, description, 1) {
+        match self.send_invite(now, key, &to, flow, description, (1, None)) {
             Ok((invite, request)) => {
                 let patience = now + PATIENCE;
                 let inviting = Inviting {
@@ -169,7 +170,7 @@ impl UserAgent {
         to: &Uri,
         flow: Flow,
         description: String,
-        number: u32,
+        (number, called): (u32, Option<Bytes>),
     ) -> Result<(ClientId, Request)> {
         let (call_id, tag) = match self.calls.get(&key) {
             Some(call) => (call.call_id.clone(), call.local_tag.clone()),
@@ -180,6 +181,9 @@ impl UserAgent {
         let mut request =
             self.services
                 .request_outside(account, Method::Invite, to, flow, names)?;
+        if let Some(called) = called {
+            request.headers.set(HeaderName::To, called);
+        }
         let cseq = CSeq {
             number,
             method: Method::Invite,
@@ -407,7 +411,7 @@ impl UserAgent {
     }
 
     fn refused(&mut self, now: Instant, key: CallKey, response: &Response) {
-        if self.invite_longer(now, key, response) {
+        if self.invite_longer(now, key, response) || self.redirected(now, key, response) {
             return;
         }
         let Some(call) = self.calls.get_mut(&key) else {
@@ -416,12 +420,7 @@ impl UserAgent {
         match &mut call.phase {
             Phase::Inviting(inviting) => {
                 inviting.answered = true;
-                let why = Ended {
-                    cause: causes::of_refusal(response.status, &response.headers),
-                    status: Some(response.status),
-                    reason: response.reason.as_str().into(),
-                };
-                self.end(now, key, why, Cause::RemoteRequest);
+                self.end_refused(now, key, response);
             }
             Phase::Over { invite } => {
                 *invite = None;
@@ -446,11 +445,18 @@ impl UserAgent {
             return false;
         };
         (call.least_interval, call.retries) = (Some(least), call.retries + 1);
-        self.invite_again(now, key)
+        self.invite_again(now, key, None)
     }
 
-    /// Sends the INVITE of a call once more, with the next number, after it was refused. Branches of the first are gone.
-    fn invite_again(&mut self, now: Instant, key: CallKey) -> bool {
+    /// Sends the INVITE of a call once more, with the next number, after it was refused: to the same target, or to another.
+    /// Branches of the first are gone.
+    pub(super) fn invite_again(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        target: Option<(Uri, Flow)>,
+    ) -> bool {
+        let rewrite = self.services.config.policy.redirect == Redirect::FollowTo;
         let Some(Call {
             phase: Phase::Inviting(inviting),
             legs,
@@ -462,11 +468,15 @@ impl UserAgent {
         let Some(offer) = inviting.offer.sent().map(ToString::to_string) else {
             return false;
         };
-        let (to, flow) = (inviting.request.uri.clone(), inviting.flow);
+        // Who is called stays who was called.
+        let keep = target.is_some() && !rewrite;
+        let called = inviting.request.headers.get(&HeaderName::To).cloned();
+        let called = called.filter(|_| keep);
+        let (to, flow) = target.unwrap_or_else(|| (inviting.request.uri.clone(), inviting.flow));
         let number = inviting.request.headers.cseq().map(|c| c.number + 1);
         let gone: Vec<_> = legs.iter().map(|l| (l.id, l.generation)).collect();
         let Ok((invite, request)) =
-            self.send_invite(now, key, &to, flow, offer, number.unwrap_or(1))
+            self.send_invite(now, key, &to, flow, offer, (number.unwrap_or(1), called))
         else {
             return false;
         };
@@ -482,6 +492,7 @@ impl UserAgent {
         call.invite = Some(invite);
         if let Phase::Inviting(inviting) = &mut call.phase {
             *inviting.request = request;
+            (inviting.flow, inviting.answered) = (flow, false);
         }
         true
     }

@@ -96,6 +96,8 @@ pub enum Command {
     Ring(CallKey),
     /// Let an incoming call hear us before it is taken: a 183 with our description (RFC 3261 section 21.1.5).
     Progress(CallKey),
+    /// Try a call of ours elsewhere that was sent on: at one of the targets of [`CallEventKind::Redirected`], or at anybody.
+    Follow(CallKey, Uri),
     /// Take an incoming call.
     Answer(CallKey),
     /// Refuse an incoming call.
@@ -324,6 +326,12 @@ pub enum CallEventKind {
     /// The call is not held, or not taken up again, as the application wished: the peer refused with this status, or the
     /// call or its media are in no state for it.
     HoldRefused(Option<StatusCode>),
+    /// A call of ours was sent on, and the policy wants the application to say where it goes: [`Command::Follow`], or
+    /// [`Command::HangUp`].
+    Redirected {
+        /// Where it may go, the preferred first; nobody twice.
+        targets: Vec<Uri>,
+    },
     /// A digit of ours did not reach the peer: the media half has no way for it, and the peer takes none by INFO, or the
     /// settings forbid it.
     UnsentDigit(Digit),

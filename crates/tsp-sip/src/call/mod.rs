@@ -22,6 +22,7 @@ mod message;
 mod notifying;
 mod outline;
 mod policy;
+mod redirect;
 mod referral;
 mod refusal;
 mod registering;
@@ -47,7 +48,8 @@ pub use interface::{
 pub use notifying::{WatchPolicy, Watchers};
 pub use outline::Outline;
 pub use policy::{
-    AutoAnswer, CallPolicy, ChangeBy, HoldForm, HoldSound, RefreshedBy, Reliable, SessionTimers,
+    AutoAnswer, CallPolicy, ChangeBy, HoldForm, HoldSound, Redirect, RefreshedBy, Reliable,
+    SessionTimers,
 };
 pub use requests::RequestPolicy;
 pub use security::{MediaSecurity, OptionalForm};

@@ -130,6 +130,8 @@ pub(super) enum Inside {
 pub(super) enum Errand {
     /// To send the INVITE of a call.
     Dial(CallKey),
+    /// To send the INVITE of a call that was sent on.
+    TryAt(CallKey, Uri),
     /// To ask a peer what it can do.
     Options(CallKey, Uri, Option<AccountId>),
     /// To send a request outside of dialogs.

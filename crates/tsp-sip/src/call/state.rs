@@ -12,6 +12,7 @@ use msp_core::time::Instant;
 use tsp_sdp::OfferAnswer;
 
 use super::hold::Hold;
+use super::redirect::Targets;
 use super::reliable::{Provisional, When};
 use super::served::Passage;
 use super::timer::Timer;
@@ -37,6 +38,8 @@ pub(super) struct Call {
     pub(super) chosen: Option<LegId>,
     /// The media half was asked for something, so it has to be told when the call ends.
     pub(super) prepared: bool,
+    /// Where the call was sent on to.
+    pub(super) targets: Targets,
     /// When we take the call, if it asked to be taken without the application.
     pub(super) answer_at: Option<Instant>,
     /// The shortest session interval that a 422 asked for, and how often one came.
@@ -272,6 +275,7 @@ impl Call {
             legs: Vec::new(),
             chosen: None,
             prepared: false,
+            targets: Targets::new(),
             answer_at: None,
             least_interval: None,
             retries: 0,
