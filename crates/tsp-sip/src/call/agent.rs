@@ -387,7 +387,7 @@ impl UserAgent {
         headers.put(HeaderName::Accept, ACCEPT);
         headers.put(HeaderName::AcceptEncoding, "identity");
         headers.put(HeaderName::AcceptLanguage, "en");
-        self.services.put_supported(headers);
+        self.services.put_supported(headers, account);
         self.services.respond(now, id, &response);
     }
 

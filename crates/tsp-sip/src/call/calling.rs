@@ -101,7 +101,7 @@ impl UserAgent {
         dialing.due = Some(media_due(now));
         call.prepared = true;
         self.arm(key);
-        let security = self.services.config.policy.security;
+        let security = self.services.policy_of(key).security;
         self.services.msp(
             key,
             LegId::FIRST,
@@ -131,7 +131,7 @@ impl UserAgent {
         };
         let (to, flow) = (to.clone(), *flow);
         let mut offer = self.services.session(flow);
-        let security = self.services.config.policy.security;
+        let security = self.services.policy_of(key).security;
         let description = match security.guard(flow, local) {
             Ok(local) => offer.create_offer(local).map_err(|e| e.to_string()),
             Err(why) => Err(why.to_owned()),
@@ -193,9 +193,10 @@ impl UserAgent {
             .headers
             .put(HeaderName::Allow, self.services.allow());
         request.headers.put(HeaderName::Accept, ACCEPT);
-        self.services.put_options(&mut request.headers);
+        self.services.put_options(&mut request.headers, account);
         let least = self.calls.get(&key).and_then(|c| c.least_interval);
-        self.services.put_session_timer(&mut request.headers, least);
+        self.services
+            .put_session_timer(&mut request.headers, account, least);
         self.services.referrals.dress(key, &mut request.headers);
         if let Some(passage) = self.calls.get(&key).and_then(|c| c.passage.as_ref()) {
             passage.dress(&mut request.headers);
@@ -356,7 +357,7 @@ impl UserAgent {
         leg.flow = flow;
         leg.peer.learn(&response.headers);
         let read = leg.dialog.learn(response);
-        self.services.learn_session_timer(now, leg, response);
+        self.services.learn_session_timer(now, key, leg, response);
         leg.acknowledged = true;
         let (leg_id, ack) = (leg.id, leg.dialog.ack(cseq.number));
         if first {
@@ -456,7 +457,7 @@ impl UserAgent {
         key: CallKey,
         target: Option<(Uri, Flow)>,
     ) -> bool {
-        let rewrite = self.services.config.policy.redirect == Redirect::FollowTo;
+        let rewrite = self.services.policy_of(key).redirect == Redirect::FollowTo;
         let Some(Call {
             phase: Phase::Inviting(inviting),
             legs,

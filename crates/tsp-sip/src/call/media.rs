@@ -216,7 +216,7 @@ impl UserAgent {
             Some(what) => {
                 leg.hold
                     .answered(leg.media.negotiated().unwrap_or_default());
-                let lock = self.services.config.policy.lock_codec
+                let lock = self.services.policy_of(key).lock_codec
                     && !leg.locked
                     && answered_with_many(leg);
                 if lock && what == Applying::Final {

@@ -49,7 +49,7 @@ impl Targets {
 impl UserAgent {
     /// Goes on with a call of ours that was refused, if it is to be tried elsewhere.
     pub(super) fn redirected(&mut self, now: Instant, key: CallKey, response: &Response) -> bool {
-        let policy = self.services.config.policy.redirect;
+        let policy = self.services.policy_of(key).redirect;
         let Some(call) = self.calls.get_mut(&key) else {
             return false;
         };

@@ -16,6 +16,7 @@ use super::policy::Reliable;
 use super::services::{Inside, Services, Within, describe, is_of_sips};
 use super::state::{Applying, Leg, ServingStep};
 use super::timer;
+use crate::account::AccountId;
 use crate::dialog::{copy_record_route, tagged_response};
 use crate::transaction::ServerId;
 use crate::transport::Flow;
@@ -351,21 +352,22 @@ pub(super) fn reliable_number(response: &Response) -> Option<u32> {
 
 impl Services {
     /// Says in an INVITE what we can do and insist on.
-    pub(super) fn put_options(&self, headers: &mut Headers) {
-        if self.config.policy.reliable == Reliable::Required {
+    pub(super) fn put_options(&self, headers: &mut Headers, account: Option<AccountId>) {
+        if self.policy(account).reliable == Reliable::Required {
             headers.put(HeaderName::Require, TAG);
         }
-        self.put_supported(headers);
+        self.put_supported(headers, account);
     }
 
     /// Says what we can do.
-    pub(super) fn put_supported(&self, headers: &mut Headers) {
-        headers.put(HeaderName::Supported, self.supported().to_value());
+    pub(super) fn put_supported(&self, headers: &mut Headers, account: Option<AccountId>) {
+        let supported = self.supported(account);
+        headers.put(HeaderName::Supported, supported.to_value());
     }
 
     /// What we can do if asked.
-    pub(super) fn supported(&self) -> OptionTags {
-        let policy = &self.config.policy;
+    pub(super) fn supported(&self, account: Option<AccountId>) -> OptionTags {
+        let policy = self.policy(account);
         let reliable = (policy.reliable != Reliable::Off).then_some(TAG);
         let timers = policy.timers.is_some().then_some(timer::TAG);
         let tags = reliable.into_iter().chain(timers);

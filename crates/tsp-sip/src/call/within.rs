@@ -102,7 +102,8 @@ impl UserAgent {
         key: CallKey,
         leg_id: LegId,
     ) {
-        if self.services.refuse_too_short(now, id, request) {
+        let account = self.services.accounts.of_call(key);
+        if self.services.refuse_too_short(now, id, request, account) {
             return;
         }
         let looking_up = self.services.looks_up(key, leg_id);
@@ -173,7 +174,7 @@ impl UserAgent {
         } else {
             None
         };
-        let form = self.services.config.policy.hold;
+        let form = self.services.policy_of(key).hold;
         leg.hold.narrow(form, serving.offered, &mut serving.slots);
         leg.serving = Some(serving);
         self.services.invites.insert(id, (key, leg_id));
