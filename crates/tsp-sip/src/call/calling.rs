@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use msp_core::event::Cause;
 use msp_core::id::{CallKey, Generation, LegId};
-use msp_core::link::{OfferRole, ToMsp};
+use msp_core::link::{MAX_LEGS, OfferRole, ToMsp};
 use msp_core::params::MediaParams;
 use msp_core::time::Instant;
 
@@ -28,9 +28,8 @@ use crate::wire::{CSeq, HeaderName, Method, Request, Response, StatusCode, Text,
 /// How long a phone rings before we give up: as long as proxies wait (RFC 3261 section 16.6, timer C).
 const PATIENCE: Duration = Duration::from_secs(181);
 
-/// Branches of a call that ring, and branches that answer, at most.
-const MAX_EARLY: usize = 16;
-const MAX_LEGS: usize = 64;
+/// Branches of a call that answer, at most. As many ring as the media half can tell apart.
+const MAX_ANSWERED: usize = 64;
 
 impl UserAgent {
     pub(super) fn dial(&mut self, key: CallKey, to: Uri, account: Option<AccountId>) {
@@ -248,7 +247,7 @@ impl UserAgent {
         let at = match call.legs.iter().position(|l| *l.dialog.id() == id) {
             Some(at) => at,
             None => {
-                if call.legs.len() >= MAX_EARLY {
+                if call.legs.len() >= MAX_LEGS {
                     self.services.stats.excess_branches += 1;
                     return;
                 }
@@ -310,7 +309,7 @@ impl UserAgent {
             self.services.stats.idle_responses += 1;
             return;
         };
-        if self.services.acknowledged(invite) >= MAX_LEGS {
+        if self.services.acknowledged(invite) >= MAX_ANSWERED {
             self.services.stats.excess_branches += 1;
             return;
         }
@@ -324,7 +323,7 @@ impl UserAgent {
             // The ACK waits for its way.
             Some(leg) if leg.acknowledged => return,
             Some(_) => {}
-            None if call.legs.len() >= MAX_LEGS => {
+            None if call.legs.len() >= MAX_ANSWERED => {
                 self.services.stats.excess_branches += 1;
                 return;
             }
@@ -399,15 +398,22 @@ impl UserAgent {
         let body = description(&response.headers, &response.body).filter(|_| !leg.settled);
         match agreed(&mut leg.media, body.as_ref()) {
             Ok(agreement) => {
+                // The media half has no room for a branch that did not ring beside as many as may: the oldest make it.
+                let (before, after) = others.split_at((others.len() + 1).saturating_sub(MAX_LEGS));
+                self.drop_legs(key, before);
                 self.apply(now, key, leg_id, Applying::Final, agreement);
-                for (other, generation) in others {
-                    self.services.msp(key, other, generation, ToMsp::DropLeg);
-                }
+                self.drop_legs(key, after);
             }
             Err(why) => {
                 self.say_goodbye(now, key, leg_id);
                 self.fail(now, key, EndCause::Media, Some(response.status), &why);
             }
+        }
+    }
+
+    fn drop_legs(&mut self, key: CallKey, legs: &[(LegId, Generation)]) {
+        for (leg, generation) in legs {
+            self.services.msp(key, *leg, *generation, ToMsp::DropLeg);
         }
     }
 
@@ -481,9 +487,7 @@ impl UserAgent {
         else {
             return false;
         };
-        for (leg, generation) in gone {
-            self.services.msp(key, leg, generation, ToMsp::DropLeg);
-        }
+        self.drop_legs(key, &gone);
         let Some(call) = self.calls.get_mut(&key) else {
             return false;
         };

@@ -15,6 +15,7 @@ use tsp_sdp::{Agreement, OfferAnswer, Unresolved};
 
 use super::UserAgent;
 use super::interface::{CallEventKind, EndCause, Ended};
+use super::policy::EarlyMedia;
 use super::services::Errand;
 use super::state::{Applying, Leg, Phase};
 use crate::wire::{Host, StatusCode};
@@ -149,10 +150,10 @@ impl UserAgent {
                 Applying::Served => !up && leg.asked.is_some(),
                 Applying::Changed => !up,
             };
-            let finality = if early {
-                Finality::Provisional
-            } else {
-                Finality::Final
+            let finality = match self.services.policy_of(key).early_media {
+                _ if !early => Finality::Final,
+                EarlyMedia::Latest => Finality::Provisional,
+                EarlyMedia::First => Finality::Behind,
             };
             let body = ToMsp::Apply {
                 finality,

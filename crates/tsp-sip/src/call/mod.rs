@@ -48,8 +48,8 @@ pub use interface::{
 pub use notifying::{WatchPolicy, Watchers};
 pub use outline::Outline;
 pub use policy::{
-    AutoAnswer, CallPolicy, ChangeBy, HoldForm, HoldSound, Redirect, RefreshedBy, Reliable,
-    SessionTimers,
+    AutoAnswer, CallPolicy, ChangeBy, EarlyMedia, HoldForm, HoldSound, Redirect, RefreshedBy,
+    Reliable, SessionTimers,
 };
 pub use requests::RequestPolicy;
 pub use security::{MediaSecurity, OptionalForm};

@@ -12,6 +12,8 @@ pub struct CallPolicy {
     pub change: ChangeBy,
     /// Whether provisional responses are acknowledged.
     pub reliable: Reliable,
+    /// Whose early media are heard where a call is forked.
+    pub early_media: EarlyMedia,
     /// What becomes of a call that is sent on to somebody else.
     pub redirect: Redirect,
     /// Whether sessions have to be refreshed; nothing to neither ask for it nor take part in it (RFC 4028).
@@ -46,6 +48,7 @@ impl Default for CallPolicy {
         Self {
             change: ChangeBy::default(),
             reliable: Reliable::default(),
+            early_media: EarlyMedia::default(),
             redirect: Redirect::default(),
             timers: Some(SessionTimers::default()),
             auto_answer: AutoAnswer::default(),
@@ -55,6 +58,16 @@ impl Default for CallPolicy {
             security: MediaSecurity::default(),
         }
     }
+}
+
+/// Which branch of a call of ours is heard while several have early media. One that answers is heard from then on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum EarlyMedia {
+    /// The one that described its media last: whoever answers is mostly heard before the 2xx.
+    #[default]
+    Latest,
+    /// The one that described its media first: an announcement is heard to its end, whatever else rings.
+    First,
 }
 
 /// What we do with a 3xx to a call of ours (RFC 3261 section 8.1.3.4).
