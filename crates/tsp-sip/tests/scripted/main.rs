@@ -13,6 +13,7 @@ mod hold;
 mod media_half;
 mod message;
 mod peer;
+mod races;
 mod redirect;
 mod refused;
 mod registered;
