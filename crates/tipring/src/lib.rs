@@ -41,9 +41,7 @@ pub use phone::{PeerCapabilities, Phone, PhoneBuilder};
 pub use server::Server;
 pub use stats::PhoneStats;
 pub use tsp_sip::account::Account;
-pub use tsp_sip::call::{
-    AgentStats, CallPolicy, Domain, EndCause, Ended, OptionalForm, Side,
-};
+pub use tsp_sip::call::{AgentStats, CallPolicy, Domain, EndCause, Ended, OptionalForm, Side};
 pub use tsp_sip::digest::{Credential, Key};
 pub use tsp_sip::net::{SignallingStats, SocketStats, TlsIdentity, TlsSettings};
 pub use tsp_sip::registrar::RegistrarLimits;

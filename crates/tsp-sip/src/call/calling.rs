@@ -16,7 +16,7 @@ use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::agreed;
 use super::policy::Redirect;
 use super::reliable::reliable_number;
-use super::services::{Errand, Purpose, Within, describe, target_of};
+use super::services::{Errand, Inside, Purpose, Within, describe, target_of};
 use super::state::{Applying, Call, Dialing, Inviting, Leg, Phase, media_due};
 use crate::Result;
 use crate::account::AccountId;
@@ -97,6 +97,11 @@ impl UserAgent {
             return;
         };
         dialing.flow = Some(flow);
+        if self.services.policy_of(key).late_offer {
+            call.late_offer = true;
+            self.invite(now, key, None);
+            return;
+        }
         dialing.due = Some(media_due(now));
         call.prepared = true;
         self.arm(key);
@@ -114,8 +119,8 @@ impl UserAgent {
         );
     }
 
-    /// The media half is ready: the INVITE goes out.
-    pub(super) fn invite(&mut self, now: Instant, key: CallKey, local: Vec<MediaParams>) {
+    /// The INVITE goes out: with an offer of what the media half is ready for, or without one.
+    pub(super) fn invite(&mut self, now: Instant, key: CallKey, local: Option<Vec<MediaParams>>) {
         let Some(Call {
             phase:
                 Phase::Dialing(Dialing {
@@ -131,12 +136,12 @@ impl UserAgent {
         let (to, flow) = (to.clone(), *flow);
         let mut offer = self.services.session(flow);
         let security = self.services.policy_of(key).security;
-        let description = match security.guard(flow, local) {
-            Ok(local) => offer.create_offer(local).map_err(|e| e.to_string()),
-            Err(why) => Err(why.to_owned()),
-        };
-        let description = match description {
-            Ok(description) => description.to_string(),
+        let description = local.map(|local| {
+            let local = security.guard(flow, local).map_err(str::to_owned)?;
+            offer.create_offer(local).map_err(|e| e.to_string())
+        });
+        let description = match description.transpose() {
+            Ok(description) => description.map(|d| d.to_string()),
             Err(why) => {
                 self.fail(now, key, EndCause::Media, None, &why);
                 return;
@@ -168,7 +173,7 @@ impl UserAgent {
         key: CallKey,
         to: &Uri,
         flow: Flow,
-        description: String,
+        description: Option<String>,
         (number, called): (u32, Option<Bytes>),
     ) -> Result<(ClientId, Request)> {
         let (call_id, tag) = match self.calls.get(&key) {
@@ -201,7 +206,9 @@ impl UserAgent {
             passage.dress(&mut request.headers);
         }
         let kept = request.clone();
-        describe(&mut request.headers, &mut request.body, description);
+        if let Some(description) = description {
+            describe(&mut request.headers, &mut request.body, description);
+        }
         let id = self
             .services
             .send(now, flow, request, Purpose::Invite(key))?;
@@ -271,7 +278,7 @@ impl UserAgent {
         };
         leg.flow = flow;
         leg.peer.learn(&response.headers);
-        let leg_id = leg.id;
+        let (leg_id, late) = (leg.id, call.late_offer);
         if leg.has_heard(response) {
             self.services.stats.repeated_provisionals += 1;
             return;
@@ -280,6 +287,19 @@ impl UserAgent {
         let _unread = leg.dialog.learn(response);
         // What was settled changes by UPDATE only.
         let body = description(&response.headers, &response.body).filter(|_| !leg.settled);
+        if late {
+            // What nobody acknowledges makes no offer (RFC 3261 section 13.2.1).
+            let offered =
+                body.filter(|_| leg.owed.is_none() && reliable_number(response).is_some());
+            match offered.and_then(|body| Some((body, leg.prack(response)?))) {
+                Some((body, prack)) => {
+                    let offer = leg.owe(prack, Within::Ask(Inside::Prack), Some(&body));
+                    self.prepare_owed(now, key, leg_id, offer);
+                }
+                None => self.acknowledge_provisional(now, key, leg_id, response),
+            }
+            return;
+        }
         let agreement = body.map(|body| leg.media.receive_answer(&body));
         leg.settled |= reliable_number(response).is_some() && matches!(agreement, Some(Ok(_)));
         self.acknowledge_provisional(now, key, leg_id, response);
@@ -359,11 +379,19 @@ impl UserAgent {
         self.services.learn_session_timer(now, key, leg, response);
         leg.acknowledged = true;
         let (leg_id, ack) = (leg.id, leg.dialog.ack(cseq.number));
+        let late = call.late_offer && !leg.settled;
+        let body = description(&response.headers, &response.body).filter(|_| late);
+        let offer = match late {
+            true => leg.owe(ack.clone(), Within::Ack(invite), body.as_ref()),
+            false => None,
+        };
         if first {
             call.chosen = Some(leg_id);
             call.phase = Phase::Up;
         }
-        self.send_within(now, key, leg_id, ack, Within::Ack(invite));
+        if !late {
+            self.send_within(now, key, leg_id, ack, Within::Ack(invite));
+        }
         self.arm(key);
         if !first {
             self.say_goodbye(now, key, leg_id);
@@ -377,6 +405,10 @@ impl UserAgent {
                 Some(response.status),
                 "the answer cannot be read",
             );
+        } else if late {
+            let others = self.other_legs(key, leg_id);
+            self.drop_legs(key, &others);
+            self.prepare_owed(now, key, leg_id, offer);
         } else {
             self.take_answer(now, key, leg_id, response);
         }
@@ -384,16 +416,10 @@ impl UserAgent {
 
     /// The answer that the 2xx brings, or that came with a provisional response before it.
     fn take_answer(&mut self, now: Instant, key: CallKey, leg_id: LegId, response: &Response) {
-        let Some(call) = self.calls.get_mut(&key) else {
+        let others = self.other_legs(key, leg_id);
+        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
             return;
         };
-        let others: Vec<_> = call
-            .legs
-            .iter()
-            .filter(|l| l.id != leg_id)
-            .map(|l| (l.id, l.generation))
-            .collect();
-        let Some(leg) = call.leg(leg_id) else { return };
         // What was agreed before the 2xx it only repeats, and an UPDATE may have changed it since.
         let body = description(&response.headers, &response.body).filter(|_| !leg.settled);
         match agreed(&mut leg.media, body.as_ref()) {
@@ -409,6 +435,12 @@ impl UserAgent {
                 self.fail(now, key, EndCause::Media, Some(response.status), &why);
             }
         }
+    }
+
+    fn other_legs(&self, key: CallKey, leg: LegId) -> Vec<(LegId, Generation)> {
+        let legs = self.calls.get(&key).map_or(&[][..], |c| &c.legs);
+        let others = legs.iter().filter(|l| l.id != leg);
+        others.map(|l| (l.id, l.generation)).collect()
     }
 
     fn drop_legs(&mut self, key: CallKey, legs: &[(LegId, Generation)]) {
@@ -472,9 +504,7 @@ impl UserAgent {
         else {
             return false;
         };
-        let Some(offer) = inviting.offer.sent().map(ToString::to_string) else {
-            return false;
-        };
+        let offer = inviting.offer.sent().map(ToString::to_string);
         // Who is called stays who was called.
         let keep = target.is_some() && !rewrite;
         let called = inviting.request.headers.get(&HeaderName::To).cloned();

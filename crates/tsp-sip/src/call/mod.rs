@@ -17,6 +17,7 @@ mod content;
 mod hold;
 mod info;
 mod interface;
+mod late;
 mod media;
 mod message;
 mod notifying;

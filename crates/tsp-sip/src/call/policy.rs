@@ -14,6 +14,9 @@ pub struct CallPolicy {
     pub reliable: Reliable,
     /// Whose early media are heard where a call is forked.
     pub early_media: EarlyMedia,
+    /// Our INVITE makes no offer: the peer makes one in its 2xx or in a reliable provisional response, and we answer (RFC
+    /// 3261 section 13.2.1). Nothing is heard early unless the peer offers early.
+    pub late_offer: bool,
     /// What becomes of a call that is sent on to somebody else.
     pub redirect: Redirect,
     /// Whether sessions have to be refreshed; nothing to neither ask for it nor take part in it (RFC 4028).
@@ -49,6 +52,7 @@ impl Default for CallPolicy {
             change: ChangeBy::default(),
             reliable: Reliable::default(),
             early_media: EarlyMedia::default(),
+            late_offer: false,
             redirect: Redirect::default(),
             timers: Some(SessionTimers::default()),
             auto_answer: AutoAnswer::default(),

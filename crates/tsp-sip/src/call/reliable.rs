@@ -323,23 +323,10 @@ impl UserAgent {
         leg_id: LegId,
         response: &Response,
     ) {
-        let (Some(number), Ok(cseq)) = (reliable_number(response), response.headers.cseq()) else {
-            return;
-        };
-        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
-            return;
-        };
-        leg.heard = Some(number);
-        let mut prack = leg.dialog.request(Method::Prack);
-        let rack = RAck {
-            response: number,
-            cseq: CSeq {
-                number: cseq.number,
-                method: Method::Invite,
-            },
-        };
-        prack.headers.put(HeaderName::Rack, rack.to_value());
-        self.send_within(now, key, leg_id, prack, Within::Ask(Inside::Prack));
+        let leg = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id));
+        if let Some(prack) = leg.and_then(|l| l.prack(response)) {
+            self.send_within(now, key, leg_id, prack, Within::Ask(Inside::Prack));
+        }
     }
 }
 
@@ -381,5 +368,22 @@ impl Leg {
     pub(super) fn has_heard(&self, response: &Response) -> bool {
         let number = reliable_number(response);
         number.is_some_and(|n| self.heard.is_some_and(|h| n != h.wrapping_add(1)))
+    }
+
+    /// The PRACK of a reliable response, which is noted as heard.
+    pub(super) fn prack(&mut self, response: &Response) -> Option<Request> {
+        let number = reliable_number(response)?;
+        let cseq = response.headers.cseq().ok()?;
+        self.heard = Some(number);
+        let mut prack = self.dialog.request(Method::Prack);
+        let rack = RAck {
+            response: number,
+            cseq: CSeq {
+                number: cseq.number,
+                method: Method::Invite,
+            },
+        };
+        prack.headers.put(HeaderName::Rack, rack.to_value());
+        Some(prack)
     }
 }

@@ -12,6 +12,7 @@ use msp_core::time::Instant;
 use tsp_sdp::OfferAnswer;
 
 use super::hold::Hold;
+use super::late::Owed;
 use super::redirect::Targets;
 use super::reliable::{Provisional, When};
 use super::served::Passage;
@@ -36,6 +37,8 @@ pub(super) struct Call {
     pub(super) legs: Vec<Leg>,
     /// The leg that is the call, once it is up. Others may be confirmed too, and are ended (RFC 3261 section 13.2.2.4).
     pub(super) chosen: Option<LegId>,
+    /// Our INVITE makes no offer.
+    pub(super) late_offer: bool,
     /// The media half was asked for something, so it has to be told when the call ends.
     pub(super) prepared: bool,
     /// Where the call was sent on to.
@@ -141,6 +144,8 @@ pub(super) struct Leg {
     pub(super) provisional: Provisional,
     /// The number of the peer's last one.
     pub(super) heard: Option<u32>,
+    /// Our ACK or PRACK that has to answer an offer.
+    pub(super) owed: Option<Owed>,
     /// Our offers name the codec in use only.
     pub(super) locked: bool,
     /// Our 2xx, until its ACK comes.
@@ -274,6 +279,7 @@ impl Call {
             invite: None,
             legs: Vec::new(),
             chosen: None,
+            late_offer: false,
             prepared: false,
             targets: Targets::new(),
             answer_at: None,
@@ -356,6 +362,7 @@ impl Leg {
             least_interval: Duration::ZERO,
             provisional: Provisional::new(),
             heard: None,
+            owed: None,
             locked: false,
             unacknowledged: None,
             acknowledged: false,
@@ -413,7 +420,7 @@ impl Leg {
                     ServingStep::Preparing | ServingStep::Showing(_) | ServingStep::Applying(_)
                 )
             });
-        served || self.prepares_change() || !self.applying.is_empty()
+        served || self.prepares_answer() || self.prepares_change() || !self.applying.is_empty()
     }
 }
 

@@ -287,8 +287,9 @@ impl UserAgent {
         }
     }
 
-    /// Sends a BYE on a leg.
+    /// Sends a BYE on a leg, after the ACK that waits.
     pub(super) fn say_goodbye(&mut self, now: Instant, key: CallKey, leg: LegId) {
+        self.say_owed(now, key, leg);
         let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg)) else {
             return;
         };

@@ -10,6 +10,7 @@ mod changed;
 mod changing;
 mod forked;
 mod hold;
+mod late_offer;
 mod media_half;
 mod message;
 mod peer;
