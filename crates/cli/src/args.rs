@@ -21,7 +21,7 @@ pub(crate) enum Verb {
     Loop(LoopArgs),
     /// Place a call
     Call(CallArgs),
-    /// Answer calls
+    /// Answer calls; with --user NAME@DOMAIN those for that name, registered there as long as the program runs
     Answer(AnswerArgs),
     /// Answer calls and send back what is heard
     Echo(EchoArgs),
@@ -262,6 +262,8 @@ pub(crate) struct AnswerArgs {
     /// Carry no media: agree to G.711, open no port, be silent
     #[arg(long, requires = "bind", conflicts_with_all = ["play", "record", "report", "codec", "ports"])]
     pub(crate) no_media: bool,
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
     #[command(flatten)]
     pub(crate) line: LineArgs,
     #[command(flatten)]
