@@ -13,6 +13,10 @@ use crate::process::{Process, output};
 /// Where Debian lays what is not for every user.
 pub(crate) const PROGRAM: &str = "/usr/sbin/kamailio";
 
+/// The users that its configuration knows, with their passwords.
+pub(crate) const ALICE: (&str, &str) = ("alice", "wonderland");
+pub(crate) const BOB: (&str, &str) = ("bob", "builder");
+
 /// A running Kamailio on 127.0.0.1, over UDP and TCP.
 pub(crate) struct Kamailio {
     // Killed when dropped; its children end when their parent is gone.
@@ -47,6 +51,20 @@ impl Kamailio {
     /// `127.0.0.1:PORT`
     pub(crate) fn host(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The address of a user there: `alice@127.0.0.1:PORT`.
+    pub(crate) fn address(&self, user: &str) -> String {
+        format!("{user}@{}", self.host())
+    }
+
+    /// Whether a request like `BYE from alice` within a call came its way.
+    pub(crate) fn has_passed_on(&self, request: &str) -> bool {
+        let line = format!("within a call: {request}");
+        self.process
+            .stderr()
+            .lines()
+            .any(|said| said.ends_with(&line))
     }
 }
 

@@ -1,0 +1,102 @@
+//! Calls from and to linphone. It has no sound card here: what it plays is compared where we hear it.
+
+use std::time::Duration;
+
+use super::ours::{LIMIT, Ours, SOON};
+use crate::case::{Case, Peer};
+use crate::clock::pause;
+use crate::error::{Error, ensure};
+use crate::lab::Lab;
+use crate::linphone::Linphone;
+use crate::ports;
+use crate::sound::{Codec, Match};
+use crate::tipring::exit;
+use crate::wav::Wav;
+
+const RATE: usize = 8_000;
+
+pub(super) const CALLED: Case = Case {
+    name: "linphone-is-called",
+    shows: "we call linphone and hang up; what it plays arrives, each sample µ-law's, and the keys it presses by INFO",
+    with: &[Peer::Linphone, Peer::Sox],
+    raw: false,
+    run: |lab| {
+        let mut linphone = Linphone::start(lab)?;
+        let mut ours = Ours::call(
+            lab,
+            &linphone.uri(),
+            Codec::Pcmu,
+            &["--codec", "pcmu", "--duration", "8s"],
+        )?;
+        ours.tipring.wait_for("connected", SOON)?;
+        play(lab, &mut linphone)?;
+        linphone.send_digits("15#")?;
+        ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
+        linphone.wait_for("Released", 1, SOON)?;
+        ours.tipring.must_have_digits("15#")?;
+        heard(lab, &ours.heard()?, "")
+    },
+};
+
+pub(super) const CALLS: Case = Case {
+    name: "linphone-calls",
+    shows: "linphone calls us and hangs up; what it plays arrives, each sample µ-law's",
+    with: &[Peer::Linphone, Peer::Sox],
+    raw: false,
+    run: |lab| {
+        let port = ports::block()?;
+        let mut ours = Ours::answer(lab, port, Codec::Pcmu)?;
+        let mut linphone = Linphone::start(lab)?;
+        linphone.call(&format!("sip:tipring@127.0.0.1:{port}"))?;
+        linphone.wait_for("StreamsRunning", 1, SOON)?;
+        play(lab, &mut linphone)?;
+        pause(Duration::from_secs(4));
+        linphone.hang_up()?;
+        ours.tipring.wait_for_code(SOON, exit::FINE)?;
+        heard(lab, &ours.heard()?, "")
+    },
+};
+
+pub(super) const HOLDS: Case = Case {
+    name: "linphone-holds-and-resumes",
+    shows: "linphone holds our call and comes back: what it plays arrives before and after",
+    with: &[Peer::Linphone, Peer::Sox],
+    raw: false,
+    run: |lab| {
+        let mut linphone = Linphone::start(lab)?;
+        let mut ours = Ours::call(
+            lab,
+            &linphone.uri(),
+            Codec::Pcmu,
+            &["--codec", "pcmu", "--duration", "14s"],
+        )?;
+        ours.tipring.wait_for("connected", SOON)?;
+        play(lab, &mut linphone)?;
+        pause(Duration::from_secs(4));
+        linphone.hold()?;
+        linphone.wait_for("Paused", 1, SOON)?;
+        pause(Duration::from_secs(2));
+        linphone.resume()?;
+        linphone.wait_for("StreamsRunning", 2, SOON)?;
+        play(lab, &mut linphone)?;
+        ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
+        let all = ours.heard()?;
+        let (before, after) = all.split_at(all.len() / 2);
+        heard(lab, before, " before the hold")?;
+        heard(lab, after, " after the hold")
+    },
+};
+
+/// It plays bob's voice.
+fn play(lab: &Lab, linphone: &mut Linphone) -> Result<(), Error> {
+    linphone.play(&lab.voice("bob", Codec::Pcmu)?)
+}
+
+/// Demands two and a half seconds of bob's voice without a break.
+fn heard(lab: &Lab, sound: &[i16], when: &str) -> Result<(), Error> {
+    let found = Match::find(&Wav::read_mono(&lab.path("bob.wav"))?, sound);
+    let longest = found.runs.iter().map(|run| run.len).max();
+    ensure(longest >= Some(5 * RATE / 2), || {
+        format!("heard by us{when}: {found}")
+    })
+}
