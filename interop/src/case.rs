@@ -63,7 +63,7 @@ impl Peer {
         match self {
             Self::Sipp => &["sipp"],
             Self::Baresip => &["baresip"],
-            Self::Kamailio => &[kamailio::PROGRAM],
+            Self::Kamailio => &[kamailio::PROGRAM, "openssl"],
             Self::Linphone => &["linphone-daemon", "linphonec"],
             Self::Tshark => &["tshark", "tcpdump"],
             Self::Sox => &["sox"],

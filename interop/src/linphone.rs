@@ -80,14 +80,6 @@ impl Linphone {
         self.process.type_line("terminate")
     }
 
-    pub(crate) fn hold(&mut self) -> Result<(), Error> {
-        self.process.type_line("call-pause")
-    }
-
-    pub(crate) fn resume(&mut self) -> Result<(), Error> {
-        self.process.type_line("call-resume")
-    }
-
     /// Plays `file` to the peer of its call, from the beginning.
     pub(crate) fn play(&mut self, file: &Path) -> Result<(), Error> {
         self.process

@@ -38,6 +38,11 @@ pub(crate) const ALL: &[Tool] = &[
         "registers our phones and passes their calls on",
     ),
     tool(
+        "openssl",
+        "openssl",
+        "makes the certificate that Kamailio shows",
+    ),
+    tool(
         "linphone-daemon",
         "linphone-cli",
         "calls from and to linphone",

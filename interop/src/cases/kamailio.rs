@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::ours::{LIMIT, Ours, Provider, SOON};
+use super::ours::{LIMIT, Ours, Provider, SOON, path};
 use crate::case::{Case, Peer};
 use crate::clock::pause;
 use crate::error::{Error, ensure};
@@ -82,6 +82,29 @@ pub(super) const CONNECTS_BOTH: Case = Case {
     with: &[Peer::Kamailio, Peer::Sox],
     raw: false,
     run: |lab| connects(lab, "", ";transport=tcp"),
+};
+
+pub(super) const CONNECTS_TLS: Case = Case {
+    name: "kamailio-connects-tls",
+    shows: "the same with the caller on TLS, the certificate checked, and the callee on UDP",
+    with: &[Peer::Kamailio, Peer::Sox],
+    raw: false,
+    run: |lab| {
+        let proxy = Kamailio::start(lab)?;
+        let host = proxy.host();
+        let mut bob =
+            Ours::registered(&lab.beside("bob")?, &provider(&host, ""), BOB, Some("200"))?;
+        let over_tls = Provider {
+            host: &host,
+            proxy: proxy.tls_host(),
+        };
+        let trusted = path(proxy.certificate())?;
+        let more = ["--tls-ca", trusted, "--duration", "5s"];
+        let mut alice = Ours::call_at(&lab.beside("alice")?, &over_tls, ALICE, BOB.0, &more)?;
+        alice.tipring.wait_for_code(LIMIT, exit::FINE)?;
+        bob.tipring.wait_for_code(SOON, exit::FINE)?;
+        both_heard(&alice, &bob)
+    },
 };
 
 pub(super) const FORKS: Case = Case {

@@ -48,42 +48,12 @@ pub(super) const CALLS: Case = Case {
         let mut ours = Ours::answer(lab, port, Codec::Pcmu)?;
         let mut linphone = Linphone::start(lab)?;
         linphone.call(&format!("sip:tipring@127.0.0.1:{port}"))?;
-        linphone.wait_for("StreamsRunning", 1, SOON)?;
+        ours.tipring.wait_for("connected", SOON)?;
         play(lab, &mut linphone)?;
         pause(Duration::from_secs(4));
         linphone.hang_up()?;
         ours.tipring.wait_for_code(SOON, exit::FINE)?;
         heard(lab, &ours.heard()?, "")
-    },
-};
-
-pub(super) const HOLDS: Case = Case {
-    name: "linphone-holds-and-resumes",
-    shows: "linphone holds our call and comes back: what it plays arrives before and after",
-    with: &[Peer::Linphone, Peer::Sox],
-    raw: false,
-    run: |lab| {
-        let mut linphone = Linphone::start(lab)?;
-        let mut ours = Ours::call(
-            lab,
-            &linphone.uri(),
-            Codec::Pcmu,
-            &["--codec", "pcmu", "--duration", "14s"],
-        )?;
-        ours.tipring.wait_for("connected", SOON)?;
-        play(lab, &mut linphone)?;
-        pause(Duration::from_secs(4));
-        linphone.hold()?;
-        linphone.wait_for("Paused", 1, SOON)?;
-        pause(Duration::from_secs(2));
-        linphone.resume()?;
-        linphone.wait_for("StreamsRunning", 2, SOON)?;
-        play(lab, &mut linphone)?;
-        ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
-        let all = ours.heard()?;
-        let (before, after) = all.split_at(all.len() / 2);
-        heard(lab, before, " before the hold")?;
-        heard(lab, after, " after the hold")
     },
 };
 
