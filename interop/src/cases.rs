@@ -42,7 +42,6 @@ pub(crate) const ALL: &[Case] = &[
     ffmpeg::SENDS,
     ffmpeg::RECEIVES,
     linphone::CALLED,
-    linphone::CALLS,
     digits::TO_BARESIP,
     digits::FROM_BARESIP,
     digits::FROM_SIPP,

@@ -38,6 +38,7 @@ impl Kamailio {
                 .args(["-pkeyopt", "ec_paramgen_curve:prime256v1"])
                 .args(["-subj", "/CN=kamailio"])
                 .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+                .args(["-addext", "basicConstraints=critical,CA:FALSE"])
                 .arg("-keyout")
                 .arg(&key)
                 .arg("-out")

@@ -72,14 +72,6 @@ impl Linphone {
         format!("sip:linphone@127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn call(&mut self, uri: &str) -> Result<(), Error> {
-        self.process.type_line(&format!("call {uri}"))
-    }
-
-    pub(crate) fn hang_up(&mut self) -> Result<(), Error> {
-        self.process.type_line("terminate")
-    }
-
     /// Plays `file` to the peer of its call, from the beginning.
     pub(crate) fn play(&mut self, file: &Path) -> Result<(), Error> {
         self.process
@@ -96,12 +88,7 @@ impl Linphone {
     }
 
     /// Waits until it says that a call of its is in `state` as often as `times`.
-    pub(crate) fn wait_for(
-        &mut self,
-        state: &str,
-        times: usize,
-        limit: Duration,
-    ) -> Result<(), Error> {
+    pub(crate) fn wait_for(&self, state: &str, times: usize, limit: Duration) -> Result<(), Error> {
         let line = format!("Event: LinphoneCall{state}");
         let said = || self.process.stdout().matches(&line).count() >= times;
         wait_until(Deadline::after(limit), || said().then_some(())).ok_or_else(|| {

@@ -1,14 +1,10 @@
-//! Calls from and to linphone. It has no sound card here: what it plays is compared where we hear it.
-
-use std::time::Duration;
+//! Calls to linphone. It has no sound card here: what it plays is compared where we hear it.
 
 use super::ours::{LIMIT, Ours, SOON};
 use crate::case::{Case, Peer};
-use crate::clock::pause;
 use crate::error::{Error, ensure};
 use crate::lab::Lab;
 use crate::linphone::Linphone;
-use crate::ports;
 use crate::sound::{Codec, Match};
 use crate::tipring::exit;
 use crate::wav::Wav;
@@ -34,26 +30,7 @@ pub(super) const CALLED: Case = Case {
         ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
         linphone.wait_for("Released", 1, SOON)?;
         ours.tipring.must_have_digits("15#")?;
-        heard(lab, &ours.heard()?, "")
-    },
-};
-
-pub(super) const CALLS: Case = Case {
-    name: "linphone-calls",
-    shows: "linphone calls us and hangs up; what it plays arrives, each sample µ-law's",
-    with: &[Peer::Linphone, Peer::Sox],
-    raw: false,
-    run: |lab| {
-        let port = ports::block()?;
-        let mut ours = Ours::answer(lab, port, Codec::Pcmu)?;
-        let mut linphone = Linphone::start(lab)?;
-        linphone.call(&format!("sip:tipring@127.0.0.1:{port}"))?;
-        ours.tipring.wait_for("connected", SOON)?;
-        play(lab, &mut linphone)?;
-        pause(Duration::from_secs(4));
-        linphone.hang_up()?;
-        ours.tipring.wait_for_code(SOON, exit::FINE)?;
-        heard(lab, &ours.heard()?, "")
+        heard(lab, &ours.heard()?)
     },
 };
 
@@ -63,10 +40,10 @@ fn play(lab: &Lab, linphone: &mut Linphone) -> Result<(), Error> {
 }
 
 /// Demands two and a half seconds of bob's voice without a break.
-fn heard(lab: &Lab, sound: &[i16], when: &str) -> Result<(), Error> {
+fn heard(lab: &Lab, sound: &[i16]) -> Result<(), Error> {
     let found = Match::find(&Wav::read_mono(&lab.path("bob.wav"))?, sound);
     let longest = found.runs.iter().map(|run| run.len).max();
     ensure(longest >= Some(5 * RATE / 2), || {
-        format!("heard by us{when}: {found}")
+        format!("heard by us: {found}")
     })
 }
