@@ -450,7 +450,10 @@ impl UserAgent {
     }
 
     fn refused(&mut self, now: Instant, key: CallKey, response: &Response) {
-        if self.invite_longer(now, key, response) || self.redirected(now, key, response) {
+        if self.invite_longer(now, key, response)
+            || self.invite_in_the_clear(now, key, response)
+            || self.redirected(now, key, response)
+        {
             return;
         }
         let Some(call) = self.calls.get_mut(&key) else {
@@ -485,6 +488,22 @@ impl UserAgent {
         };
         (call.least_interval, call.retries) = (Some(least), call.retries + 1);
         self.invite_again(now, key, None)
+    }
+
+    /// Sends the INVITE again in the clear, if the peer refused the secure profile and media need not be encrypted. The media
+    /// half tells what comes of it.
+    fn invite_in_the_clear(&mut self, now: Instant, key: CallKey, response: &Response) -> bool {
+        if response.status != StatusCode::NOT_ACCEPTABLE_HERE {
+            return false;
+        }
+        let Some(Call {
+            phase: Phase::Inviting(inviting),
+            ..
+        }) = self.calls.get_mut(&key)
+        else {
+            return false;
+        };
+        matches!(inviting.offer.offer_in_the_clear(), Ok(Some(_))) && self.invite_again(now, key, None)
     }
 
     /// Sends the INVITE of a call once more, with the next number, after it was refused: to the same target, or to another.
