@@ -53,6 +53,9 @@ pub(crate) struct EvidenceArgs {
     /// Write the SIP and RTP of the call as a capture that Wireshark opens; secrets are masked
     #[arg(long, value_name = "FILE")]
     pub(crate) pcap: Option<PathBuf>,
+    /// Write the keys of encrypted media, one a line: who has this file can hear the call
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keylog: Option<PathBuf>,
 }
 
 /// What to leave behind of a call, and whether it has to be good.
@@ -222,6 +225,9 @@ pub(crate) struct LoopArgs {
     /// Seed of the network's dice
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     pub(crate) seed: u64,
+    /// Encrypt the media
+    #[arg(long)]
+    pub(crate) srtp: bool,
     #[command(flatten)]
     pub(crate) evidence: EvidenceArgs,
     #[command(flatten)]

@@ -503,7 +503,8 @@ impl UserAgent {
         else {
             return false;
         };
-        matches!(inviting.offer.offer_in_the_clear(), Ok(Some(_))) && self.invite_again(now, key, None)
+        matches!(inviting.offer.offer_in_the_clear(), Ok(Some(_)))
+            && self.invite_again(now, key, None)
     }
 
     /// Sends the INVITE of a call once more, with the next number, after it was refused: to the same target, or to another.
