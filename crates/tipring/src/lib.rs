@@ -47,4 +47,5 @@ pub use tsp_sip::net::{SignallingStats, SocketStats, TlsIdentity, TlsSettings};
 pub use tsp_sip::registrar::RegistrarLimits;
 pub use tsp_sip::registration::Registering;
 pub use tsp_sip::transaction::{Timers, TransactionStats};
+pub use tsp_sip::transport::FlowPolicy;
 pub use tsp_sip::wire::{Host, Uri};

@@ -90,6 +90,7 @@ impl Line {
             max_calls: MAX_CALLS,
             policy: self.builder.policy.clone(),
             domain: self.builder.domain.clone(),
+            flows: self.builder.flows,
             line: next_line(),
         };
         let media = self.shared.address.subscribe(EventFilter::default());

@@ -26,6 +26,7 @@ use tsp_sip::net::{StatsReader, TlsSettings};
 use tsp_sip::registrar::Location;
 use tsp_sip::registration::RegistrationEvent;
 use tsp_sip::transaction::Timers;
+use tsp_sip::transport::FlowPolicy;
 use tsp_sip::wire::{HostPort, Uri};
 
 use crate::account::{Registration, RegistrationState};
@@ -59,6 +60,7 @@ pub struct PhoneBuilder {
     pub(crate) bind: SocketAddr,
     pub(crate) advertise: Option<IpAddr>,
     pub(crate) tls: Option<TlsSettings>,
+    pub(crate) flows: FlowPolicy,
     pub(crate) user: Box<str>,
     codecs: Vec<Box<str>>,
     ports: Option<RangeInclusive<u16>>,
@@ -77,6 +79,7 @@ impl Default for PhoneBuilder {
             bind: (Ipv4Addr::UNSPECIFIED, 0).into(),
             advertise: None,
             tls: None,
+            flows: FlowPolicy::default(),
             user: "tipring".into(),
             codecs: Vec::new(),
             ports: None,
@@ -106,6 +109,13 @@ impl PhoneBuilder {
     #[must_use]
     pub fn tls(mut self, settings: TlsSettings) -> Self {
         self.tls = Some(settings);
+        self
+    }
+
+    /// Which ways messages take where networks differ.
+    #[must_use]
+    pub const fn flows(mut self, policy: FlowPolicy) -> Self {
+        self.flows = policy;
         self
     }
 

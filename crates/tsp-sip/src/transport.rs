@@ -6,6 +6,7 @@
 mod admission;
 mod flows;
 mod patience;
+mod policy;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use crate::{Error, ErrorKind, Result};
 pub(crate) use admission::{Admission, Refusal};
 pub(crate) use flows::{Action, Flows};
 pub(crate) use patience::{Patience, Slow};
+pub use policy::FlowPolicy;
 
 /// A transport protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -550,6 +550,7 @@ impl UserAgent {
         let sent = match self.services.sent.get_mut(&id) {
             Some(sent) => {
                 sent.heard = true;
+                self.services.detours.remove(&id);
                 Some(sent.purpose)
             }
             None => self.services.answered.get(&id).map(|a| a.purpose),
@@ -619,6 +620,7 @@ impl UserAgent {
             return;
         };
         self.services.retries.remove(&id);
+        self.services.detours.remove(&id);
         match sent.purpose {
             Purpose::Invite(key) => self.invite_unanswered(now, key, sent.heard),
             Purpose::Change(key, leg) => self.change_unanswered(now, key, leg, None),
@@ -662,7 +664,9 @@ impl UserAgent {
         let mut waiting: Vec<ClientId> = silent.map(|(id, _)| *id).collect();
         waiting.sort_unstable();
         for id in waiting {
-            self.services.transactions.transport_failed(id);
+            if !self.fall_back(now, id) {
+                self.services.transactions.transport_failed(id);
+            }
         }
         self.services.trouble = why;
         self.settle(now);

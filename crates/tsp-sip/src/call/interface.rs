@@ -16,7 +16,7 @@ use crate::counters::counters;
 use crate::registrar::Location;
 use crate::registration::RegistrationEvent;
 use crate::subscription::{Package, SubscriptionEvent, SubscriptionId};
-use crate::transport::{Flow, Transport};
+use crate::transport::{Flow, FlowPolicy, Transport};
 use crate::wire::{Host, StatusCode, Uri};
 
 /// What a user agent takes.
@@ -481,6 +481,8 @@ pub struct AgentConfig {
     pub policy: CallPolicy,
     /// The domain that we serve, if we serve one.
     pub domain: Option<Domain>,
+    /// Which ways messages take.
+    pub flows: FlowPolicy,
     /// Which line of the process this is: the keys of incoming calls carry it, so that no two lines give the same one.
     pub line: u32,
 }
@@ -532,6 +534,10 @@ counters! {
         refused_challenges,
         /// Digits that the media half wanted to travel by signalling, and that did not.
         unsent_digits,
+        /// Requests that went by TCP for their length alone.
+        detours,
+        /// Those among them that went by UDP after all.
+        ways_back,
         /// Connections that were asked whether they live.
         pings,
         /// Connections that were closed because nobody used them.

@@ -14,6 +14,7 @@ mod causes;
 mod challenge;
 mod change;
 mod content;
+mod detour;
 mod hold;
 mod info;
 mod interface;

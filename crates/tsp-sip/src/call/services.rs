@@ -14,6 +14,7 @@ use tsp_sdp::{Identity, OfferAnswer, Policy};
 
 use super::accounts::Accounts;
 use super::challenge::Retry;
+use super::detour::Detour;
 use super::interface::{
     AgentConfig, AgentStats, CallEvent, CallEventKind, LookupId, Output, Route, Target,
 };
@@ -177,6 +178,10 @@ pub(super) struct Services {
     pub(super) sent: HashMap<ClientId, Sent>,
     /// What may have to be sent again with what a server or a proxy asks for.
     pub(super) retries: HashMap<ClientId, Box<Retry>>,
+    /// What went by TCP for its length and was not answered.
+    pub(super) detours: HashMap<ClientId, Box<Detour>>,
+    /// Peers to which no connection came about.
+    pub(super) shunned: Memory<()>,
     pub(super) answered: HashMap<ClientId, Box<Answered>>,
     /// What was proved in INVITEs that were answered with success: their ACKs repeat it (RFC 3261 section 22.1).
     pub(super) proofs: HashMap<ClientId, Vec<(HeaderName, Bytes)>>,
@@ -220,6 +225,8 @@ impl Services {
             last_error: None,
             sent: HashMap::new(),
             retries: HashMap::new(),
+            detours: HashMap::new(),
+            shunned: Memory::new(),
             answered: HashMap::new(),
             proofs: HashMap::new(),
             invites: HashMap::new(),
@@ -309,7 +316,7 @@ impl Services {
     }
 
     /// A connection to where `flow` leads: one that is there, or another. The other end is known by `name`.
-    fn connect(&mut self, flow: Flow, name: &str) -> Flow {
+    pub(super) fn connect(&mut self, flow: Flow, name: &str) -> Flow {
         let name = flow.transport.is_secure().then_some(name);
         if let Some(there) = self.flows.find(flow, name) {
             self.flows.sent(self.now, there);
@@ -369,7 +376,7 @@ impl Services {
     ///
     /// # Errors
     /// [`ErrorKind::WrongState`] if it is to go to a `sips` URI, and others could read it on `flow` (RFC 5630 section 4).
-    fn dress(&mut self, request: &mut Request, flow: Flow) -> Result<()> {
+    pub(super) fn dress(&mut self, request: &mut Request, flow: Flow) -> Result<()> {
         if !flow.transport.is_secure() && goes_to_sips(request) {
             return Err(Error::new(ErrorKind::WrongState, "sips"));
         }
@@ -400,9 +407,12 @@ impl Services {
             true => self.connect(flow, &flow.remote.ip().to_string()),
             false => flow,
         };
-        self.dress(&mut request, flow)?;
+        let (flow, detour) = self.take_way(&mut request, flow)?;
         let id = self.transactions.request(now, flow, request)?;
         self.flows.asked(flow);
+        if let Some(detour) = detour {
+            self.detours.insert(id, detour);
+        }
         self.sent.insert(
             id,
             Sent {
@@ -607,6 +617,8 @@ impl Services {
     pub(super) fn memories(&self) -> usize {
         let waiting = self.sent.len()
             + self.retries.len()
+            + self.detours.len()
+            + self.shunned.len()
             + self.proofs.len()
             + self.errands.len()
             + self.invites.len();
@@ -622,6 +634,7 @@ impl Services {
         while self.past_calls.forget(now).is_some() {}
         while self.past_accounts.forget(now).is_some() {}
         while self.originals.forget(now).is_some() {}
+        while self.shunned.forget(now).is_some() {}
     }
 
     /// Whether a request is a copy of another that came a different way (RFC 3261 section 8.2.2.2).

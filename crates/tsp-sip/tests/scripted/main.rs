@@ -11,6 +11,7 @@ mod changing;
 mod forked;
 mod hold;
 mod late_offer;
+mod long;
 mod media_half;
 mod message;
 mod peer;
