@@ -98,8 +98,7 @@ impl UserAgent {
         self.services.transactions.timeout(now);
         self.settle(now);
         self.registrations_due(now);
-        self.subscriptions_due(now);
-        self.watchers_due(now);
+        self.states_due(now);
         self.locations_due(now);
         self.settle(now);
         self.keep_flows(now);
@@ -122,20 +121,11 @@ impl UserAgent {
         let flows = self.services.flows.deadline();
         let bindings = self.served.as_ref().and_then(|s| s.registrar.deadline());
         let transactions = self.services.transactions.deadline();
-        let subscriptions = self.services.subscriptions.deadline();
-        let watchers = self.services.watching.deadline();
-        [
-            calls,
-            registrations,
-            subscriptions,
-            watchers,
-            transactions,
-            flows,
-            bindings,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let states = self.states_deadline();
+        [calls, registrations, states, transactions, flows, bindings]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next thing to do.
@@ -436,10 +426,15 @@ impl UserAgent {
                 expires,
             } => self.subscribe(now, id, to, account, package, expires),
             Command::Unsubscribe(id) => self.unsubscribe(now, id),
+            Command::Publish {
+                account,
+                presence,
+                expires,
+            } => self.publish(now, account, &presence, expires),
+            Command::Unpublish(account) => self.unpublish(now, account),
             Command::Close => {
                 self.closing = true;
-                self.unsubscribe_all(now);
-                self.turn_watchers_away(now);
+                self.leave_states(now);
                 self.unregister_all(now);
                 let mut keys: Vec<_> = self.calls.keys().copied().collect();
                 keys.sort_unstable();
@@ -481,6 +476,10 @@ impl UserAgent {
             Errand::Subscribe(ask) => {
                 let way = way();
                 self.subscribe_by(now, ask, way);
+            }
+            Errand::Publish(id) => {
+                let way = way();
+                self.publish_by(now, id, way);
             }
             Errand::Notify(id) => {
                 let way = way();
@@ -596,6 +595,9 @@ impl UserAgent {
                 self.aside_answered(now, key, aside, status, &response.reason, Some(response));
             }
             Purpose::Notify(id) => self.notify_answered(id, status),
+            Purpose::Publish(id) => {
+                self.publisher_answered(now, id, status, &response.reason, Some(response));
+            }
             Purpose::Options(key, asked) => {
                 let text = |name: &HeaderName| join(&response.headers, name);
                 let names = [HeaderName::UserAgent, HeaderName::Server];
@@ -641,6 +643,10 @@ impl UserAgent {
                 self.subscription_answered(now, ask, status, &why, None);
             }
             Purpose::Notify(id) => self.notify_answered(id, StatusCode::REQUEST_TIMEOUT),
+            Purpose::Publish(id) => {
+                let why = self.services.no_answer();
+                self.publisher_answered(now, id, StatusCode::REQUEST_TIMEOUT, &why, None);
+            }
             Purpose::Options(key, _) => {
                 let status = Some(StatusCode::REQUEST_TIMEOUT);
                 let why = self.services.no_answer();

@@ -250,6 +250,7 @@ impl UserAgent {
         let subscribed = match purpose {
             Purpose::Subscribe(ask) => self.services.subscriptions.next_number(ask),
             Purpose::Notify(id) => self.services.watching.next_number(id),
+            Purpose::Publish(id) => self.services.publications.next_number(id),
             _ => None,
         };
         let dialog = DialogId::ours(&request.headers).ok();

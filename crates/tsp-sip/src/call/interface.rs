@@ -15,7 +15,7 @@ use crate::account::{Account, AccountId};
 use crate::counters::counters;
 use crate::registrar::Location;
 use crate::registration::RegistrationEvent;
-use crate::subscription::{Package, SubscriptionEvent, SubscriptionId};
+use crate::subscription::{Package, Presence, SubscriptionEvent, SubscriptionId};
 use crate::transport::{Flow, FlowPolicy, Transport};
 use crate::wire::{Host, StatusCode, Uri};
 
@@ -181,6 +181,17 @@ pub enum Command {
     Unsubscribe(SubscriptionId),
     /// Refuse all calls from now on; those that there are go on.
     RefuseCalls,
+    /// Publish the presence of an account, in the place of what was published before (RFC 3903).
+    Publish {
+        /// The account.
+        account: AccountId,
+        /// The presence.
+        presence: Box<Presence>,
+        /// For how long at a time, in whole seconds.
+        expires: Duration,
+    },
+    /// Take back the presence of an account.
+    Unpublish(AccountId),
     /// Refuse all calls from now on and end those that there are.
     Close,
 }

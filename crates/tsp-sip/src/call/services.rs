@@ -20,6 +20,7 @@ use super::interface::{
 };
 use super::media::Agreed;
 use super::notifying::Watching;
+use super::publishing::Publications;
 use super::referral::Referrals;
 use super::requests::{Aside, Outside};
 use super::subscribing::{Ask, Subscriptions};
@@ -62,6 +63,8 @@ pub(super) enum Purpose {
     Subscribe(Ask),
     /// A notice to a watcher of our calls.
     Notify(u32),
+    /// The presence of an account.
+    Publish(AccountId),
 }
 
 /// A request of ours.
@@ -143,6 +146,8 @@ pub(super) enum Errand {
     Subscribe(Ask),
     /// To tell a watcher of our calls.
     Notify(u32),
+    /// To publish the presence of an account.
+    Publish(AccountId),
     /// To tell the media half where the peer's media are.
     Media(CallKey, Box<Agreed>),
     /// To send a request within a dialog; if nothing is found it goes the way that messages came.
@@ -163,6 +168,7 @@ pub(super) struct Services {
     pub(super) referrals: Referrals,
     pub(super) subscriptions: Subscriptions,
     pub(super) watching: Watching,
+    pub(super) publications: Publications,
     pub(super) random: Random,
     pub(super) transactions: TransactionLayer,
     pub(super) out: VecDeque<Output>,
@@ -216,6 +222,7 @@ impl Services {
             referrals: Referrals::default(),
             subscriptions: Subscriptions::default(),
             watching: Watching::default(),
+            publications: Publications::default(),
             random,
             out: VecDeque::new(),
             now: Instant::ZERO,

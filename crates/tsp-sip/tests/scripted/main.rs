@@ -17,6 +17,7 @@ mod message;
 mod peer;
 mod races;
 mod redirect;
+mod published;
 mod refused;
 mod registered;
 mod reliable;
