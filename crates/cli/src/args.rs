@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use msp_core::secret::Secret;
+use tipring::Package;
 
 /// Places and answers SIP calls, plays and records them, and proves what was heard.
 #[derive(Debug, Parser)]
@@ -31,6 +32,10 @@ pub(crate) enum Verb {
     Register(RegisterArgs),
     /// Be a registrar, and connect calls between the users of a file
     Serve(ServeArgs),
+    /// Send a text to a user
+    Message(MessageArgs),
+    /// Subscribe to a state of somebody's and tell it
+    Watch(WatchArgs),
 }
 
 /// How to speak to the user.
@@ -303,6 +308,65 @@ pub(crate) struct OptionsArgs {
     pub(crate) bind: Option<Bind>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+/// Options of `message`.
+#[derive(Debug, Args)]
+pub(crate) struct MessageArgs {
+    /// Whom it is for: sip:user@host:port, user@host, or host
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
+    /// The text
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: String,
+    /// Address and port for SIP; port 0 takes any
+    #[arg(long, value_name = "IP[:PORT]", value_parser = bind_address)]
+    pub(crate) bind: Option<Bind>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Options of `watch`.
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Whose state: sip:user@host:port, user@host, or host
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) target: String,
+    /// Which state
+    #[arg(long, value_enum)]
+    pub(crate) event: WatchedEvent,
+    /// Ask once, tell what it is, and leave
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// How long a subscription lasts before it is refreshed
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "3600s")]
+    pub(crate) expires: Duration,
+    /// Address and port for SIP; port 0 takes any
+    #[arg(long, value_name = "IP[:PORT]", value_parser = bind_address)]
+    pub(crate) bind: Option<Bind>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// States that can be watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchedEvent {
+    /// Messages that wait
+    MessageSummary,
+    /// Calls: the busy lamp
+    Dialog,
+    /// Whether the user can be reached
+    Presence,
+}
+
+impl WatchedEvent {
+    pub(crate) const fn package(self) -> Package {
+        match self {
+            Self::MessageSummary => Package::MessageSummary,
+            Self::Dialog => Package::Dialog,
+            Self::Presence => Package::Presence,
+        }
+    }
 }
 
 /// An address to bind. Without a port the verb chooses one; port 0 is any.

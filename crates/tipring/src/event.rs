@@ -12,6 +12,7 @@ use msp_core::id::CallKey;
 use msp_core::link::Digit;
 use msp_core::time::Instant;
 use tsp_sip::call::{Ended, Side};
+use tsp_sip::subscription::MessageSummary;
 
 use crate::call::CallState;
 
@@ -62,6 +63,8 @@ pub enum EventKind {
         /// The body.
         body: Box<[u8]>,
     },
+    /// A mailbox of ours changed; nobody had to ask for it.
+    MessagesWaiting(MessageSummary),
     /// What became of a message of ours: the SIP status.
     MessageAnswered(u16),
     /// The peer says how far the transfer is that we asked for: the SIP status.

@@ -11,9 +11,10 @@ use msp_core::link::TspEnd;
 use msp_core::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tsp_sip::call::{
-    AgentConfig, CallEvent, CallEventKind, Command, EndCause, Ended, Side, UserAgent,
+    AgentConfig, CallEvent, CallEventKind, Command, EndCause, Ended, RequestPolicy, Side, UserAgent,
 };
 use tsp_sip::net::{Connections, Endpoint, StatsReader};
+use tsp_sip::subscription::{Notice, SubscriptionEvent, SubscriptionKind};
 
 use crate::call::{CallShared, CallState};
 use crate::error::{Error, ErrorKind, Result};
@@ -81,12 +82,14 @@ impl Line {
         if ready.send(Ok(started)).is_err() {
             return;
         }
+        let mut requests = RequestPolicy::default();
+        requests.watching.who = self.builder.watchers;
         let config = AgentConfig {
             advertise: self.builder.advertise.into_iter().collect(),
             user: self.builder.user.clone(),
             user_agent: concat!("tipring/", env!("CARGO_PKG_VERSION")).into(),
             timers: self.builder.timers,
-            requests: tsp_sip::call::RequestPolicy::default(),
+            requests,
             max_calls: MAX_CALLS,
             policy: self.builder.policy.clone(),
             domain: self.builder.domain.clone(),
@@ -113,13 +116,16 @@ impl Line {
         };
         let registrations = self.shared.clone();
         let locations = self.shared.clone();
+        let states = Signals {
+            shared: self.shared.clone(),
+        };
         let connections = Connections {
             commands: self.commanded,
             media: self.link,
             events: Box::new(move |at, event| events.take(at, event)),
             registrations: Box::new(move |_, event| registrations.registration_changed(event)),
-            subscriptions: Box::new(|_, _| {}),
             locations: Box::new(move |user, found| locations.locations_changed(user, found)),
+            subscriptions: Box::new(move |at, event| states.take_state(at, event)),
             trace: self.builder.trace.clone(),
             clock: Box::new(Shared::now),
         };
@@ -286,6 +292,30 @@ impl Signals {
             false => EventKind::Resumed(side),
         };
         self.emit(at, key, kind);
+    }
+
+    fn take_state(&self, at: Instant, event: SubscriptionEvent) {
+        let all = &self.shared.subscriptions;
+        match event {
+            SubscriptionEvent::Subscription { id, kind } => {
+                let over = matches!(kind, SubscriptionKind::Ended { .. });
+                if let Some(sender) = all.get(&id) {
+                    // Whoever subscribed may be about to leave.
+                    let _unheard = sender.send(kind);
+                }
+                if over {
+                    all.remove(&id);
+                }
+            }
+            SubscriptionEvent::Unsolicited {
+                notice: Notice::Messages(summary),
+                ..
+            } => {
+                let (call, kind) = (None, EventKind::MessagesWaiting(summary));
+                self.shared.bus.emit(&Event { at, call, kind });
+            }
+            _ => {}
+        }
     }
 
     fn emit(&self, at: Instant, key: CallKey, kind: EventKind) {

@@ -19,12 +19,13 @@ use msp_core::terminal::TerminalRegistry;
 use msp_core::time::Instant;
 use msp_core::trace::Trace;
 use msp_engine::{Clock, Engine, EngineConfig, SystemClock};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tsp_sip::account::{Account, AccountId};
-use tsp_sip::call::{CallPolicy, Command, Domain, EndCause, Ended, OptionalForm};
+use tsp_sip::call::{CallPolicy, Command, Domain, EndCause, Ended, OptionalForm, Watchers};
 use tsp_sip::net::{StatsReader, TlsSettings};
 use tsp_sip::registrar::Location;
 use tsp_sip::registration::RegistrationEvent;
+use tsp_sip::subscription::{SubscriptionId, SubscriptionKind};
 use tsp_sip::transaction::Timers;
 use tsp_sip::transport::FlowPolicy;
 use tsp_sip::wire::{HostPort, Uri};
@@ -67,6 +68,7 @@ pub struct PhoneBuilder {
     media_timeout: Option<Duration>,
     pub(crate) policy: CallPolicy,
     pub(crate) timers: Timers,
+    pub(crate) watchers: Watchers,
     provider: Option<Arc<dyn Provider>>,
     pub(crate) trace: Trace,
     account: Option<Account>,
@@ -86,6 +88,7 @@ impl Default for PhoneBuilder {
             media_timeout: None,
             policy: CallPolicy::default(),
             timers: Timers::default(),
+            watchers: Watchers::Provider,
             provider: None,
             trace: Trace::OFF,
             account: None,
@@ -193,6 +196,14 @@ impl PhoneBuilder {
         self
     }
 
+    /// Who may subscribe to the state of our calls (RFC 4235), as busy lamps do; without this those that come by the provider
+    /// of an account.
+    #[must_use]
+    pub const fn watchers(mut self, watchers: Watchers) -> Self {
+        self.watchers = watchers;
+        self
+    }
+
     /// Who carries the media, instead of an engine of the phone's own.
     #[must_use]
     pub fn provider(mut self, provider: Arc<dyn Provider>) -> Self {
@@ -276,6 +287,7 @@ impl PhoneBuilder {
             registrations: DashMap::with_hasher(RandomState::new()),
             commands: Mutex::new(Some(commands)),
             calls: DashMap::with_hasher(RandomState::new()),
+            subscriptions: DashMap::with_hasher(RandomState::new()),
             asked: DashMap::with_hasher(RandomState::new()),
             bus: EventBus::default(),
             incoming: Incoming::default(),
@@ -343,6 +355,8 @@ pub(crate) struct Shared {
     /// Gone once the phone is closed.
     commands: Mutex<Option<mpsc::UnboundedSender<Command>>>,
     calls: DashMap<CallKey, Arc<CallShared>, RandomState>,
+    pub(crate) subscriptions:
+        DashMap<SubscriptionId, broadcast::Sender<SubscriptionKind>, RandomState>,
     asked: DashMap<CallKey, oneshot::Sender<Result<PeerCapabilities>>, RandomState>,
     pub(crate) bus: EventBus,
     incoming: Incoming,
@@ -490,6 +504,7 @@ impl Shared {
         // Dropping who would answer tells those who asked.
         self.asked.clear();
         self.registrations.clear();
+        self.subscriptions.clear();
         self.incoming.arrived.notify_waiters();
         self.incoming.arrived.notify_one();
         self.bus.close();
