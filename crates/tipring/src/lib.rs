@@ -26,6 +26,7 @@ mod phone;
 mod server;
 mod stats;
 mod subscription;
+mod target;
 mod transfer;
 
 pub use account::{Registration, RegistrationState};

@@ -28,7 +28,6 @@ use tsp_sip::registration::RegistrationEvent;
 use tsp_sip::subscription::{SubscriptionId, SubscriptionKind};
 use tsp_sip::transaction::Timers;
 use tsp_sip::transport::FlowPolicy;
-use tsp_sip::wire::{HostPort, Uri};
 
 use crate::account::{Registration, RegistrationState};
 use crate::call::{Call, CallShared, CallState};
@@ -36,6 +35,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventBus, EventKind, Events};
 use crate::line::{Line, Started};
 use crate::stats::{Counters, PhoneStats};
+use crate::target::target_uri;
 
 /// The account of [`PhoneBuilder::account`].
 const OWN_ACCOUNT: AccountId = AccountId(0);
@@ -769,38 +769,4 @@ impl fmt::Debug for Phone {
 fn next_account() -> AccountId {
     static NEXT: AtomicU32 = AtomicU32::new(OWN_ACCOUNT.0 + 1);
     AccountId(NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// What people write when they mean a SIP URI.
-pub(crate) fn target_uri(target: &str) -> Result<Uri> {
-    let invalid = |e| Error::new(ErrorKind::InvalidUri, format!("'{target}'")).caused_by(e);
-    let trimmed = target.trim();
-    let lower = trimmed.to_ascii_lowercase();
-    let full = if ["sip:", "sips:", "tel:"]
-        .iter()
-        .any(|s| lower.starts_with(s))
-    {
-        trimmed.to_owned()
-    } else if trimmed
-        .split_once('@')
-        .is_some_and(|(user, _)| user.contains(':'))
-    {
-        // Another scheme, or a password, which has no place in a URI (RFC 3261 section 19.1.1).
-        return Err(Error::new(ErrorKind::InvalidUri, format!("'{target}'")));
-    } else {
-        // A bare IPv6 address needs its brackets.
-        match trimmed.parse::<IpAddr>() {
-            Ok(IpAddr::V6(ip)) => format!("sip:[{ip}]"),
-            _ => format!("sip:{trimmed}"),
-        }
-    };
-    let uri = Uri::new(full).map_err(invalid)?;
-    if !uri.is_sip()
-        || uri
-            .host_port()
-            .is_none_or(|h: HostPort| h.to_string().is_empty())
-    {
-        return Err(Error::new(ErrorKind::InvalidUri, format!("'{target}'")));
-    }
-    Ok(uri)
 }

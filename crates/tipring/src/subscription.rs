@@ -11,7 +11,8 @@ use tsp_sip::call::Command;
 use tsp_sip::subscription::{Package, SubscriptionId, SubscriptionKind};
 
 use crate::error::Result;
-use crate::phone::{Phone, Shared, target_uri};
+use crate::phone::{Phone, Shared};
+use crate::target::target_uri;
 
 /// What a subscription holds for an application that does not listen; the oldest goes.
 const QUEUE: usize = 64;

@@ -10,22 +10,20 @@ use msp_core::link::{Envelope, ToTsp};
 use msp_core::time::Instant;
 use msp_core::trace::Way;
 
-use super::content::ACCEPT;
 use super::interface::{
     AgentConfig, AgentStats, CallEventKind, Command, EndCause, Ended, Input, Kept, LookupId,
     Output, Route,
 };
 use super::refusal::{explain, status_of};
 use super::served::Served;
-use super::services::{Answered, Errand, Purpose, Services, is_of_sips, target_of};
+use super::services::{Answered, Errand, Purpose, Services};
 use super::state::{Call, Leg, Phase};
-use crate::account::AccountId;
 use crate::dialog::DialogId;
 use crate::transaction::{self, ClientId, ServerId, TransactionStats};
 use crate::transport::{Action, Flow};
 use crate::wire::{
-    HeaderName, Headers, Limits, Message, Method, Refused, Request, Response, StatusCode, Uri,
-    check, is_keep_alive,
+    HeaderName, Headers, Limits, Message, Method, Refused, Request, Response, StatusCode, check,
+    is_keep_alive,
 };
 
 /// Two line breaks ask whether the other end of a stream lives, one says so (RFC 5626 section 4.4.1).
@@ -358,29 +356,6 @@ impl UserAgent {
         }
     }
 
-    /// OPTIONS is answered whether or not a call would be taken (RFC 3261 section 11.2).
-    pub(super) fn describe_ourselves(
-        &mut self,
-        now: Instant,
-        id: ServerId,
-        flow: Flow,
-        request: &Request,
-    ) {
-        let account = self.services.account_of(request);
-        let mut response = self.services.refusal(&request.headers, StatusCode::OK);
-        let headers = &mut response.headers;
-        headers.put(
-            HeaderName::Contact,
-            self.services.contact(flow, account, is_of_sips(request)),
-        );
-        headers.put(HeaderName::Allow, self.services.allow());
-        headers.put(HeaderName::Accept, ACCEPT);
-        headers.put(HeaderName::AcceptEncoding, "identity");
-        headers.put(HeaderName::AcceptLanguage, "en");
-        self.services.put_supported(headers, account);
-        self.services.respond(now, id, &response);
-    }
-
     fn command(&mut self, now: Instant, command: Command) {
         match command {
             Command::Dial { key, to, account } => {
@@ -445,22 +420,6 @@ impl UserAgent {
         }
     }
 
-    fn ask(&mut self, key: CallKey, to: Uri, account: Option<AccountId>) {
-        let hop = self.services.first_hop(account, &Method::Options, &to);
-        let Some(target) = target_of(&hop) else {
-            self.services.tell(
-                key,
-                ended(EndCause::Unresolvable, None, "no way to this URI"),
-            );
-            return;
-        };
-        let errand = Errand::Options(key, to, account);
-        if let Err(error) = self.services.look_up(target, errand) {
-            self.services
-                .tell(key, ended(EndCause::Unresolvable, None, &error.to_string()));
-        }
-    }
-
     fn resolved(&mut self, now: Instant, lookup: LookupId, routes: &[Route]) {
         let Some((errand, target)) = self.services.errands.remove(&lookup) else {
             return;
@@ -517,30 +476,6 @@ impl UserAgent {
                 let flow = way().unwrap_or(fallback);
                 self.send_within_by(now, call, leg, *request, what, flow);
             }
-        }
-    }
-
-    fn send_options(
-        &mut self,
-        now: Instant,
-        key: CallKey,
-        to: &Uri,
-        account: Option<AccountId>,
-        flow: Flow,
-    ) {
-        let (call_id, tag) = (self.services.token(), self.services.token());
-        let names = (&*call_id, &*tag);
-        let request = self
-            .services
-            .request_outside(account, Method::Options, to, flow, names);
-        let sent = request.and_then(|mut request| {
-            request.headers.put(HeaderName::Accept, ACCEPT);
-            self.services
-                .send_for(now, flow, request, Purpose::Options(key, now), account)
-        });
-        if let Err(error) = sent {
-            self.services
-                .tell(key, ended(EndCause::Unreachable, None, &error.to_string()));
         }
     }
 

@@ -10,6 +10,7 @@ mod accounts;
 mod agent;
 mod called;
 mod calling;
+mod capabilities;
 mod causes;
 mod challenge;
 mod change;
