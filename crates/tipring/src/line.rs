@@ -84,6 +84,12 @@ impl Line {
         }
         let mut requests = RequestPolicy::default();
         requests.watching.who = self.builder.watchers;
+        if self.builder.domain.is_some() {
+            // A server passes on calls and nothing else: who asks for more is told so.
+            requests.messages = false;
+            requests.transfers = false;
+            requests.replaces = false;
+        }
         let config = AgentConfig {
             advertise: self.builder.advertise.into_iter().collect(),
             user: self.builder.user.clone(),

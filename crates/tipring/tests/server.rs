@@ -158,6 +158,11 @@ async fn strangers_and_wrong_passwords_are_refused() {
             .unwrap_err();
         assert_eq!(error.status(), Some(status), "{error}");
     }
+    // What the server would not pass on it does not take.
+    let direct = format!("sip:bob@{}", office.address);
+    let error = timeout(PATIENCE, alice.message(&direct, "hello")).await;
+    let error = error.unwrap().unwrap_err();
+    assert_eq!(error.status(), Some(405), "{error}");
     mallory.close().await;
     alice.close().await;
 }
