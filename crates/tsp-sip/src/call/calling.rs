@@ -33,9 +33,7 @@ const MAX_ANSWERED: usize = 64;
 
 impl UserAgent {
     pub(super) fn dial(&mut self, key: CallKey, to: Uri, account: Option<AccountId>) {
-        if self.closing || self.calls.contains_key(&key) {
-            self.services
-                .tell(key, ended(EndCause::Rejected, None, "no call can be made"));
+        if !self.may_begin(key) {
             return;
         }
         let hop = self.services.first_hop(account, &Method::Invite, &to);
@@ -55,6 +53,16 @@ impl UserAgent {
             }
         }
         self.begin_call(key, to, account);
+    }
+
+    /// Whether a call of ours may be made under `key`; if not, the application is told.
+    pub(super) fn may_begin(&mut self, key: CallKey) -> bool {
+        let may = !self.closing && !self.calls.contains_key(&key);
+        if !may {
+            let why = ended(EndCause::Rejected, None, "no call can be made");
+            self.services.tell(key, why);
+        }
+        may
     }
 
     /// A call of ours that has not begun.
