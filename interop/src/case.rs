@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::lab::Lab;
-use crate::{baresip, capture, ffmpeg, kamailio, netns, sipp};
+use crate::{baresip, capture, ffmpeg, kamailio, linphone, netns, sipp};
 
 /// One call, or a few, with a program that others wrote.
 pub(crate) struct Case {
@@ -46,6 +46,7 @@ pub(crate) enum Peer {
     Sipp,
     Baresip,
     Kamailio,
+    Linphone,
     Tshark,
     Sox,
     Ffmpeg,
@@ -62,7 +63,8 @@ impl Peer {
         match self {
             Self::Sipp => &["sipp"],
             Self::Baresip => &["baresip"],
-            Self::Kamailio => &[kamailio::PROGRAM],
+            Self::Kamailio => &[kamailio::PROGRAM, "openssl"],
+            Self::Linphone => &["linphone-daemon", "linphonec"],
             Self::Tshark => &["tshark", "tcpdump"],
             Self::Sox => &["sox"],
             Self::Ffmpeg => &["ffmpeg"],
@@ -74,6 +76,7 @@ impl Peer {
             Self::Sipp => ("SIPp", sipp::version()),
             Self::Baresip => ("baresip", baresip::version()),
             Self::Kamailio => ("Kamailio", kamailio::version()),
+            Self::Linphone => ("linphone", linphone::version()),
             Self::Tshark => ("tshark", capture::tshark_version()),
             Self::Sox => ("sox", capture::sox_version()),
             Self::Ffmpeg => ("ffmpeg", ffmpeg::version()),

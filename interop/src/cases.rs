@@ -5,6 +5,7 @@ mod digits;
 mod failures;
 mod ffmpeg;
 mod kamailio;
+mod linphone;
 mod ours;
 mod phones;
 mod secured;
@@ -40,6 +41,7 @@ pub(crate) const ALL: &[Case] = &[
     secured::CALLED_OPTIONAL,
     ffmpeg::SENDS,
     ffmpeg::RECEIVES,
+    linphone::CALLED,
     digits::TO_BARESIP,
     digits::FROM_BARESIP,
     digits::FROM_SIPP,
@@ -52,6 +54,14 @@ pub(crate) const ALL: &[Case] = &[
     failures::SIPP_VANISHES,
     failures::BARESIP_VANISHES,
     kamailio::ASKED,
+    kamailio::REGISTERS,
+    kamailio::REGISTERS_TCP,
+    kamailio::WRONG_PASSWORD,
+    kamailio::CONNECTS,
+    kamailio::CONNECTS_TCP,
+    kamailio::CONNECTS_BOTH,
+    kamailio::CONNECTS_TLS,
+    kamailio::FORKS,
     wire::TSHARK_AGREES,
     wire::TSHARK_AGREES_ON_LOSS,
 ];

@@ -14,6 +14,7 @@ mod error;
 mod ffmpeg;
 mod kamailio;
 mod lab;
+mod linphone;
 mod load;
 mod netns;
 mod ports;

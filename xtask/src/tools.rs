@@ -37,6 +37,16 @@ pub(crate) const ALL: &[Tool] = &[
         "kamailio",
         "registers our phones and passes their calls on",
     ),
+    tool(
+        "openssl",
+        "openssl",
+        "makes the certificate that Kamailio shows",
+    ),
+    tool(
+        "linphone-daemon",
+        "linphone-cli",
+        "calls from and to linphone",
+    ),
     tool("tcpdump", "tcpdump", "captures a call beside us"),
     tool("tshark", "tshark", "says what is in a capture"),
     tool("sox", "sox", "codecs and levels that are not ours"),

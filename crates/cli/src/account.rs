@@ -32,6 +32,17 @@ impl AccountArgs {
         self.account_of(&address).map(Some)
     }
 
+    /// The account to be reached as, if the user named one: its domain has to be named too.
+    pub(crate) fn registered(&self) -> Result<Option<Account>, Fail> {
+        match &self.user {
+            Some(user) if !user.contains('@') => Err(usage(format!(
+                "--user {user}: name the domain too, for instance {user}@example.com"
+            ))),
+            Some(user) => self.account_of(user).map(Some),
+            None => self.account(""),
+        }
+    }
+
     /// The account of `address`.
     pub(crate) fn account_of(&self, address: &str) -> Result<Account, Fail> {
         let wrong = || usage(format!("'{address}' is no address like alice@example.com"));
@@ -127,6 +138,15 @@ mod tests {
         let fail = args.account("x").unwrap_err();
         assert!(fail.message.contains("--proxy") && fail.message.contains("--user"));
         assert!(AccountArgs::default().account("x").unwrap().is_none());
+    }
+
+    #[test]
+    fn who_wants_to_be_reached_names_the_domain() {
+        let account = of("alice@a.example", "").registered().unwrap();
+        assert_eq!(account.unwrap().aor.as_str(), "sip:alice@a.example");
+        let fail = of("alice", "").registered().unwrap_err();
+        assert!(fail.message.contains("alice@example.com"));
+        assert!(AccountArgs::default().registered().unwrap().is_none());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use msp_core::secret::Secret;
+use tipring::Package;
 
 /// Places and answers SIP calls, plays and records them, and proves what was heard.
 #[derive(Debug, Parser)]
@@ -21,7 +22,7 @@ pub(crate) enum Verb {
     Loop(LoopArgs),
     /// Place a call
     Call(CallArgs),
-    /// Answer calls
+    /// Answer calls; with --user NAME@DOMAIN those for that name, registered there as long as the program runs
     Answer(AnswerArgs),
     /// Answer calls and send back what is heard
     Echo(EchoArgs),
@@ -31,6 +32,10 @@ pub(crate) enum Verb {
     Register(RegisterArgs),
     /// Be a registrar, and connect calls between the users of a file
     Serve(ServeArgs),
+    /// Send a text to a user
+    Message(MessageArgs),
+    /// Subscribe to a state of somebody's and tell it
+    Watch(WatchArgs),
 }
 
 /// How to speak to the user.
@@ -53,6 +58,9 @@ pub(crate) struct EvidenceArgs {
     /// Write the SIP and RTP of the call as a capture that Wireshark opens; secrets are masked
     #[arg(long, value_name = "FILE")]
     pub(crate) pcap: Option<PathBuf>,
+    /// Write the keys of encrypted media, one a line: who has this file can hear the call
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keylog: Option<PathBuf>,
 }
 
 /// What to leave behind of a call, and whether it has to be good.
@@ -222,6 +230,9 @@ pub(crate) struct LoopArgs {
     /// Seed of the network's dice
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     pub(crate) seed: u64,
+    /// Encrypt the media
+    #[arg(long)]
+    pub(crate) srtp: bool,
     #[command(flatten)]
     pub(crate) evidence: EvidenceArgs,
     #[command(flatten)]
@@ -263,6 +274,8 @@ pub(crate) struct AnswerArgs {
     #[arg(long, requires = "bind", conflicts_with_all = ["play", "record", "report", "codec", "ports"])]
     pub(crate) no_media: bool,
     #[command(flatten)]
+    pub(crate) account: AccountArgs,
+    #[command(flatten)]
     pub(crate) line: LineArgs,
     #[command(flatten)]
     pub(crate) media: MediaArgs,
@@ -295,6 +308,65 @@ pub(crate) struct OptionsArgs {
     pub(crate) bind: Option<Bind>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+/// Options of `message`.
+#[derive(Debug, Args)]
+pub(crate) struct MessageArgs {
+    /// Whom it is for: sip:user@host:port, user@host, or host
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: String,
+    /// The text
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: String,
+    /// Address and port for SIP; port 0 takes any
+    #[arg(long, value_name = "IP[:PORT]", value_parser = bind_address)]
+    pub(crate) bind: Option<Bind>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Options of `watch`.
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Whose state: sip:user@host:port, user@host, or host
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) target: String,
+    /// Which state
+    #[arg(long, value_enum)]
+    pub(crate) event: WatchedEvent,
+    /// Ask once, tell what it is, and leave
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// How long a subscription lasts before it is refreshed
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "3600s")]
+    pub(crate) expires: Duration,
+    /// Address and port for SIP; port 0 takes any
+    #[arg(long, value_name = "IP[:PORT]", value_parser = bind_address)]
+    pub(crate) bind: Option<Bind>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// States that can be watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchedEvent {
+    /// Messages that wait
+    MessageSummary,
+    /// Calls: the busy lamp
+    Dialog,
+    /// Whether the user can be reached
+    Presence,
+}
+
+impl WatchedEvent {
+    pub(crate) const fn package(self) -> Package {
+        match self {
+            Self::MessageSummary => Package::MessageSummary,
+            Self::Dialog => Package::Dialog,
+            Self::Presence => Package::Presence,
+        }
+    }
 }
 
 /// An address to bind. Without a port the verb chooses one; port 0 is any.

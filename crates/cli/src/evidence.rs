@@ -10,7 +10,7 @@ use tipring::msp_core::id::CallKey;
 use tipring::msp_core::time::Instant;
 use tipring::msp_core::trace::{CallLogs, LogLimits, Trace, TraceEntry};
 use tipring::msp_engine::{Clock, SystemClock};
-use tipring_report::{Limits, Pcap, Phone, Report, ReportBuilder, Verdict, WallClock};
+use tipring_report::{KeyLog, Limits, Pcap, Phone, Report, ReportBuilder, Verdict, WallClock};
 
 use crate::args::ProofArgs;
 use crate::exit::{Fail, Failure};
@@ -103,6 +103,9 @@ impl Known {
         if let Some(path) = &args.files.pcap {
             write_pcap(path, clock, &[(NAME, &self.entries)])?;
         }
+        if let Some(path) = &args.files.keylog {
+            write_keylog(path, clock, &self.entries)?;
+        }
         if !args.judges() {
             return Ok(None);
         }
@@ -152,7 +155,7 @@ impl ProofArgs {
 
     /// Whether a trace has to be kept.
     pub(crate) const fn wants_trace(&self) -> bool {
-        self.judges() || self.files.pcap.is_some()
+        self.judges() || self.files.pcap.is_some() || self.files.keylog.is_some()
     }
 
     /// The same for the `n`th call: the first has the names as they were given.
@@ -161,6 +164,7 @@ impl ProofArgs {
         let mut args = self.clone();
         args.files.report = self.files.report.as_ref().map(numbered);
         args.files.pcap = self.files.pcap.as_ref().map(numbered);
+        args.files.keylog = self.files.keylog.as_ref().map(numbered);
         args
     }
 }
@@ -221,12 +225,55 @@ pub(crate) fn write_pcap(
     })
 }
 
+/// Writes the keys that were agreed on, into a file that only its owner may read.
+pub(crate) fn write_keylog<'a>(
+    path: &Path,
+    clock: WallClock,
+    entries: impl IntoIterator<Item = &'a TraceEntry>,
+) -> Result<(), Fail> {
+    write_to(path, create_private(path), |out| {
+        let text = |e: tipring_report::Error| e.to_string();
+        let mut keys = KeyLog::new(out, clock);
+        for entry in entries {
+            keys.write(entry).map_err(text)?;
+        }
+        keys.finish().map(drop).map_err(text)
+    })
+}
+
+#[cfg(unix)]
+fn create_private(path: &Path) -> std::io::Result<File> {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let file = options.open(path)?;
+    // It may have been there, for everybody to read.
+    if file.metadata()?.is_file() {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
+}
+
+#[cfg(not(unix))]
+fn create_private(path: &Path) -> std::io::Result<File> {
+    File::create(path)
+}
+
 fn write(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), String>,
 ) -> Result<(), Fail> {
+    write_to(path, File::create(path), fill)
+}
+
+fn write_to(
+    path: &Path,
+    file: std::io::Result<File>,
+    fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), String>,
+) -> Result<(), Fail> {
     let fail = |why: String| Fail::new(Failure::Media, format!("{}: {why}", path.display()));
-    let file = File::create(path).map_err(|e| fail(e.to_string()))?;
+    let file = file.map_err(|e| fail(e.to_string()))?;
     let mut out = BufWriter::new(file);
     fill(&mut out).map_err(fail)?;
     out.flush().map_err(|e| fail(e.to_string()))

@@ -52,7 +52,8 @@ impl Fail {
     pub(crate) fn of_end(ended: &Ended, was_connected: bool) -> Option<Self> {
         let failure = match ended.cause {
             EndCause::LocalHangUp | EndCause::RemoteHangUp if was_connected => return None,
-            EndCause::NoAnswer => Failure::Timeout,
+            // Who says so in so many words has answered.
+            EndCause::NoAnswer if ended.status.is_none_or(|s| s.code() == 408) => Failure::Timeout,
             EndCause::Media => Failure::Media,
             _ => Failure::Sip,
         };
@@ -60,6 +61,14 @@ impl Fail {
             EndCause::LocalHangUp | EndCause::RemoteHangUp => "ended before it was answered",
             EndCause::Cancelled => "cancelled",
             EndCause::Refused => "refused",
+            EndCause::Busy => "busy",
+            EndCause::Declined => "declined",
+            EndCause::BadAddress => "nobody of that name",
+            EndCause::Congestion => "no room on the way",
+            EndCause::CompletedElsewhere => "taken elsewhere",
+            EndCause::Forwarded => "sent on to somebody else",
+            EndCause::Incompatible => "nothing in common",
+            EndCause::Blocked => "blocked",
             EndCause::Rejected => "rejected",
             EndCause::NoAnswer => "no answer",
             EndCause::Unresolvable => "host not found",

@@ -4,12 +4,13 @@ use std::future::Future;
 
 use serde_json::json;
 use tipring::msp_engine::{Clock, SystemClock};
-use tipring::{Call, Phone, PhoneBuilder};
+use tipring::{Account, Call, Phone, PhoneBuilder};
 use tokio::task::{JoinError, JoinSet, LocalSet};
 
 use crate::exit::{Fail, Failure};
 use crate::line::close;
 use crate::output::Output;
+use crate::verb::register::tell;
 
 /// What a caller hears whom nobody wants to talk to now: 486 (RFC 3261 section 21.4.24).
 pub(crate) const BUSY: u16 = 486;
@@ -17,11 +18,13 @@ pub(crate) const BUSY: u16 = 486;
 /// Where calls are waited for if the user says nothing (RFC 3261 section 19.1.2).
 pub(crate) const SIP_PORT: u16 = 5060;
 
-/// Opens the phone of `builder` and takes calls until there were `wanted`, or Ctrl-C. `one` follows the `n`th to its end.
+/// Opens the phone of `builder`, registers `account` if there is one, and takes calls until there were `wanted`, or Ctrl-C.
+/// `one` follows the `n`th to its end.
 ///
-/// Ends with the failure of a call if only one was wanted, and with one if the verdict of any does not hold that has to.
+/// Ends with the failure of the registration if the first attempt fails, with the failure of a call if only one was wanted, and with one if the verdict of any does not hold that has to.
 pub(crate) async fn listen<F>(
     builder: PhoneBuilder,
+    account: Option<Account>,
     out: Output,
     wanted: Option<u32>,
     one: impl Fn(Call, u32) -> F,
@@ -34,10 +37,28 @@ where
     let text = format!("listening on {local}");
     let fields = json!({ "local": local.to_string() });
     out.event(SystemClock.now(), "listening", &text, fields);
-    let serving = serve(&phone, out, wanted, one);
-    let result = LocalSet::new().run_until(serving).await;
+    let result = match register(&phone, account, &out).await {
+        Ok(()) => {
+            let serving = serve(&phone, out, wanted, one);
+            LocalSet::new().run_until(serving).await
+        }
+        Err(fail) => Err(fail),
+    };
     close(phone, &out).await;
     result
+}
+
+/// Registers `account` and says what became of it the first time; the phone sees to the rest.
+async fn register(phone: &Phone, account: Option<Account>, out: &Output) -> Result<(), Fail> {
+    let Some(account) = account else {
+        return Ok(());
+    };
+    let address = account.aor.to_string();
+    let mut registration = phone.register(account)?;
+    match registration.changed().await {
+        Some(state) => tell(&address, &state, out),
+        None => Ok(()),
+    }
 }
 
 async fn serve<F>(

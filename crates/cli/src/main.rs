@@ -62,6 +62,8 @@ fn run(verb: Verb) -> Result<(), Fail> {
             Verb::Serve(args) => verb::serve::run(&args).await,
             Verb::Register(args) => verb::register::run(&args).await,
             Verb::Options(args) => verb::options::run(&args).await,
+            Verb::Message(args) => verb::message::run(&args).await,
+            Verb::Watch(args) => verb::watch::run(&args).await,
         }
     })
 }

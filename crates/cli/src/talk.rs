@@ -11,7 +11,7 @@ use tipring::msp_core::media::Direction;
 use tipring::msp_core::time::Instant;
 use tipring::msp_engine::{Clock, SystemClock};
 use tipring::terminals::{FilePlay, FileRecord, PlayOptions, RecordOptions};
-use tipring::{Call, CallState, EndCause, Ended, Event, EventKind, Events};
+use tipring::{Call, CallState, Digit, EndCause, Ended, Event, EventKind, Events, Side};
 use tipring_report::Verdict;
 use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
@@ -242,6 +242,14 @@ pub(crate) async fn talk(
     })
 }
 
+/// Which end of a call, in the words of the output.
+const fn end_of(side: Side) -> &'static str {
+    match side {
+        Side::Local => "us",
+        Side::Remote => "the peer",
+    }
+}
+
 impl Talk<'_> {
     /// Takes an event; gives the end of the call if it is that.
     fn take(&mut self, event: &Event) -> Option<Ended> {
@@ -256,6 +264,16 @@ impl Talk<'_> {
                 );
             }
             EventKind::Connected => self.connected(event),
+            EventKind::Held(side) => {
+                let text = format!("held by {}", end_of(*side));
+                self.out
+                    .event(event.at, "held", &text, json!({ "by": end_of(*side) }));
+            }
+            EventKind::Resumed(side) => {
+                let text = format!("no longer held by {}", end_of(*side));
+                self.out
+                    .event(event.at, "resumed", &text, json!({ "by": end_of(*side) }));
+            }
             EventKind::UnsentDigit(digit) => {
                 let text = format!("digit {digit} did not reach the peer");
                 let fields = json!({ "digit": digit.to_string() });
@@ -263,6 +281,7 @@ impl Talk<'_> {
                 self.media_fail
                     .get_or_insert_with(|| Fail::new(Failure::Media, text));
             }
+            EventKind::Digit(digit) => self.digit(event.at, *digit),
             EventKind::Ended(ended) => {
                 self.tell_end(event.at, ended);
                 return Some(ended.clone());
@@ -295,17 +314,16 @@ impl Talk<'_> {
         }
     }
 
+    /// The peer pressed a key, whichever way it told so.
+    fn digit(&self, at: Instant, digit: Digit) {
+        let fields = json!({ "digit": digit.to_string() });
+        self.out
+            .event(at, "digit", &format!("digit {digit}"), fields);
+    }
+
     fn media(&mut self, event: &Event, kind: &MediaEvent, error: Option<&MediaError>) {
         match kind {
-            MediaEvent::Digit(digit) => {
-                let text = format!("digit {digit}");
-                self.out.event(
-                    event.at,
-                    "digit",
-                    &text,
-                    json!({ "digit": digit.to_string() }),
-                );
-            }
+            MediaEvent::Digit(digit) => self.digit(event.at, *digit),
             MediaEvent::File(FileState::EndOfFile) => {
                 self.out
                     .event(event.at, "played", "the file is over", json!({}));

@@ -4,6 +4,8 @@ pub(crate) mod answer;
 pub(crate) mod call;
 pub(crate) mod echo;
 pub(crate) mod loop_back;
+pub(crate) mod message;
 pub(crate) mod options;
 pub(crate) mod register;
 pub(crate) mod serve;
+pub(crate) mod watch;

@@ -38,11 +38,17 @@ pub enum OfferRole {
     Answerer,
 }
 
+/// Legs that a call has at most at a time, in both halves: a fork to more phones than that is somebody's mistake. One
+/// that answers takes the place of others.
+pub const MAX_LEGS: usize = 16;
+
 /// Whether what was agreed can still change without a new offer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Finality {
     /// Early media: another leg or a later answer may replace it.
     Provisional,
+    /// The same, but a leg that is heard already stays so.
+    Behind,
     /// This leg is the call.
     Final,
 }

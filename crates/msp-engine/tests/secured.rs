@@ -123,7 +123,7 @@ fn a_call_is_encrypted_and_tells_when_it_is_no_longer() {
     }
 }
 
-// Shows: media in the clear are refused where they must be encrypted | interop row 26
+// Shows: media in the clear are refused where they must be encrypted
 #[test]
 fn what_must_be_encrypted_never_runs_in_the_clear() {
     let mut world = World::new(42);

@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 
 use msp_core::id::{LegId, PayloadType};
+pub use msp_core::link::MAX_LEGS;
 use msp_core::params::LocalAddress;
 
 use crate::error::{Error, ErrorKind};
@@ -14,8 +15,6 @@ use crate::packet::DatagramClass;
 use crate::reach::{Reach, Tell};
 use crate::session::{Arrival, Received, Session};
 
-/// Legs on one transport.
-pub const MAX_LEGS: usize = 16;
 /// Paths of one transport.
 pub const MAX_PATHS: usize = 8;
 

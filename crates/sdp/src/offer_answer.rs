@@ -341,6 +341,22 @@ impl OfferAnswer {
         })
     }
 
+    /// Answers the open offer with nothing: each medium gets port 0 (RFC 3264 section 6). The round is closed, and what was
+    /// agreed before goes on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] when no offer is open; those of writing it, with the round still open.
+    pub fn refuse_offer(&mut self) -> Result<SessionDescription> {
+        let Round::RemoteOffer(_, session) = &self.round else {
+            return Err(ErrorKind::WrongState.into());
+        };
+        let offered = session.media.iter();
+        let media: Vec<_> = offered.map(|m| LocalMedia::Off(m.media.clone())).collect();
+        let description = self.describe(&media)?;
+        self.round = Round::Stable;
+        Ok(description)
+    }
+
     /// Answers the open offer with what the media half said in the round that is in force, as suits an offer
     /// that is `unchanged`.
     ///

@@ -33,6 +33,13 @@ pub enum CallState {
     EarlyMedia,
     /// Both ends talk.
     Connected,
+    /// The call is connected, and one end holds it, or both do.
+    Held {
+        /// We hold.
+        local: bool,
+        /// The peer holds.
+        remote: bool,
+    },
     /// It is over.
     Ended(Ended),
 }
@@ -149,10 +156,64 @@ impl Call {
     /// # Errors
     /// When it ends before: how.
     pub async fn connected(&self) -> Result<()> {
-        let reached = |s: &CallState| matches!(s, CallState::Connected | CallState::Ended(_));
+        let reached = |s: &CallState| {
+            !matches!(
+                s,
+                CallState::Dialing | CallState::Ringing | CallState::EarlyMedia
+            )
+        };
         match self.wait(reached).await? {
             CallState::Ended(ended) => Err(self.ended_error(&ended)),
             _ => Ok(()),
+        }
+    }
+
+    /// Lets the caller of an incoming call hear us before it is taken.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`].
+    pub fn progress(&self) -> Result<()> {
+        self.phone.command(Command::Progress(self.key()))
+    }
+
+    /// Holds the call: the peer is asked to be silent, and hears nothing, until [`resume`](Self::resume). Waits until it
+    /// agreed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Refused`] when the peer does not agree or the call is not connected, [`ErrorKind::Ended`] when the call
+    /// ends meanwhile, [`ErrorKind::Closed`].
+    pub async fn hold(&self) -> Result<()> {
+        self.change_hold(Command::Hold(self.key()), true).await
+    }
+
+    /// Takes the call up again that we hold, and waits until the peer agreed.
+    ///
+    /// # Errors
+    /// Those of [`hold`](Self::hold).
+    pub async fn resume(&self) -> Result<()> {
+        self.change_hold(Command::Resume(self.key()), false).await
+    }
+
+    async fn change_hold(&self, command: Command, wanted: bool) -> Result<()> {
+        let mut events = self.events();
+        let held = |s: &CallState| matches!(s, CallState::Held { local: true, .. });
+        self.phone.command(command)?;
+        loop {
+            let state = self.state();
+            if let CallState::Ended(ended) = &state {
+                return Err(self.ended_error(ended));
+            }
+            let connected = matches!(state, CallState::Connected | CallState::Held { .. });
+            if connected && held(&state) == wanted {
+                return Ok(());
+            }
+            match events.next().await.map(|e| e.kind) {
+                None => return Err(Error::new(ErrorKind::Closed, "phone")),
+                Some(EventKind::HoldRefused(status)) => {
+                    return Err(Error::new(ErrorKind::Refused, self.peer()).with_status(status));
+                }
+                Some(_) => {}
+            }
         }
     }
 

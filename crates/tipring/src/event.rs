@@ -11,7 +11,8 @@ use msp_core::event::MspEvent;
 use msp_core::id::CallKey;
 use msp_core::link::Digit;
 use msp_core::time::Instant;
-use tsp_sip::call::Ended;
+use tsp_sip::call::{Ended, Side};
+use tsp_sip::subscription::MessageSummary;
 
 use crate::call::CallState;
 
@@ -43,6 +44,12 @@ pub enum EventKind {
     EarlyMedia,
     /// The call is connected.
     Connected,
+    /// One end holds the call now. Both may.
+    Held(Side),
+    /// One end holds the call no longer.
+    Resumed(Side),
+    /// The peer refused with this status to have the call held or taken up again, or the call is in no state for it.
+    HoldRefused(Option<u16>),
     /// A digit of ours did not reach the peer: the media half has no way for it, and the peer takes none by INFO.
     UnsentDigit(Digit),
     /// The peer pressed a key and told it by INFO. Digits among the media are events of the media.
@@ -56,6 +63,8 @@ pub enum EventKind {
         /// The body.
         body: Box<[u8]>,
     },
+    /// A mailbox of ours changed; nobody had to ask for it.
+    MessagesWaiting(MessageSummary),
     /// What became of a message of ours: the SIP status.
     MessageAnswered(u16),
     /// The peer says how far the transfer is that we asked for: the SIP status.
@@ -85,7 +94,8 @@ pub enum EventKind {
 impl EventKind {
     pub(crate) fn of_state(state: &CallState) -> Option<Self> {
         Some(match state {
-            CallState::Dialing => return None,
+            // Who holds is told by name.
+            CallState::Dialing | CallState::Held { .. } => return None,
             CallState::Ringing => Self::Ringing,
             CallState::EarlyMedia => Self::EarlyMedia,
             CallState::Connected => Self::Connected,

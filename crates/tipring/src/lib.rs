@@ -25,6 +25,8 @@ mod no_media;
 mod phone;
 mod server;
 mod stats;
+mod subscription;
+mod target;
 mod transfer;
 
 pub use account::{Registration, RegistrationState};
@@ -40,11 +42,19 @@ pub use no_media::NoMedia;
 pub use phone::{PeerCapabilities, Phone, PhoneBuilder};
 pub use server::Server;
 pub use stats::PhoneStats;
+pub use subscription::Subscription;
 pub use tsp_sip::account::Account;
-pub use tsp_sip::call::{AgentStats, Domain, EndCause, Ended, OptionalForm};
+pub use tsp_sip::call::{
+    AgentStats, CallPolicy, Domain, EndCause, Ended, OptionalForm, Side, Watchers,
+};
 pub use tsp_sip::digest::{Credential, Key};
 pub use tsp_sip::net::{SignallingStats, SocketStats, TlsIdentity, TlsSettings};
 pub use tsp_sip::registrar::RegistrarLimits;
 pub use tsp_sip::registration::Registering;
+pub use tsp_sip::subscription::{
+    DialogEntry, DialogInfo, DialogState, MessageCount, MessageSummary, Notice, Package,
+    Participant, Presence, PresenceTuple, SubscriptionKind,
+};
 pub use tsp_sip::transaction::{Timers, TransactionStats};
+pub use tsp_sip::transport::FlowPolicy;
 pub use tsp_sip::wire::{Host, Uri};

@@ -11,9 +11,10 @@ use msp_core::link::TspEnd;
 use msp_core::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tsp_sip::call::{
-    AgentConfig, CallEvent, CallEventKind, CallPolicy, Command, EndCause, Ended, UserAgent,
+    AgentConfig, CallEvent, CallEventKind, Command, EndCause, Ended, RequestPolicy, Side, UserAgent,
 };
 use tsp_sip::net::{Connections, Endpoint, StatsReader};
+use tsp_sip::subscription::{Notice, SubscriptionEvent, SubscriptionKind};
 
 use crate::call::{CallShared, CallState};
 use crate::error::{Error, ErrorKind, Result};
@@ -81,17 +82,24 @@ impl Line {
         if ready.send(Ok(started)).is_err() {
             return;
         }
-        let mut policy = CallPolicy::default();
-        policy.security = self.builder.security;
+        let mut requests = RequestPolicy::default();
+        requests.watching.who = self.builder.watchers;
+        if self.builder.domain.is_some() {
+            // A server passes on calls and nothing else: who asks for more is told so.
+            requests.messages = false;
+            requests.transfers = false;
+            requests.replaces = false;
+        }
         let config = AgentConfig {
             advertise: self.builder.advertise.into_iter().collect(),
             user: self.builder.user.clone(),
             user_agent: concat!("tipring/", env!("CARGO_PKG_VERSION")).into(),
             timers: self.builder.timers,
-            requests: tsp_sip::call::RequestPolicy::default(),
+            requests,
             max_calls: MAX_CALLS,
-            policy,
+            policy: self.builder.policy.clone(),
             domain: self.builder.domain.clone(),
+            flows: self.builder.flows,
             line: next_line(),
         };
         let media = self.shared.address.subscribe(EventFilter::default());
@@ -114,13 +122,16 @@ impl Line {
         };
         let registrations = self.shared.clone();
         let locations = self.shared.clone();
+        let states = Signals {
+            shared: self.shared.clone(),
+        };
         let connections = Connections {
             commands: self.commanded,
             media: self.link,
             events: Box::new(move |at, event| events.take(at, event)),
             registrations: Box::new(move |_, event| registrations.registration_changed(event)),
-            subscriptions: Box::new(|_, _| {}),
             locations: Box::new(move |user, found| locations.locations_changed(user, found)),
+            subscriptions: Box::new(move |at, event| states.take_state(at, event)),
             trace: self.builder.trace.clone(),
             clock: Box::new(Shared::now),
         };
@@ -195,6 +206,12 @@ impl Signals {
             CallEventKind::Connected => {
                 self.reach(at, key, self.shared.call(key), CallState::Connected);
             }
+            CallEventKind::Held(side) => self.held(at, key, side, true),
+            CallEventKind::Resumed(side) => self.held(at, key, side, false),
+            CallEventKind::HoldRefused(status) => {
+                let status = status.map(tsp_sip::wire::StatusCode::code);
+                self.emit(at, key, EventKind::HoldRefused(status));
+            }
             CallEventKind::UnsentDigit(digit) => self.emit(at, key, EventKind::UnsentDigit(digit)),
             CallEventKind::Digit { digit, .. } => self.emit(at, key, EventKind::Digit(digit)),
             CallEventKind::MessageReceived {
@@ -254,6 +271,54 @@ impl Signals {
                     round_trip,
                 };
                 self.shared.answer_asked(key, Ok(answer));
+            }
+            _ => {}
+        }
+    }
+
+    /// One end holds the call, or does so no longer.
+    fn held(&self, at: Instant, key: CallKey, side: Side, held: bool) {
+        let Some(call) = self.shared.call(key) else {
+            return;
+        };
+        let (mut local, mut remote) = match *call.state.borrow() {
+            CallState::Held { local, remote } => (local, remote),
+            _ => (false, false),
+        };
+        match side {
+            Side::Local => local = held,
+            Side::Remote => remote = held,
+        }
+        call.state.send_replace(match (local, remote) {
+            (false, false) => CallState::Connected,
+            (local, remote) => CallState::Held { local, remote },
+        });
+        let kind = match held {
+            true => EventKind::Held(side),
+            false => EventKind::Resumed(side),
+        };
+        self.emit(at, key, kind);
+    }
+
+    fn take_state(&self, at: Instant, event: SubscriptionEvent) {
+        let all = &self.shared.subscriptions;
+        match event {
+            SubscriptionEvent::Subscription { id, kind } => {
+                let over = matches!(kind, SubscriptionKind::Ended { .. });
+                if let Some(sender) = all.get(&id) {
+                    // Whoever subscribed may be about to leave.
+                    let _unheard = sender.send(kind);
+                }
+                if over {
+                    all.remove(&id);
+                }
+            }
+            SubscriptionEvent::Unsolicited {
+                notice: Notice::Messages(summary),
+                ..
+            } => {
+                let (call, kind) = (None, EventKind::MessagesWaiting(summary));
+                self.shared.bus.emit(&Event { at, call, kind });
             }
             _ => {}
         }

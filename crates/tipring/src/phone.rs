@@ -19,14 +19,15 @@ use msp_core::terminal::TerminalRegistry;
 use msp_core::time::Instant;
 use msp_core::trace::Trace;
 use msp_engine::{Clock, Engine, EngineConfig, SystemClock};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tsp_sip::account::{Account, AccountId};
-use tsp_sip::call::{Command, Domain, EndCause, Ended, MediaSecurity, OptionalForm};
+use tsp_sip::call::{CallPolicy, Command, Domain, EndCause, Ended, OptionalForm, Watchers};
 use tsp_sip::net::{StatsReader, TlsSettings};
 use tsp_sip::registrar::Location;
 use tsp_sip::registration::RegistrationEvent;
+use tsp_sip::subscription::{SubscriptionId, SubscriptionKind};
 use tsp_sip::transaction::Timers;
-use tsp_sip::wire::{HostPort, Uri};
+use tsp_sip::transport::FlowPolicy;
 
 use crate::account::{Registration, RegistrationState};
 use crate::call::{Call, CallShared, CallState};
@@ -34,6 +35,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventBus, EventKind, Events};
 use crate::line::{Line, Started};
 use crate::stats::{Counters, PhoneStats};
+use crate::target::target_uri;
 
 /// The account of [`PhoneBuilder::account`].
 const OWN_ACCOUNT: AccountId = AccountId(0);
@@ -59,12 +61,14 @@ pub struct PhoneBuilder {
     pub(crate) bind: SocketAddr,
     pub(crate) advertise: Option<IpAddr>,
     pub(crate) tls: Option<TlsSettings>,
+    pub(crate) flows: FlowPolicy,
     pub(crate) user: Box<str>,
     codecs: Vec<Box<str>>,
     ports: Option<RangeInclusive<u16>>,
     media_timeout: Option<Duration>,
+    pub(crate) policy: CallPolicy,
     pub(crate) timers: Timers,
-    pub(crate) security: MediaSecurity,
+    pub(crate) watchers: Watchers,
     provider: Option<Arc<dyn Provider>>,
     pub(crate) trace: Trace,
     account: Option<Account>,
@@ -77,12 +81,14 @@ impl Default for PhoneBuilder {
             bind: (Ipv4Addr::UNSPECIFIED, 0).into(),
             advertise: None,
             tls: None,
+            flows: FlowPolicy::default(),
             user: "tipring".into(),
             codecs: Vec::new(),
             ports: None,
             media_timeout: None,
+            policy: CallPolicy::default(),
             timers: Timers::default(),
-            security: MediaSecurity::default(),
+            watchers: Watchers::Provider,
             provider: None,
             trace: Trace::OFF,
             account: None,
@@ -109,6 +115,13 @@ impl PhoneBuilder {
         self
     }
 
+    /// Which ways messages take where networks differ.
+    #[must_use]
+    pub const fn flows(mut self, policy: FlowPolicy) -> Self {
+        self.flows = policy;
+        self
+    }
+
     /// The address that peers are told instead of the bound one: the outside of a NAT.
     #[must_use]
     pub const fn advertise(mut self, address: IpAddr) -> Self {
@@ -121,21 +134,21 @@ impl PhoneBuilder {
     /// encrypted is not, and what must be fails. [`msp_core::event::EventKind::Secured`] tells what came of it.
     #[must_use]
     pub const fn security(mut self, policy: SecurityPolicy) -> Self {
-        self.security.policy = policy;
+        self.policy.security.policy = policy;
         self
     }
 
     /// Keys are also written into messages that anybody on the way can read. Who reads them can hear the call.
     #[must_use]
     pub const fn keys_in_clear(mut self, insist: bool) -> Self {
-        self.security.keys_in_clear = insist;
+        self.policy.security.keys_in_clear = insist;
         self
     }
 
     /// How keys are offered that a peer need not take.
     #[must_use]
     pub const fn optional_keys(mut self, form: OptionalForm) -> Self {
-        self.security.optional = form;
+        self.policy.security.optional = form;
         self
     }
 
@@ -173,6 +186,21 @@ impl PhoneBuilder {
     #[must_use]
     pub const fn timers(mut self, timers: Timers) -> Self {
         self.timers = timers;
+        self
+    }
+
+    /// How calls are made, answered, held, changed and encrypted, whatever was said of that before.
+    #[must_use]
+    pub fn policy(mut self, policy: CallPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Who may subscribe to the state of our calls (RFC 4235), as busy lamps do; without this those that come by the provider
+    /// of an account.
+    #[must_use]
+    pub const fn watchers(mut self, watchers: Watchers) -> Self {
+        self.watchers = watchers;
         self
     }
 
@@ -259,6 +287,7 @@ impl PhoneBuilder {
             registrations: DashMap::with_hasher(RandomState::new()),
             commands: Mutex::new(Some(commands)),
             calls: DashMap::with_hasher(RandomState::new()),
+            subscriptions: DashMap::with_hasher(RandomState::new()),
             asked: DashMap::with_hasher(RandomState::new()),
             bus: EventBus::default(),
             incoming: Incoming::default(),
@@ -326,6 +355,8 @@ pub(crate) struct Shared {
     /// Gone once the phone is closed.
     commands: Mutex<Option<mpsc::UnboundedSender<Command>>>,
     calls: DashMap<CallKey, Arc<CallShared>, RandomState>,
+    pub(crate) subscriptions:
+        DashMap<SubscriptionId, broadcast::Sender<SubscriptionKind>, RandomState>,
     asked: DashMap<CallKey, oneshot::Sender<Result<PeerCapabilities>>, RandomState>,
     pub(crate) bus: EventBus,
     incoming: Incoming,
@@ -473,6 +504,7 @@ impl Shared {
         // Dropping who would answer tells those who asked.
         self.asked.clear();
         self.registrations.clear();
+        self.subscriptions.clear();
         self.incoming.arrived.notify_waiters();
         self.incoming.arrived.notify_one();
         self.bus.close();
@@ -737,38 +769,4 @@ impl fmt::Debug for Phone {
 fn next_account() -> AccountId {
     static NEXT: AtomicU32 = AtomicU32::new(OWN_ACCOUNT.0 + 1);
     AccountId(NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// What people write when they mean a SIP URI.
-pub(crate) fn target_uri(target: &str) -> Result<Uri> {
-    let invalid = |e| Error::new(ErrorKind::InvalidUri, format!("'{target}'")).caused_by(e);
-    let trimmed = target.trim();
-    let lower = trimmed.to_ascii_lowercase();
-    let full = if ["sip:", "sips:", "tel:"]
-        .iter()
-        .any(|s| lower.starts_with(s))
-    {
-        trimmed.to_owned()
-    } else if trimmed
-        .split_once('@')
-        .is_some_and(|(user, _)| user.contains(':'))
-    {
-        // Another scheme, or a password, which has no place in a URI (RFC 3261 section 19.1.1).
-        return Err(Error::new(ErrorKind::InvalidUri, format!("'{target}'")));
-    } else {
-        // A bare IPv6 address needs its brackets.
-        match trimmed.parse::<IpAddr>() {
-            Ok(IpAddr::V6(ip)) => format!("sip:[{ip}]"),
-            _ => format!("sip:{trimmed}"),
-        }
-    };
-    let uri = Uri::new(full).map_err(invalid)?;
-    if !uri.is_sip()
-        || uri
-            .host_port()
-            .is_none_or(|h: HostPort| h.to_string().is_empty())
-    {
-        return Err(Error::new(ErrorKind::InvalidUri, format!("'{target}'")));
-    }
-    Ok(uri)
 }

@@ -7,7 +7,8 @@ use tsp_sip::call::{Command, Recipient};
 use crate::call::Call;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventKind, Events};
-use crate::phone::{How, Phone, Shared, target_uri};
+use crate::phone::{How, Phone, Shared};
+use crate::target::target_uri;
 
 impl Call {
     /// Asks the peer to call `target` instead, and waits until it did; then this call is over. If it does not come about

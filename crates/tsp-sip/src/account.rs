@@ -1,5 +1,6 @@
 //! Accounts: who we are to a provider, and the way that leads to it.
 
+use crate::call::CallPolicy;
 use crate::digest::Credential;
 use crate::registration::Registering;
 use crate::wire::{Host, Method, NameAddr, Uri};
@@ -28,6 +29,8 @@ pub struct Account {
     pub answers_within_calls: bool,
     /// How it is registered, if it is told to.
     pub registering: Registering,
+    /// How its calls are made, answered and changed, where that differs from the agent's own policy.
+    pub policy: Option<Box<CallPolicy>>,
 }
 
 impl Account {
@@ -48,6 +51,7 @@ impl Account {
             credentials: Vec::new(),
             answers_within_calls: false,
             registering: Registering::default(),
+            policy: None,
         })
     }
 
@@ -74,6 +78,13 @@ impl Account {
     #[must_use]
     pub fn credential(mut self, credential: Credential) -> Self {
         self.credentials.push(credential);
+        self
+    }
+
+    /// This account with a policy of its own for its calls.
+    #[must_use]
+    pub fn policy(mut self, policy: CallPolicy) -> Self {
+        self.policy = Some(policy.into());
         self
     }
 

@@ -7,6 +7,7 @@ mod admission;
 mod flows;
 pub(crate) mod locate;
 mod patience;
+mod policy;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use crate::{Error, ErrorKind, Result};
 pub(crate) use admission::{Admission, Refusal};
 pub(crate) use flows::{Action, Flows};
 pub(crate) use patience::{Patience, Slow};
+pub use policy::FlowPolicy;
 
 /// A transport protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

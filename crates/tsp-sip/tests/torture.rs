@@ -342,7 +342,7 @@ fn request(rows: &[Row], file: &str) -> Option<Request> {
     }
 }
 
-// Shows: torture messages, where the corpus is at hand | RFC 4475 3.1.1
+// Shows: torture messages, where the corpus is at hand
 #[test]
 fn torture_messages_say_what_their_sections_say() {
     let rows = corpus("01-sip-torture");

@@ -15,6 +15,14 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// Long enough for a program to start on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
+/// Where users are registered.
+pub(crate) struct Provider<'a> {
+    /// `127.0.0.1:PORT`, which is its domain too.
+    pub(crate) host: &'a str,
+    /// The same with `;transport=tcp` for instance.
+    pub(crate) proxy: String,
+}
+
 /// Our end with its voice, its recording and its report.
 pub(crate) struct Ours {
     pub(crate) tipring: Tipring,
@@ -64,12 +72,46 @@ impl Ours {
         let bind = format!("127.0.0.1:{port}");
         let mut ours = Self::start(
             lab,
+            "alice",
             &["answer", how, "--max-calls", "1", "--bind", &bind],
             codec,
             more,
         )?;
         ours.tipring.wait_for("listening", SOON)?;
         Ok(ours)
+    }
+
+    /// Registers as `user` at a provider and waits there for one call: `status` is what it says to it, 200 or 180 for
+    /// instance, or it rings until somebody types.
+    pub(crate) fn registered(
+        lab: &Lab,
+        provider: &Provider<'_>,
+        user: (&str, &str),
+        status: Option<&str>,
+    ) -> Result<Self, Error> {
+        let address = format!("{}@{}", user.0, provider.host);
+        let how = status.map(|status| format!("--auto-answer={status}"));
+        let mut verb = vec!["answer", "--max-calls", "1", "--bind", "127.0.0.1:0"];
+        verb.extend(how.as_deref());
+        verb.extend(["--user", &address, "--password", user.1]);
+        verb.extend(["--proxy", &provider.proxy]);
+        let mut ours = Self::start(lab, "bob", &verb, Codec::Pcmu, &[])?;
+        ours.tipring.wait_for("registered", SOON)?;
+        Ok(ours)
+    }
+
+    /// Calls `whom` at a provider as `user`.
+    pub(crate) fn call_at(
+        lab: &Lab,
+        provider: &Provider<'_>,
+        user: (&str, &str),
+        whom: &str,
+        more: &[&str],
+    ) -> Result<Self, Error> {
+        let uri = format!("sip:{whom}@{}", provider.host);
+        let mut verb = vec!["call", &uri, "--bind", "127.0.0.1", "--user", user.0];
+        verb.extend(["--password", user.1, "--proxy", &provider.proxy]);
+        Self::start(lab, "alice", &verb, Codec::Pcmu, more)
     }
 
     /// Calls `uri` from any port of this machine; `codec` is what the callee will choose.
@@ -79,11 +121,17 @@ impl Ours {
         } else {
             "127.0.0.1"
         };
-        Self::start(lab, &["call", uri, "--bind", host], codec, more)
+        Self::start(lab, "alice", &["call", uri, "--bind", host], codec, more)
     }
 
-    fn start(lab: &Lab, verb: &[&str], codec: Codec, more: &[&str]) -> Result<Self, Error> {
-        let voice = lab.voice("alice", codec)?;
+    fn start(
+        lab: &Lab,
+        who: &str,
+        verb: &[&str],
+        codec: Codec,
+        more: &[&str],
+    ) -> Result<Self, Error> {
+        let voice = lab.voice(who, codec)?;
         let recording = lab.path("recording.wav");
         let report = lab.path("report.json");
         let files = [
@@ -96,7 +144,7 @@ impl Ours {
         ];
         let args = verb.iter().chain(&files).chain(more);
         Ok(Self {
-            tipring: Tipring::start(lab, args)?,
+            tipring: Tipring::start_typing(lab, args)?,
             recording,
             report,
             voice,

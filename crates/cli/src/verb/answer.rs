@@ -18,6 +18,7 @@ use crate::talk::{Files, Plan, talk};
 pub(crate) async fn run(args: &AnswerArgs) -> Result<(), Fail> {
     // A file that cannot be played is told now and not to the first caller.
     Files::open(&args.media, None, false)?;
+    let account = args.account.registered()?;
     let evidence = Evidence::new(args.proof.wants_trace());
     let mut builder = args.line.builder(None, SIP_PORT, evidence.trace())?;
     if let Some(bind) = args.line.bind.filter(|_| args.no_media) {
@@ -39,7 +40,7 @@ pub(crate) async fn run(args: &AnswerArgs) -> Result<(), Fail> {
         keys,
     });
     let one = |call, n| session.clone().one(call, n);
-    listen(builder, out, args.max_calls, one).await
+    listen(builder, account, out, args.max_calls, one).await
 }
 
 struct Session {

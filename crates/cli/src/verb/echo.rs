@@ -15,7 +15,7 @@ use crate::talk::{Files, Plan, talk};
 pub(crate) async fn run(args: &EchoArgs) -> Result<(), Fail> {
     let builder = args.line.builder(None, SIP_PORT, Trace::OFF)?;
     let out = Output::new(&args.output, SystemClock.now());
-    listen(builder, out, args.max_calls, |call, _| one(call, out)).await
+    listen(builder, None, out, args.max_calls, |call, _| one(call, out)).await
 }
 
 async fn one(call: Call, out: Output) -> Result<(), Fail> {

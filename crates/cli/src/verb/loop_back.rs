@@ -15,12 +15,12 @@ use tipring::msp_core::stats::StreamStats;
 use tipring::msp_core::trace::{Trace, TraceLog};
 use tipring::msp_engine::{Clock, SystemClock};
 use tipring::terminals::{FilePlay, FileRecord, PlayOptions, RecordOptions, SoundInfo, read_mono};
-use tipring::{Call, Phone};
+use tipring::{Call, Phone, SecurityPolicy};
 use tipring_report::{Limits, Network, Phone as Seen, Recording, ReportBuilder, Sound, Verdict};
 use tokio::time::{sleep, timeout};
 
 use crate::args::LoopArgs;
-use crate::evidence::{SOFTWARE, wall_clock, warn_of_gaps, write_pcap, write_report};
+use crate::evidence::{SOFTWARE, wall_clock, warn_of_gaps, write_keylog, write_pcap, write_report};
 use crate::exit::{Fail, Failure};
 use crate::impaired::{ImpairedProvider, NetworkReport};
 use crate::line::codec;
@@ -96,6 +96,10 @@ pub(crate) async fn run(args: &LoopArgs) -> Result<(), Fail> {
     if let Some(path) = &args.evidence.pcap {
         let (a, b) = (alice.trace.entries(), bob.trace.entries());
         write_pcap(path, clock, &[("alice", &a), ("bob", &b)])?;
+    }
+    if let Some(path) = &args.evidence.keylog {
+        let (a, b) = (alice.trace.entries(), bob.trace.entries());
+        write_keylog(path, clock, a.iter().chain(&b))?;
     }
     if let Some(path) = &args.evidence.report {
         let mut builder = ReportBuilder::new(SOFTWARE).clock(clock).phone(a).phone(b);
@@ -174,6 +178,12 @@ async fn open(
         .user(name)
         .codecs([codec(&args.codec)?])
         .trace(Trace::to(trace.clone()));
+    if args.srtp {
+        // The keys do not leave this machine.
+        builder = builder
+            .security(SecurityPolicy::Required)
+            .keys_in_clear(true);
+    }
     if let Some((first, last)) = args.ports {
         builder = builder.ports(half(first, last, impaired));
     }

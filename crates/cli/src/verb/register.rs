@@ -47,7 +47,7 @@ pub(crate) async fn run(args: &RegisterArgs) -> Result<(), Fail> {
 }
 
 /// Says what became of the registration; an error if it did not work.
-fn tell(address: &str, state: &RegistrationState, out: &Output) -> Result<(), Fail> {
+pub(crate) fn tell(address: &str, state: &RegistrationState, out: &Output) -> Result<(), Fail> {
     let now = SystemClock.now();
     match state {
         RegistrationState::Registered { expires, contacts } => {
@@ -64,6 +64,10 @@ fn tell(address: &str, state: &RegistrationState, out: &Output) -> Result<(), Fa
         } => {
             let seconds = retry_in.as_secs();
             let what = match status {
+                // It was asked again with what we have, or there was nothing to ask with.
+                Some(status @ (401 | 407)) => {
+                    format!("{status} {reason}: check the user name and the password")
+                }
                 Some(status) => format!("{status} {reason}"),
                 None => reason.to_string(),
             };

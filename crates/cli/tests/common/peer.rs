@@ -13,9 +13,18 @@ pub(crate) struct Peer {
 impl Peer {
     /// Waits for a call; of the packets that are due every 20 ms it sends those for whose number `sends` says so.
     pub(crate) fn start(sends: impl Fn(u16) -> bool + Send + 'static) -> Self {
+        Self::say("RTP/AVP", "", sends)
+    }
+
+    /// The same with another profile, and with more lines in its description.
+    pub(crate) fn say(
+        profile: &'static str,
+        lines: &'static str,
+        sends: impl Fn(u16) -> bool + Send + 'static,
+    ) -> Self {
         let sip = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = sip.local_addr().unwrap();
-        let thread = std::thread::spawn(move || serve(&sip, &sends));
+        let thread = std::thread::spawn(move || serve(&sip, profile, lines, &sends));
         Self { address, thread }
     }
 
@@ -29,7 +38,7 @@ impl Peer {
     }
 }
 
-fn serve(sip: &UdpSocket, sends: &dyn Fn(u16) -> bool) {
+fn serve(sip: &UdpSocket, profile: &str, lines: &str, sends: &dyn Fn(u16) -> bool) {
     let rtp = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = rtp.local_addr().unwrap().port();
     let local = sip.local_addr().unwrap();
@@ -42,7 +51,7 @@ fn serve(sip: &UdpSocket, sends: &dyn Fn(u16) -> bool) {
             let text = std::str::from_utf8(&buffer[..len]).unwrap();
             let sdp = format!(
                 "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-                 m=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+                 m=audio {port} {profile} 0\r\na=rtpmap:0 PCMU/8000\r\n{lines}"
             );
             match text.split(' ').next() {
                 Some("INVITE") => {

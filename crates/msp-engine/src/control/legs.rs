@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 
 use msp_core::id::{Generation, LegId};
-use msp_core::link::Finality;
+use msp_core::link::{Finality, MAX_LEGS};
 use msp_core::media::MediaDirection;
 use msp_core::params::{MediaParams, MediaSlot};
 use msp_core::time::ClockRate;
 use msp_core::{Error, ErrorKind, Result};
-
-/// Legs that a call has at most: a fork to more phones than that is somebody's mistake.
-const MAX_LEGS: usize = msp_rtp::transport::MAX_LEGS;
 
 /// What was agreed on for a leg.
 #[derive(Clone, PartialEq, Debug)]
@@ -92,7 +89,12 @@ impl Legs {
             over.extend(self.legs.keys().copied().filter(|l| *l != leg));
             self.legs.retain(|l, _| *l == leg);
         }
-        if finality == Finality::Final || !self.confirmed {
+        let heard = match finality {
+            Finality::Final => true,
+            Finality::Provisional => !self.confirmed,
+            Finality::Behind => self.selected.is_none(),
+        };
+        if heard {
             self.selected = Some(leg);
         }
         over
@@ -256,6 +258,20 @@ mod tests {
     }
 
     #[test]
+    fn a_leg_that_stands_behind_is_heard_where_no_other_is() {
+        let mut legs = Legs::default();
+        legs.agree(A, agreement(1, 1), Finality::Behind);
+        legs.agree(B, agreement(1, 2), Finality::Behind);
+        assert_eq!(legs.selected(), Some(A));
+        legs.agree(A, agreement(1, 3), Finality::Behind);
+        assert_eq!(legs.selected(), Some(A), "a further early answer of it");
+        legs.remove(A);
+        assert_eq!(legs.select_newest(), Some(B));
+        legs.agree(B, agreement(1, 2), Finality::Final);
+        assert_eq!(legs.selected(), Some(B));
+    }
+
+    #[test]
     fn a_dropped_leg_leaves_its_place_to_the_newest_that_is_left() {
         let mut legs = Legs::default();
         legs.agree(A, agreement(1, 1), Finality::Provisional);
@@ -313,6 +329,10 @@ mod tests {
         }
         let one_more = legs.prepare(LegId(99), Generation(0)).unwrap_err();
         assert_eq!(one_more.kind(), ErrorKind::ResourceUnavailable);
+        legs.remove(LegId(0));
+        legs.check_apply(LegId(99), Generation(0)).unwrap();
+        legs.agree(LegId(99), agreement(0, 1), Finality::Final);
+        assert_eq!(legs.selected(), Some(LegId(99)), "there was room again");
         legs.prepare(LegId(3), Generation(0)).unwrap();
     }
 }

@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(keys.len(), Suite::ALL.len());
     }
 
-    // Shows: media in the clear are refused where they must be encrypted | RFC 4568
+    // Shows: media in the clear are refused where they must be encrypted | RFC 4568, interop row 26
     #[test]
     fn nothing_is_less_safe_than_profile_and_policy_want() {
         use SecurityPolicy::*;

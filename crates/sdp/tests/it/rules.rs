@@ -247,6 +247,21 @@ fn nothing_in_common_leaves_the_offer_open() {
 }
 
 #[test]
+fn an_offer_is_refused_medium_by_medium() {
+    let mut leg = leg(Policy::default());
+    let media = "m=audio 5000 RTP/AVP 18\r\nm=video 5002 RTP/AVP 31\r\n";
+    leg.receive_offer(text(1, media).as_bytes()).unwrap();
+    let answer = leg.refuse_offer().unwrap().to_string();
+    let lines: Vec<_> = answer.lines().filter(|l| l.starts_with("m=")).collect();
+    assert_eq!(lines, ["m=audio 0 RTP/AVP 18", "m=video 0 RTP/AVP 31"]);
+    assert_eq!((leg.state(), leg.negotiated()), (State::Stable, None));
+    assert_eq!(
+        leg.refuse_offer().unwrap_err().kind(),
+        ErrorKind::WrongState
+    );
+}
+
+#[test]
 fn an_offer_without_media_or_with_all_off_is_answered() {
     for media in ["", "m=audio 0 RTP/AVP 0\r\n"] {
         let mut leg = leg(Policy::default());

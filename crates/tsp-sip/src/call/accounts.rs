@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use msp_core::id::CallKey;
 
+use super::policy::CallPolicy;
 use super::registering;
 use super::services::{Random, Services, goes_to_sips, token};
 use crate::Result;
@@ -243,6 +244,17 @@ fn same_person(a: &Uri, b: &Uri) -> bool {
 }
 
 impl Services {
+    /// How calls of an account are made, answered and changed.
+    pub(super) fn policy(&self, account: Option<AccountId>) -> &CallPolicy {
+        let own = account.and_then(|id| self.accounts.get(id)?.policy.as_deref());
+        own.unwrap_or(&self.config.policy)
+    }
+
+    /// The policy of a call.
+    pub(super) fn policy_of(&self, key: CallKey) -> &CallPolicy {
+        self.policy(self.accounts.of_call(key))
+    }
+
     /// Where a request of `method` to `to` goes first: to the first proxy of the account, or straight.
     pub(super) fn first_hop(&self, account: Option<AccountId>, method: &Method, to: &Uri) -> Uri {
         let route = account.and_then(|id| self.routes(id, method).into_iter().next());

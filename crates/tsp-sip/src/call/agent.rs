@@ -10,23 +10,19 @@ use msp_core::link::{Envelope, ToTsp};
 use msp_core::time::Instant;
 use msp_core::trace::Way;
 
-use super::content::ACCEPT;
-use super::failover::Chosen;
 use super::interface::{
-    AgentConfig, AgentStats, CallEventKind, Command, EndCause, Ended, Input, Kept, LookupId,
-    Output, Route, Target,
+    AgentConfig, AgentStats, CallEventKind, Command, EndCause, Ended, Input, Kept, Output,
 };
 use super::refusal::{explain, status_of};
 use super::served::Served;
-use super::services::{Answered, Errand, Purpose, Sent, Services, is_of_sips, target_of};
+use super::services::{Answered, Purpose, Sent, Services};
 use super::state::{Call, Leg, Phase};
-use crate::account::AccountId;
 use crate::dialog::DialogId;
 use crate::transaction::{self, ClientId, ServerId, TransactionStats};
 use crate::transport::{Action, Flow};
 use crate::wire::{
-    HeaderName, Headers, Limits, Message, Method, Refused, Request, Response, StatusCode, Uri,
-    check, is_keep_alive,
+    HeaderName, Headers, Limits, Message, Method, Refused, Request, Response, StatusCode, check,
+    is_keep_alive,
 };
 
 /// Two line breaks ask whether the other end of a stream lives, one says so (RFC 5626 section 4.4.1).
@@ -103,8 +99,7 @@ impl UserAgent {
         self.services.transactions.timeout(now);
         self.settle(now);
         self.registrations_due(now);
-        self.subscriptions_due(now);
-        self.watchers_due(now);
+        self.states_due(now);
         self.locations_due(now);
         self.settle(now);
         self.keep_flows(now);
@@ -127,20 +122,11 @@ impl UserAgent {
         let flows = self.services.flows.deadline();
         let bindings = self.served.as_ref().and_then(|s| s.registrar.deadline());
         let transactions = self.services.transactions.deadline();
-        let subscriptions = self.services.subscriptions.deadline();
-        let watchers = self.services.watching.deadline();
-        [
-            calls,
-            registrations,
-            subscriptions,
-            watchers,
-            transactions,
-            flows,
-            bindings,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let states = self.states_deadline();
+        [calls, registrations, states, transactions, flows, bindings]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next thing to do.
@@ -373,29 +359,6 @@ impl UserAgent {
         }
     }
 
-    /// OPTIONS is answered whether or not a call would be taken (RFC 3261 section 11.2).
-    pub(super) fn describe_ourselves(
-        &mut self,
-        now: Instant,
-        id: ServerId,
-        flow: Flow,
-        request: &Request,
-    ) {
-        let account = self.services.account_of(request);
-        let mut response = self.services.refusal(&request.headers, StatusCode::OK);
-        let headers = &mut response.headers;
-        headers.put(
-            HeaderName::Contact,
-            self.services.contact(flow, account, is_of_sips(request)),
-        );
-        headers.put(HeaderName::Allow, self.services.allow());
-        headers.put(HeaderName::Accept, ACCEPT);
-        headers.put(HeaderName::AcceptEncoding, "identity");
-        headers.put(HeaderName::AcceptLanguage, "en");
-        self.services.put_supported(headers);
-        self.services.respond(now, id, &response);
-    }
-
     fn command(&mut self, now: Instant, command: Command) {
         match command {
             Command::Dial { key, to, account } => {
@@ -414,6 +377,7 @@ impl UserAgent {
             Command::Answer(key) => self.answer(now, key),
             Command::Reject(key, status) => self.reject(now, key, status),
             Command::HangUp(key) => self.hang_up(now, key),
+            Command::Follow(key, to) => self.try_at(now, key, to),
             Command::Hold(key) => self.hold(now, key, true),
             Command::Resume(key) => self.hold(now, key, false),
             Command::Options { key, to, account } => self.ask(key, to, account),
@@ -440,10 +404,15 @@ impl UserAgent {
                 expires,
             } => self.subscribe(now, id, to, account, package, expires),
             Command::Unsubscribe(id) => self.unsubscribe(now, id),
+            Command::Publish {
+                account,
+                presence,
+                expires,
+            } => self.publish(now, account, &presence, expires),
+            Command::Unpublish(account) => self.unpublish(now, account),
             Command::Close => {
                 self.closing = true;
-                self.unsubscribe_all(now);
-                self.turn_watchers_away(now);
+                self.leave_states(now);
                 self.unregister_all(now);
                 let mut keys: Vec<_> = self.calls.keys().copied().collect();
                 keys.sort_unstable();
@@ -454,110 +423,12 @@ impl UserAgent {
         }
     }
 
-    fn ask(&mut self, key: CallKey, to: Uri, account: Option<AccountId>) {
-        let hop = self.services.first_hop(account, &Method::Options, &to);
-        let Some(target) = target_of(&hop) else {
-            self.services.tell(
-                key,
-                ended(EndCause::Unresolvable, None, "no way to this URI"),
-            );
-            return;
-        };
-        let errand = Errand::Options(key, to, account);
-        if let Err(error) = self.services.look_up(target, errand) {
-            self.services
-                .tell(key, ended(EndCause::Unresolvable, None, &error.to_string()));
-        }
-    }
-
-    fn resolved(&mut self, now: Instant, lookup: LookupId, routes: Vec<Route>, why: Box<str>) {
-        let Some((errand, target)) = self.services.errands.remove(&lookup) else {
-            return;
-        };
-        let first = routes.first().copied();
-        let services = &mut self.services;
-        let way = || {
-            let way = services.first_way(now, routes, &target);
-            way.ok_or_else(|| unresolved(&target, why))
-        };
-        match errand {
-            Errand::Register(id) => {
-                let way = way();
-                self.register_by(now, id, way);
-            }
-            Errand::Subscribe(ask) => {
-                let way = first.map(|route| services.way(route, &target));
-                self.subscribe_by(now, ask, way);
-            }
-            Errand::Notify(id) => {
-                let way = first.map(|route| services.way(route, &target));
-                self.notify_by(now, id, way);
-            }
-            Errand::Dial(key) => {
-                let way = way();
-                self.dial_by(now, key, way);
-            }
-            Errand::Options(key, to, account) => match way() {
-                Ok(way) => self.send_options(now, key, &to, account, way),
-                Err(why) => {
-                    let kind = ended(EndCause::Unresolvable, None, &why);
-                    self.services.tell(key, kind);
-                }
-            },
-            Errand::Outside(outside) => {
-                let way = way();
-                self.send_outside_by(now, *outside, way);
-            }
-            Errand::Media(key, agreed) => {
-                self.media_found(now, key, *agreed, first.map(|r| r.remote.ip()));
-            }
-            Errand::Within {
-                call,
-                leg,
-                what,
-                request,
-                fallback,
-            } => {
-                let flow = first.map_or(fallback, |route| services.way(route, &target));
-                self.send_within_by(now, call, leg, *request, what, flow);
-            }
-        }
-    }
-
-    fn send_options(
-        &mut self,
-        now: Instant,
-        key: CallKey,
-        to: &Uri,
-        account: Option<AccountId>,
-        mut way: Chosen,
-    ) {
-        let (call_id, tag) = (self.services.token(), self.services.token());
-        let names = (&*call_id, &*tag);
-        let request = self
-            .services
-            .request_outside(account, Method::Options, to, way.flow, names);
-        let sent = request.and_then(|mut request| {
-            request.headers.put(HeaderName::Accept, ACCEPT);
-            way.carry(&request, account);
-            self.services
-                .send_by(now, way, request, Purpose::Options(key, now), account)
-        });
-        if let Err(error) = sent {
-            self.options_unsent(key, &error);
-        }
-    }
-
-    pub(super) fn options_unsent(&mut self, key: CallKey, error: &crate::Error) {
-        self.services
-            .tell(key, ended(EndCause::Unreachable, None, &error.to_string()));
-    }
-
     fn answered(&mut self, now: Instant, id: ClientId, flow: Flow, response: &Response) {
         let status = response.status;
         let sent = match self.services.sent.get_mut(&id) {
             Some(sent) => {
                 sent.heard = true;
+                self.services.detours.remove(&id);
                 Some(sent.purpose)
             }
             None => self.services.answered.get(&id).map(|a| a.purpose),
@@ -622,6 +493,9 @@ impl UserAgent {
                 self.aside_answered(now, key, aside, status, &response.reason, Some(response));
             }
             Purpose::Notify(id) => self.notify_answered(id, status),
+            Purpose::Publish(id) => {
+                self.publisher_answered(now, id, status, &response.reason, Some(response));
+            }
             Purpose::Options(key, asked) => {
                 let text = |name: &HeaderName| join(&response.headers, name);
                 let names = [HeaderName::UserAgent, HeaderName::Server];
@@ -650,6 +524,7 @@ impl UserAgent {
         }
         self.services.retries.remove(&id);
         self.services.ways.remove(&id);
+        self.services.detours.remove(&id);
         self.handle_silence(now, sent);
         self.services.tried = Box::default();
     }
@@ -677,6 +552,10 @@ impl UserAgent {
                 self.subscription_answered(now, ask, status, &why, None);
             }
             Purpose::Notify(id) => self.notify_answered(id, StatusCode::REQUEST_TIMEOUT),
+            Purpose::Publish(id) => {
+                let why = self.services.no_answer();
+                self.publisher_answered(now, id, StatusCode::REQUEST_TIMEOUT, &why, None);
+            }
             Purpose::Options(key, _) => {
                 let status = Some(StatusCode::REQUEST_TIMEOUT);
                 let why = self.services.no_answer();
@@ -700,7 +579,9 @@ impl UserAgent {
         let mut waiting: Vec<ClientId> = silent.map(|(id, _)| *id).collect();
         waiting.sort_unstable();
         for id in waiting {
-            self.services.transactions.transport_failed(id);
+            if !self.fall_back(now, id) {
+                self.services.transactions.transport_failed(id);
+            }
         }
         self.services.trouble = why;
         self.settle(now);
@@ -831,18 +712,6 @@ impl UserAgent {
             }
         }
     }
-}
-
-/// Why nothing leads to `target`, and what to do, if whoever looked it up does not say.
-fn unresolved(target: &Target, why: Box<str>) -> Box<str> {
-    if !why.is_empty() {
-        return why;
-    }
-    format!(
-        "{} has no address: check its name, or give the address of a proxy",
-        target.host
-    )
-    .into()
 }
 
 /// An event that ends a call.

@@ -15,6 +15,7 @@ use super::policy::{AutoAnswer, Reliable};
 use super::reliable::{self, When};
 use super::services::Services;
 use super::state::{Call, Leg, Phase, Serving, ServingStep};
+use crate::account::AccountId;
 use crate::dialog::{Dialog, tagged_response};
 use crate::transaction::{Cancelled, ServerId};
 use crate::transport::Flow;
@@ -52,7 +53,8 @@ impl UserAgent {
                 return;
             }
         };
-        let policy = self.services.config.policy.reliable;
+        let account = self.services.accounts.called(request);
+        let policy = self.services.policy(account).reliable;
         let reliable = When::of(policy, &request.headers);
         if policy == Reliable::Required && reliable == When::Never {
             let mut response = self
@@ -63,7 +65,7 @@ impl UserAgent {
             self.services.respond(now, id, &response);
             return;
         }
-        if self.services.refuse_too_short(now, id, request) {
+        if self.services.refuse_too_short(now, id, request, account) {
             return;
         }
         // A server sends calls on, and none that has come far enough.
@@ -88,7 +90,7 @@ impl UserAgent {
         let (slots, toward) = match &offer {
             Some(Ok(offer)) if !offer.slots.is_empty() => (offer.slots.clone(), offer.toward),
             None => {
-                let security = self.services.config.policy.security;
+                let security = self.services.policy(account).security;
                 (security.slots(flow), Some(flow.remote.ip()))
             }
             Some(_) => {
@@ -120,7 +122,6 @@ impl UserAgent {
             .dialogs
             .insert(leg.dialog.id().clone(), (key, leg.id));
         let call_id = call_id.detached();
-        let account = self.services.accounts.called(request);
         self.services.accounts.claim(key, account);
         self.services
             .call_ids
@@ -136,7 +137,7 @@ impl UserAgent {
             patience: Some(now + PATIENCE),
         };
         let mut call = Call::new(call_id, tag.into(), phase);
-        call.answer_at = self.services.answers_itself(now, request);
+        call.answer_at = self.services.answers_itself(now, account, request);
         call.legs.push(leg);
         self.calls.insert(key, call);
         self.alive += 1;
@@ -253,7 +254,12 @@ impl UserAgent {
 
 impl Services {
     /// When we take a call that asks to be taken without the application, if its caller may ask for it.
-    fn answers_itself(&self, now: Instant, request: &Request) -> Option<Instant> {
+    fn answers_itself(
+        &self,
+        now: Instant,
+        account: Option<AccountId>,
+        request: &Request,
+    ) -> Option<Instant> {
         let from = request.headers.from().ok()?;
         let (user, host) = (from.uri().user(), from.uri().host()?.to_string());
         let name = user.map(|u| format!("{u}@{host}"));
@@ -261,7 +267,7 @@ impl Services {
             who.eq_ignore_ascii_case(&host)
                 || name.as_ref().is_some_and(|n| who.eq_ignore_ascii_case(n))
         };
-        let may = match &self.config.policy.auto_answer {
+        let may = match &self.policy(account).auto_answer {
             AutoAnswer::Nobody => false,
             AutoAnswer::Anybody => true,
             AutoAnswer::Callers(known) => known.iter().any(|k| is(k)),

@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use msp_core::event::Cause;
 use msp_core::id::{CallKey, Generation, LegId};
-use msp_core::link::{OfferRole, ToMsp};
+use msp_core::link::{MAX_LEGS, OfferRole, ToMsp};
 use msp_core::params::MediaParams;
 use msp_core::time::Instant;
 
 use super::UserAgent;
 use super::agent::ended;
-use super::causes;
 use super::content::{ACCEPT, description};
+use super::errand::Errand;
 use super::failover::Chosen;
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::agreed;
+use super::policy::Redirect;
 use super::reliable::reliable_number;
-use super::services::{Errand, Purpose, Within, describe, target_of};
+use super::services::{Inside, Purpose, Within, describe, target_of};
 use super::state::{Applying, Call, Dialing, Inviting, Leg, Phase, media_due};
 use crate::Result;
 use crate::account::AccountId;
@@ -28,15 +30,12 @@ use crate::wire::{CSeq, HeaderName, Method, Request, Response, StatusCode, Text,
 /// How long a phone rings before we give up: as long as proxies wait (RFC 3261 section 16.6, timer C).
 const PATIENCE: Duration = Duration::from_secs(181);
 
-/// Branches of a call that ring, and branches that answer, at most.
-const MAX_EARLY: usize = 16;
-const MAX_LEGS: usize = 64;
+/// Branches of a call that answer, at most. As many ring as the media half can tell apart.
+const MAX_ANSWERED: usize = 64;
 
 impl UserAgent {
     pub(super) fn dial(&mut self, key: CallKey, to: Uri, account: Option<AccountId>) {
-        if self.closing || self.calls.contains_key(&key) {
-            self.services
-                .tell(key, ended(EndCause::Rejected, None, "no call can be made"));
+        if !self.may_begin(key) {
             return;
         }
         let hop = self.services.first_hop(account, &Method::Invite, &to);
@@ -58,6 +57,16 @@ impl UserAgent {
         self.begin_call(key, to, account);
     }
 
+    /// Whether a call of ours may be made under `key`; if not, the application is told.
+    pub(super) fn may_begin(&mut self, key: CallKey) -> bool {
+        let may = !self.closing && !self.calls.contains_key(&key);
+        if !may {
+            let why = ended(EndCause::Rejected, None, "no call can be made");
+            self.services.tell(key, why);
+        }
+        may
+    }
+
     /// A call of ours that has not begun.
     pub(super) fn begin_call(&mut self, key: CallKey, to: Uri, account: Option<AccountId>) {
         let call_id: Text = self.services.token().into();
@@ -73,6 +82,7 @@ impl UserAgent {
                     to,
                     way: None,
                     number: 1,
+                    called: None,
                     due: None,
                 }),
             ),
@@ -102,10 +112,15 @@ impl UserAgent {
         };
         let flow = way.flow;
         dialing.way = Some(way);
+        if self.services.policy_of(key).late_offer {
+            call.late_offer = true;
+            self.invite(now, key, None);
+            return;
+        }
         dialing.due = Some(media_due(now));
         call.prepared = true;
         self.arm(key);
-        let security = self.services.config.policy.security;
+        let security = self.services.policy_of(key).security;
         self.services.msp(
             key,
             LegId::FIRST,
@@ -119,8 +134,8 @@ impl UserAgent {
         );
     }
 
-    /// The media half is ready: the INVITE goes out.
-    pub(super) fn invite(&mut self, now: Instant, key: CallKey, local: Vec<MediaParams>) {
+    /// The INVITE goes out: with an offer of what the media half is ready for, or without one.
+    pub(super) fn invite(&mut self, now: Instant, key: CallKey, local: Option<Vec<MediaParams>>) {
         let Some(Call {
             phase: Phase::Dialing(dialing),
             ..
@@ -131,21 +146,22 @@ impl UserAgent {
         let Some(way) = dialing.way.take() else {
             return;
         };
-        let (to, flow, number) = (dialing.to.clone(), way.flow, dialing.number);
+        let (to, flow) = (dialing.to.clone(), way.flow);
+        let named = (dialing.number, dialing.called.take());
         let mut offer = self.services.session(flow);
-        let security = self.services.config.policy.security;
-        let description = match security.guard(flow, local) {
-            Ok(local) => offer.create_offer(local).map_err(|e| e.to_string()),
-            Err(why) => Err(why.to_owned()),
-        };
-        let description = match description {
-            Ok(description) => description.to_string(),
+        let security = self.services.policy_of(key).security;
+        let description = local.map(|local| {
+            let local = security.guard(flow, local).map_err(str::to_owned)?;
+            offer.create_offer(local).map_err(|e| e.to_string())
+        });
+        let description = match description.transpose() {
+            Ok(description) => description.map(|d| d.to_string()),
             Err(why) => {
                 self.fail(now, key, EndCause::Media, None, &why);
                 return;
             }
         };
-        match self.send_invite(now, key, &to, flow, description, number) {
+        match self.send_invite(now, key, &to, flow, description, named) {
             Ok((invite, request)) => {
                 self.services.ways.insert(invite, way.ways);
                 let patience = now + PATIENCE;
@@ -172,8 +188,8 @@ impl UserAgent {
         key: CallKey,
         to: &Uri,
         flow: Flow,
-        description: String,
-        number: u32,
+        description: Option<String>,
+        (number, called): (u32, Option<Bytes>),
     ) -> Result<(ClientId, Request)> {
         let (call_id, tag) = match self.calls.get(&key) {
             Some(call) => (call.call_id.clone(), call.local_tag.clone()),
@@ -184,6 +200,9 @@ impl UserAgent {
         let mut request =
             self.services
                 .request_outside(account, Method::Invite, to, flow, names)?;
+        if let Some(called) = called {
+            request.headers.set(HeaderName::To, called);
+        }
         let cseq = CSeq {
             number,
             method: Method::Invite,
@@ -193,15 +212,18 @@ impl UserAgent {
             .headers
             .put(HeaderName::Allow, self.services.allow());
         request.headers.put(HeaderName::Accept, ACCEPT);
-        self.services.put_options(&mut request.headers);
+        self.services.put_options(&mut request.headers, account);
         let least = self.calls.get(&key).and_then(|c| c.least_interval);
-        self.services.put_session_timer(&mut request.headers, least);
+        self.services
+            .put_session_timer(&mut request.headers, account, least);
         self.services.referrals.dress(key, &mut request.headers);
         if let Some(passage) = self.calls.get(&key).and_then(|c| c.passage.as_ref()) {
             passage.dress(&mut request.headers);
         }
         let kept = request.clone();
-        describe(&mut request.headers, &mut request.body, description);
+        if let Some(description) = description {
+            describe(&mut request.headers, &mut request.body, description);
+        }
         let id = self
             .services
             .send(now, flow, request, Purpose::Invite(key))?;
@@ -247,7 +269,7 @@ impl UserAgent {
         let at = match call.legs.iter().position(|l| *l.dialog.id() == id) {
             Some(at) => at,
             None => {
-                if call.legs.len() >= MAX_EARLY {
+                if call.legs.len() >= MAX_LEGS {
                     self.services.stats.excess_branches += 1;
                     return;
                 }
@@ -271,7 +293,7 @@ impl UserAgent {
         };
         leg.flow = flow;
         leg.peer.learn(&response.headers);
-        let leg_id = leg.id;
+        let (leg_id, late) = (leg.id, call.late_offer);
         if leg.has_heard(response) {
             self.services.stats.repeated_provisionals += 1;
             return;
@@ -280,6 +302,19 @@ impl UserAgent {
         let _unread = leg.dialog.learn(response);
         // What was settled changes by UPDATE only.
         let body = description(&response.headers, &response.body).filter(|_| !leg.settled);
+        if late {
+            // What nobody acknowledges makes no offer (RFC 3261 section 13.2.1).
+            let offered =
+                body.filter(|_| leg.owed.is_none() && reliable_number(response).is_some());
+            match offered.and_then(|body| Some((body, leg.prack(response)?))) {
+                Some((body, prack)) => {
+                    let offer = leg.owe(prack, Within::Ask(Inside::Prack), Some(&body));
+                    self.prepare_owed(now, key, leg_id, offer);
+                }
+                None => self.acknowledge_provisional(now, key, leg_id, response),
+            }
+            return;
+        }
         let agreement = body.map(|body| leg.media.receive_answer(&body));
         leg.settled |= reliable_number(response).is_some() && matches!(agreement, Some(Ok(_)));
         self.acknowledge_provisional(now, key, leg_id, response);
@@ -309,7 +344,7 @@ impl UserAgent {
             self.services.stats.idle_responses += 1;
             return;
         };
-        if self.services.acknowledged(invite) >= MAX_LEGS {
+        if self.services.acknowledged(invite) >= MAX_ANSWERED {
             self.services.stats.excess_branches += 1;
             return;
         }
@@ -323,7 +358,7 @@ impl UserAgent {
             // The ACK waits for its way.
             Some(leg) if leg.acknowledged => return,
             Some(_) => {}
-            None if call.legs.len() >= MAX_LEGS => {
+            None if call.legs.len() >= MAX_ANSWERED => {
                 self.services.stats.excess_branches += 1;
                 return;
             }
@@ -356,14 +391,22 @@ impl UserAgent {
         leg.flow = flow;
         leg.peer.learn(&response.headers);
         let read = leg.dialog.learn(response);
-        self.services.learn_session_timer(now, leg, response);
+        self.services.learn_session_timer(now, key, leg, response);
         leg.acknowledged = true;
         let (leg_id, ack) = (leg.id, leg.dialog.ack(cseq.number));
+        let late = call.late_offer && !leg.settled;
+        let body = description(&response.headers, &response.body).filter(|_| late);
+        let offer = match late {
+            true => leg.owe(ack.clone(), Within::Ack(invite), body.as_ref()),
+            false => None,
+        };
         if first {
             call.chosen = Some(leg_id);
             call.phase = Phase::Up;
         }
-        self.send_within(now, key, leg_id, ack, Within::Ack(invite));
+        if !late {
+            self.send_within(now, key, leg_id, ack, Within::Ack(invite));
+        }
         self.arm(key);
         if !first {
             self.say_goodbye(now, key, leg_id);
@@ -377,6 +420,10 @@ impl UserAgent {
                 Some(response.status),
                 "the answer cannot be read",
             );
+        } else if late {
+            let others = self.other_legs(key, leg_id);
+            self.drop_legs(key, &others);
+            self.prepare_owed(now, key, leg_id, offer);
         } else {
             self.take_answer(now, key, leg_id, response);
         }
@@ -384,24 +431,19 @@ impl UserAgent {
 
     /// The answer that the 2xx brings, or that came with a provisional response before it.
     fn take_answer(&mut self, now: Instant, key: CallKey, leg_id: LegId, response: &Response) {
-        let Some(call) = self.calls.get_mut(&key) else {
+        let others = self.other_legs(key, leg_id);
+        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
             return;
         };
-        let others: Vec<_> = call
-            .legs
-            .iter()
-            .filter(|l| l.id != leg_id)
-            .map(|l| (l.id, l.generation))
-            .collect();
-        let Some(leg) = call.leg(leg_id) else { return };
         // What was agreed before the 2xx it only repeats, and an UPDATE may have changed it since.
         let body = description(&response.headers, &response.body).filter(|_| !leg.settled);
         match agreed(&mut leg.media, body.as_ref()) {
             Ok(agreement) => {
+                // The media half has no room for a branch that did not ring beside as many as may: the oldest make it.
+                let (before, after) = others.split_at((others.len() + 1).saturating_sub(MAX_LEGS));
+                self.drop_legs(key, before);
                 self.apply(now, key, leg_id, Applying::Final, agreement);
-                for (other, generation) in others {
-                    self.services.msp(key, other, generation, ToMsp::DropLeg);
-                }
+                self.drop_legs(key, after);
             }
             Err(why) => {
                 self.say_goodbye(now, key, leg_id);
@@ -410,8 +452,23 @@ impl UserAgent {
         }
     }
 
+    fn other_legs(&self, key: CallKey, leg: LegId) -> Vec<(LegId, Generation)> {
+        let legs = self.calls.get(&key).map_or(&[][..], |c| &c.legs);
+        let others = legs.iter().filter(|l| l.id != leg);
+        others.map(|l| (l.id, l.generation)).collect()
+    }
+
+    fn drop_legs(&mut self, key: CallKey, legs: &[(LegId, Generation)]) {
+        for (leg, generation) in legs {
+            self.services.msp(key, *leg, *generation, ToMsp::DropLeg);
+        }
+    }
+
     fn refused(&mut self, now: Instant, key: CallKey, response: &Response) {
-        if self.invite_longer(now, key, response) {
+        if self.invite_longer(now, key, response)
+            || self.invite_in_the_clear(now, key, response)
+            || self.redirected(now, key, response)
+        {
             return;
         }
         let Some(call) = self.calls.get_mut(&key) else {
@@ -420,12 +477,7 @@ impl UserAgent {
         match &mut call.phase {
             Phase::Inviting(inviting) => {
                 inviting.answered = true;
-                let why = Ended {
-                    cause: causes::of_refusal(response.status, &response.headers),
-                    status: Some(response.status),
-                    reason: self.services.with_tried(&response.reason),
-                };
-                self.end(now, key, why, Cause::RemoteRequest);
+                self.end_refused(now, key, response);
             }
             Phase::Over { invite } => {
                 *invite = None;
@@ -450,11 +502,35 @@ impl UserAgent {
             return false;
         };
         (call.least_interval, call.retries) = (Some(least), call.retries + 1);
-        self.invite_again(now, key)
+        self.invite_again(now, key, None)
     }
 
-    /// Sends the INVITE of a call once more, with the next number, after it was refused. Branches of the first are gone.
-    fn invite_again(&mut self, now: Instant, key: CallKey) -> bool {
+    /// Sends the INVITE again in the clear, if the peer refused the secure profile and media need not be encrypted. The media
+    /// half tells what comes of it.
+    fn invite_in_the_clear(&mut self, now: Instant, key: CallKey, response: &Response) -> bool {
+        if response.status != StatusCode::NOT_ACCEPTABLE_HERE {
+            return false;
+        }
+        let Some(Call {
+            phase: Phase::Inviting(inviting),
+            ..
+        }) = self.calls.get_mut(&key)
+        else {
+            return false;
+        };
+        matches!(inviting.offer.offer_in_the_clear(), Ok(Some(_)))
+            && self.invite_again(now, key, None)
+    }
+
+    /// Sends the INVITE of a call once more, with the next number, after it was refused: to the same target, or to another.
+    /// Branches of the first are gone.
+    pub(super) fn invite_again(
+        &mut self,
+        now: Instant,
+        key: CallKey,
+        target: Option<(Uri, Chosen)>,
+    ) -> bool {
+        let rewrite = self.services.policy_of(key).redirect == Redirect::FollowTo;
         let Some(Call {
             phase: Phase::Inviting(inviting),
             ..
@@ -462,23 +538,31 @@ impl UserAgent {
         else {
             return false;
         };
-        let Some(offer) = inviting.offer.sent().map(ToString::to_string) else {
-            return false;
-        };
-        let (to, flow) = (inviting.request.uri.clone(), inviting.flow);
+        let offer = inviting.offer.sent().map(ToString::to_string);
+        // Who is called stays who was called.
+        let keep = target.is_none() || !rewrite;
+        let called = inviting.request.headers.get(&HeaderName::To).cloned();
+        let called = called.filter(|_| keep);
+        let (to, way) = target.unwrap_or_else(|| {
+            let same = Chosen::only(inviting.flow);
+            (inviting.request.uri.clone(), same)
+        });
+        let flow = way.flow;
         let number = inviting.request.headers.cseq().map(|c| c.number + 1);
         let Ok((invite, request)) =
-            self.send_invite(now, key, &to, flow, offer, number.unwrap_or(1))
+            self.send_invite(now, key, &to, flow, offer, (number.unwrap_or(1), called))
         else {
             return false;
         };
-        self.drop_legs(key);
+        self.services.ways.insert(invite, way.ways);
+        self.drop_branches(key);
         let Some(call) = self.calls.get_mut(&key) else {
             return false;
         };
         call.invite = Some(invite);
         if let Phase::Inviting(inviting) = &mut call.phase {
             *inviting.request = request;
+            (inviting.flow, inviting.answered) = (flow, false);
         }
         true
     }
@@ -486,27 +570,30 @@ impl UserAgent {
     /// The INVITE of a call goes to another server, and the media half gets ready for the way there: it may begin at another
     /// address of ours.
     pub(super) fn invite_elsewhere(&mut self, now: Instant, key: CallKey, way: Chosen) {
-        self.drop_legs(key);
+        self.drop_branches(key);
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
         let Phase::Inviting(inviting) = &call.phase else {
             return;
         };
-        let number = inviting.request.headers.cseq().map_or(1, |c| c.number);
+        let headers = &inviting.request.headers;
+        let number = headers.cseq().map_or(1, |c| c.number);
+        let called = headers.get(&HeaderName::To).cloned();
         let to = inviting.request.uri.clone();
         call.invite = None;
         call.phase = Phase::Dialing(Dialing {
             to,
             way: None,
             number,
+            called,
             due: None,
         });
         self.dial_by(now, key, Ok(way));
     }
 
     /// The branches of an INVITE that was refused are gone.
-    fn drop_legs(&mut self, key: CallKey) {
+    fn drop_branches(&mut self, key: CallKey) {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };

@@ -184,6 +184,24 @@ impl UserAgent {
         };
         self.services.stats.answered_challenges += 1;
         self.services.sent.remove(&id);
+        self.sent_again(purpose, id, again, cseq);
+        true
+    }
+
+    /// A request was sent again by another transaction, with another number.
+    pub(super) fn sent_again(
+        &mut self,
+        purpose: Purpose,
+        id: ClientId,
+        again: ClientId,
+        cseq: Option<Bytes>,
+    ) {
+        if let Some(mut retry) = self.services.retries.remove(&id) {
+            if let Some(cseq) = &cseq {
+                retry.request.headers.set(HeaderName::CSeq, cseq.clone());
+            }
+            self.services.retries.insert(again, retry);
+        }
         self.services.keep_ways(id, again);
         match purpose {
             Purpose::Invite(key) => {
@@ -202,7 +220,6 @@ impl UserAgent {
             }
             _ => {}
         }
-        true
     }
 
     /// Whether what was asked for is still wanted: nobody calls again for a call that was taken back.
@@ -231,10 +248,11 @@ impl UserAgent {
     }
 
     /// Gives a request the next number of its dialog, or the next one after its own outside of one.
-    fn renumber(&mut self, request: &mut Request, purpose: Purpose) {
+    pub(super) fn renumber(&mut self, request: &mut Request, purpose: Purpose) {
         let kept = match purpose {
             Purpose::Subscribe(ask) => self.services.subscriptions.next_number(ask),
             Purpose::Notify(id) => self.services.watching.next_number(id),
+            Purpose::Publish(id) => self.services.publications.next_number(id),
             Purpose::Register(id) => {
                 let held = self.services.accounts.registration(id);
                 held.map(|h| h.next_number())

@@ -67,13 +67,13 @@ impl UserAgent {
         leg.generation = leg.generation.next();
         leg.wait_for_media(now);
         let mut slots = leg.media.slots();
-        let form = self.services.config.policy.hold;
+        let form = self.services.policy_of(key).hold;
         leg.hold.narrow(form, false, &mut slots);
         leg.hold.offer();
         let body = ToMsp::Prepare {
             role: OfferRole::Offerer,
             slots,
-            policy: self.services.config.policy.security.policy,
+            policy: self.services.policy_of(key).security.policy,
             toward: Some(leg.flow.remote.ip()),
         };
         self.services.msp(key, leg.id, leg.generation, body);
@@ -96,17 +96,18 @@ impl UserAgent {
         if leg.locked {
             leg.keep_codec(&mut local);
         }
-        if leg.hold.wanted && self.services.config.policy.hold == HoldForm::ZeroAddress {
+        let policy = self.services.policy_of(key);
+        if leg.hold.wanted && policy.hold == HoldForm::ZeroAddress {
             write_nowhere(&mut local);
         }
-        let security = self.services.config.policy.security;
+        let security = self.services.policy_of(key).security;
         let local = security.guard(leg.flow, local);
         let Some(offer) = local.ok().and_then(|l| leg.media.create_offer(l).ok()) else {
             self.give_change_up(key, leg_id, None);
             return;
         };
         leg.changed_by = None;
-        let wanted = self.services.config.policy.change == ChangeBy::Update;
+        let wanted = policy.change == ChangeBy::Update;
         let update = !up || wanted && leg.peer.update;
         let (method, what) = if update {
             leg.change = Some(Change::Updating);
@@ -247,7 +248,7 @@ impl UserAgent {
         leg.flow = flow;
         // A Contact that cannot be read leaves the peer where it was.
         let _unread = leg.dialog.learn(response);
-        self.services.learn_session_timer(now, leg, response);
+        self.services.learn_session_timer(now, key, leg, response);
         let ack = leg
             .dialog
             .ack(number.unwrap_or_else(|_| leg.dialog.local_number()));
@@ -374,6 +375,7 @@ impl Leg {
         self.change.is_none()
             && (early || self.serving.is_none())
             && self.asked.is_none()
+            && self.owed.is_none()
             && self.unacknowledged.is_none()
             && self.applying.is_empty()
             && self.media.state() == State::Stable

@@ -140,7 +140,7 @@ impl UserAgent {
 
     /// Tells the application what changed about who holds, and keeps the media half silent while we do.
     pub(super) fn tell_hold(&mut self, key: CallKey, leg_id: LegId) {
-        let policy = &self.services.config.policy;
+        let policy = self.services.policy_of(key);
         let silent = policy.hold == HoldForm::SendOnly && policy.hold_sound == HoldSound::Silence;
         let Some(call) = self.calls.get_mut(&key) else {
             return;

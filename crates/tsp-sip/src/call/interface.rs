@@ -15,8 +15,8 @@ use crate::account::{Account, AccountId};
 use crate::counters::counters;
 use crate::registrar::Location;
 use crate::registration::RegistrationEvent;
-use crate::subscription::{Package, SubscriptionEvent, SubscriptionId};
-use crate::transport::{Flow, Transport};
+use crate::subscription::{Package, Presence, SubscriptionEvent, SubscriptionId};
+use crate::transport::{Flow, FlowPolicy, Transport};
 use crate::wire::{Host, StatusCode, Uri};
 
 /// What a user agent takes.
@@ -98,6 +98,8 @@ pub enum Command {
     Ring(CallKey),
     /// Let an incoming call hear us before it is taken: a 183 with our description (RFC 3261 section 21.1.5).
     Progress(CallKey),
+    /// Try a call of ours elsewhere that was sent on: at one of the targets of [`CallEventKind::Redirected`], or at anybody.
+    Follow(CallKey, Uri),
     /// Take an incoming call.
     Answer(CallKey),
     /// Refuse an incoming call.
@@ -181,6 +183,17 @@ pub enum Command {
     Unsubscribe(SubscriptionId),
     /// Refuse all calls from now on; those that there are go on.
     RefuseCalls,
+    /// Publish the presence of an account, in the place of what was published before (RFC 3903).
+    Publish {
+        /// The account.
+        account: AccountId,
+        /// The presence.
+        presence: Box<Presence>,
+        /// For how long at a time, in whole seconds.
+        expires: Duration,
+    },
+    /// Take back the presence of an account.
+    Unpublish(AccountId),
     /// Refuse all calls from now on and end those that there are.
     Close,
 }
@@ -326,6 +339,12 @@ pub enum CallEventKind {
     /// The call is not held, or not taken up again, as the application wished: the peer refused with this status, or the
     /// call or its media are in no state for it.
     HoldRefused(Option<StatusCode>),
+    /// A call of ours was sent on, and the policy wants the application to say where it goes: [`Command::Follow`], or
+    /// [`Command::HangUp`].
+    Redirected {
+        /// Where it may go, the preferred first; nobody twice.
+        targets: Vec<Uri>,
+    },
     /// A digit of ours did not reach the peer: the media half has no way for it, and the peer takes none by INFO, or the
     /// settings forbid it.
     UnsentDigit(Digit),
@@ -475,6 +494,8 @@ pub struct AgentConfig {
     pub policy: CallPolicy,
     /// The domain that we serve, if we serve one.
     pub domain: Option<Domain>,
+    /// Which ways messages take.
+    pub flows: FlowPolicy,
     /// Which line of the process this is: the keys of incoming calls carry it, so that no two lines give the same one.
     pub line: u32,
 }
@@ -528,6 +549,10 @@ counters! {
         refused_challenges,
         /// Digits that the media half wanted to travel by signalling, and that did not.
         unsent_digits,
+        /// Requests that went by TCP for their length alone.
+        detours,
+        /// Those among them that went by UDP after all.
+        ways_back,
         /// Connections that were asked whether they live.
         pings,
         /// Connections that were closed because nobody used them.

@@ -14,8 +14,10 @@ use msp_core::time::Instant;
 use tsp_sdp::{Agreement, OfferAnswer, Unresolved};
 
 use super::UserAgent;
+use super::errand::Errand;
 use super::interface::{CallEventKind, EndCause, Ended};
-use super::services::Errand;
+use super::late::Owed;
+use super::policy::EarlyMedia;
 use super::state::{Applying, Leg, Phase};
 use crate::wire::{Host, StatusCode};
 
@@ -81,7 +83,10 @@ impl UserAgent {
             ToTsp::MediaLost { .. } => self.media_lost(now, key, leg),
             ToTsp::Digit { digit, duration } => self.relay_digit(now, key, digit, duration),
             _ if !current => return false,
-            ToTsp::Local(params) if dialing => self.invite(now, key, params),
+            ToTsp::Local(params) if dialing => self.invite(now, key, Some(params)),
+            ToTsp::Local(params) if call.leg(leg).is_some_and(|l| l.prepares_answer()) => {
+                self.answer_owed(now, key, leg, params);
+            }
             ToTsp::Local(params) if call.leg(leg).is_some_and(|l| l.prepares_change()) => {
                 self.offer_change(now, key, leg, params);
             }
@@ -149,10 +154,10 @@ impl UserAgent {
                 Applying::Served => !up && leg.asked.is_some(),
                 Applying::Changed => !up,
             };
-            let finality = if early {
-                Finality::Provisional
-            } else {
-                Finality::Final
+            let finality = match self.services.policy_of(key).early_media {
+                _ if !early => Finality::Final,
+                EarlyMedia::Latest => Finality::Provisional,
+                EarlyMedia::First => Finality::Behind,
             };
             let body = ToMsp::Apply {
                 finality,
@@ -203,6 +208,7 @@ impl UserAgent {
         };
         let applied = leg.applying.pop_front();
         leg.wait_for_media(now);
+        let owed = leg.owed.as_ref().map(Owed::applying);
         match applied {
             None => return false,
             Some(Applying::Served) => self.applied(now, key, leg_id),
@@ -216,8 +222,9 @@ impl UserAgent {
             Some(what) => {
                 leg.hold
                     .answered(leg.media.negotiated().unwrap_or_default());
-                let lock = self.services.config.policy.lock_codec
+                let lock = self.services.policy_of(key).lock_codec
                     && !leg.locked
+                    && owed.is_none()
                     && answered_with_many(leg);
                 if lock && what == Applying::Final {
                     leg.locked = true;
@@ -231,6 +238,9 @@ impl UserAgent {
                     self.connected(key);
                 }
             }
+        }
+        if owed.is_some() && owed == applied {
+            self.say_owed(now, key, leg_id);
         }
         self.arm(key);
         true
@@ -253,7 +263,8 @@ impl UserAgent {
         let Some(leg) = call.leg(leg_id) else {
             return false;
         };
-        let what = match leg.applying.pop_front() {
+        let owed = leg.owed.as_ref().map(Owed::applying);
+        let what = match leg.applying.pop_front().or(owed) {
             Some(what) => what,
             // It could not get ready.
             None if leg.negotiating().is_some() => Applying::Served,
@@ -289,7 +300,8 @@ impl UserAgent {
                 unprepared.push(leg.id);
                 continue;
             }
-            let what = leg.applying.pop_front().unwrap_or(Applying::Served);
+            let owed = leg.owed.as_ref().map_or(Applying::Served, Owed::applying);
+            let what = leg.applying.pop_front().unwrap_or(owed);
             // What it had to serve may have been taken back meanwhile.
             if what != Applying::Served || leg.negotiating().is_some() {
                 lost.push((leg.id, what));
@@ -317,8 +329,8 @@ impl UserAgent {
         let call = self.calls.get(&key);
         let up = call.is_some_and(|c| matches!(c.phase, Phase::Up));
         match what {
-            // The call can still be answered.
-            Applying::Early => {}
+            // Without an offer of the peer's the call can still be answered.
+            Applying::Early => self.cannot_answer(now, key, leg, &error.to_string()),
             Applying::Served | Applying::Shown => {
                 let status = match error.kind() {
                     MediaErrorKind::Busy

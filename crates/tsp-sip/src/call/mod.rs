@@ -10,19 +10,25 @@ mod accounts;
 mod agent;
 mod called;
 mod calling;
+mod capabilities;
 mod causes;
 mod challenge;
 mod change;
 mod content;
+mod detour;
+mod errand;
 mod failover;
 mod hold;
 mod info;
 mod interface;
+mod late;
 mod media;
 mod message;
 mod notifying;
 mod outline;
 mod policy;
+mod publishing;
+mod redirect;
 mod referral;
 mod refusal;
 mod registering;
@@ -33,6 +39,7 @@ mod served;
 mod services;
 mod serving;
 mod state;
+mod states;
 mod subscribing;
 mod success;
 mod timer;
@@ -48,7 +55,8 @@ pub use interface::{
 pub use notifying::{WatchPolicy, Watchers};
 pub use outline::Outline;
 pub use policy::{
-    AutoAnswer, CallPolicy, ChangeBy, HoldForm, HoldSound, RefreshedBy, Reliable, SessionTimers,
+    AutoAnswer, CallPolicy, ChangeBy, EarlyMedia, HoldForm, HoldSound, Redirect, RefreshedBy,
+    Reliable, SessionTimers,
 };
 pub use requests::RequestPolicy;
 pub use security::{MediaSecurity, OptionalForm};

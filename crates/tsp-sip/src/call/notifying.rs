@@ -6,7 +6,8 @@ use std::time::Duration;
 use msp_core::time::Instant;
 
 use super::UserAgent;
-use super::services::{Errand, Purpose, Services, goes_to_sips, is_of_sips, target_of};
+use super::errand::Errand;
+use super::services::{Purpose, Services, goes_to_sips, is_of_sips, target_of};
 use super::state::{Call, Phase};
 use crate::account::AccountId;
 use crate::dialog::{Dialog, DialogId, copy_record_route, tagged_response};

@@ -12,6 +12,13 @@ pub struct CallPolicy {
     pub change: ChangeBy,
     /// Whether provisional responses are acknowledged.
     pub reliable: Reliable,
+    /// Whose early media are heard where a call is forked.
+    pub early_media: EarlyMedia,
+    /// Our INVITE makes no offer: the peer makes one in its 2xx or in a reliable provisional response, and we answer (RFC
+    /// 3261 section 13.2.1). Nothing is heard early unless the peer offers early.
+    pub late_offer: bool,
+    /// What becomes of a call that is sent on to somebody else.
+    pub redirect: Redirect,
     /// Whether sessions have to be refreshed; nothing to neither ask for it nor take part in it (RFC 4028).
     pub timers: Option<SessionTimers>,
     /// For whom a call that asks for it is taken without the application (Alert-Info, Call-Info and Answer-Mode).
@@ -44,6 +51,9 @@ impl Default for CallPolicy {
         Self {
             change: ChangeBy::default(),
             reliable: Reliable::default(),
+            early_media: EarlyMedia::default(),
+            late_offer: false,
+            redirect: Redirect::default(),
             timers: Some(SessionTimers::default()),
             auto_answer: AutoAnswer::default(),
             hold: HoldForm::default(),
@@ -52,6 +62,30 @@ impl Default for CallPolicy {
             security: MediaSecurity::default(),
         }
     }
+}
+
+/// Which branch of a call of ours is heard while several have early media. One that answers is heard from then on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum EarlyMedia {
+    /// The one that described its media last: whoever answers is mostly heard before the 2xx.
+    #[default]
+    Latest,
+    /// The one that described its media first: an announcement is heard to its end, whatever else rings.
+    First,
+}
+
+/// What we do with a 3xx to a call of ours (RFC 3261 section 8.1.3.4).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Redirect {
+    /// The call ends as [`EndCause::Forwarded`](super::EndCause::Forwarded).
+    #[default]
+    Reject,
+    /// It is tried at those that the response names, the preferred first, and at each of them once. To stays.
+    Follow,
+    /// The same, and To names whom it is tried at: for servers that look there.
+    FollowTo,
+    /// The application is asked.
+    Ask,
 }
 
 /// How long a session lives without a refresh (RFC 4028).

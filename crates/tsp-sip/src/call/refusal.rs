@@ -51,8 +51,10 @@ impl Services {
             return Some(refusal(StatusCode::UNSUPPORTED_URI_SCHEME));
         }
         match request.headers.required() {
+            Ok(required) if required.is_empty() => {}
             Ok(required) => {
-                let missing = required.without(&self.supported());
+                let supported = self.supported(self.account_of(request));
+                let missing = required.without(&supported);
                 if !missing.is_empty() {
                     let mut response = refusal(StatusCode::BAD_EXTENSION);
                     response
@@ -95,7 +97,9 @@ impl Services {
             return Err(Error::new(ErrorKind::Value, "Replaces"));
         }
         match request.method {
-            Method::Invite | Method::Update if self.config.policy.timers.is_some() => {
+            Method::Invite | Method::Update
+                if self.policy(self.account_of(request)).timers.is_some() =>
+            {
                 headers.session_expires()?;
                 headers.min_se()?;
             }

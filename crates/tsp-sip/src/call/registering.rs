@@ -7,9 +7,10 @@ use msp_core::time::Instant;
 
 use super::UserAgent;
 use super::accounts::reached;
+use super::errand::Errand;
 use super::failover::Chosen;
 use super::interface::Output;
-use super::services::{Errand, Purpose, Services, goes_to_sips, target_of};
+use super::services::{Purpose, Services, goes_to_sips, target_of};
 use crate::account::AccountId;
 use crate::registration::{Answer, Registration, RegistrationEvent, RegistrationKind, Step};
 use crate::transport::Flow;

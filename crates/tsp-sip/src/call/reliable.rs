@@ -16,6 +16,7 @@ use super::policy::Reliable;
 use super::services::{Inside, Services, Within, describe, is_of_sips};
 use super::state::{Applying, Leg, ServingStep};
 use super::timer;
+use crate::account::AccountId;
 use crate::dialog::{copy_record_route, tagged_response};
 use crate::transaction::ServerId;
 use crate::transport::Flow;
@@ -322,23 +323,10 @@ impl UserAgent {
         leg_id: LegId,
         response: &Response,
     ) {
-        let (Some(number), Ok(cseq)) = (reliable_number(response), response.headers.cseq()) else {
-            return;
-        };
-        let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
-            return;
-        };
-        leg.heard = Some(number);
-        let mut prack = leg.dialog.request(Method::Prack);
-        let rack = RAck {
-            response: number,
-            cseq: CSeq {
-                number: cseq.number,
-                method: Method::Invite,
-            },
-        };
-        prack.headers.put(HeaderName::Rack, rack.to_value());
-        self.send_within(now, key, leg_id, prack, Within::Ask(Inside::Prack));
+        let leg = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id));
+        if let Some(prack) = leg.and_then(|l| l.prack(response)) {
+            self.send_within(now, key, leg_id, prack, Within::Ask(Inside::Prack));
+        }
     }
 }
 
@@ -351,21 +339,22 @@ pub(super) fn reliable_number(response: &Response) -> Option<u32> {
 
 impl Services {
     /// Says in an INVITE what we can do and insist on.
-    pub(super) fn put_options(&self, headers: &mut Headers) {
-        if self.config.policy.reliable == Reliable::Required {
+    pub(super) fn put_options(&self, headers: &mut Headers, account: Option<AccountId>) {
+        if self.policy(account).reliable == Reliable::Required {
             headers.put(HeaderName::Require, TAG);
         }
-        self.put_supported(headers);
+        self.put_supported(headers, account);
     }
 
     /// Says what we can do.
-    pub(super) fn put_supported(&self, headers: &mut Headers) {
-        headers.put(HeaderName::Supported, self.supported().to_value());
+    pub(super) fn put_supported(&self, headers: &mut Headers, account: Option<AccountId>) {
+        let supported = self.supported(account);
+        headers.put(HeaderName::Supported, supported.to_value());
     }
 
     /// What we can do if asked.
-    pub(super) fn supported(&self) -> OptionTags {
-        let policy = &self.config.policy;
+    pub(super) fn supported(&self, account: Option<AccountId>) -> OptionTags {
+        let policy = self.policy(account);
         let reliable = (policy.reliable != Reliable::Off).then_some(TAG);
         let timers = policy.timers.is_some().then_some(timer::TAG);
         let tags = reliable.into_iter().chain(timers);
@@ -379,5 +368,22 @@ impl Leg {
     pub(super) fn has_heard(&self, response: &Response) -> bool {
         let number = reliable_number(response);
         number.is_some_and(|n| self.heard.is_some_and(|h| n != h.wrapping_add(1)))
+    }
+
+    /// The PRACK of a reliable response, which is noted as heard.
+    pub(super) fn prack(&mut self, response: &Response) -> Option<Request> {
+        let number = reliable_number(response)?;
+        let cseq = response.headers.cseq().ok()?;
+        self.heard = Some(number);
+        let mut prack = self.dialog.request(Method::Prack);
+        let rack = RAck {
+            response: number,
+            cseq: CSeq {
+                number: cseq.number,
+                method: Method::Invite,
+            },
+        };
+        prack.headers.put(HeaderName::Rack, rack.to_value());
+        Some(prack)
     }
 }

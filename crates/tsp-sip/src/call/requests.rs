@@ -6,9 +6,10 @@ use msp_core::link::Digit;
 use msp_core::time::Instant;
 
 use super::UserAgent;
+use super::errand::Errand;
 use super::failover::Chosen;
 use super::notifying::WatchPolicy;
-use super::services::{Errand, Purpose, Services, Within, target_of};
+use super::services::{Purpose, Services, Within, target_of};
 use crate::account::AccountId;
 use crate::transport::Flow;
 use crate::wire::{HeaderName, Method, Request, Response, StatusCode, Uri};

@@ -25,7 +25,8 @@ pub enum OptionalForm {
     /// Keys under the plain profile: who does not know them passes them over.
     #[default]
     PlainProfile,
-    /// The secure profile, for peers that refuse keys under the plain one. Peers without encryption refuse the call.
+    /// The secure profile, for peers that refuse keys under the plain one. Peers without encryption refuse it with 488, and
+    /// are called again in the clear.
     SecureProfile,
 }
 

@@ -8,9 +8,8 @@ use msp_core::secret::Secret;
 use msp_core::time::Instant;
 
 use super::UserAgent;
-use super::agent::ended;
 use super::failover::Chosen;
-use super::interface::{EndCause, Output};
+use super::interface::Output;
 use super::services::Services;
 use crate::account::AccountId;
 use crate::digest::{Credential, DigestServer, Hash, Key, Verdict};
@@ -52,6 +51,8 @@ impl Passage {
 #[derive(Debug)]
 pub(super) struct Served {
     host: Host,
+    /// The host as the realm of its users' passwords.
+    realm: Box<str>,
     users: HashMap<Box<str>, Key>,
     digest: DigestServer,
     pub(super) registrar: Registrar,
@@ -63,7 +64,8 @@ impl Served {
         let realm = domain.host.to_string();
         let users = domain.users.into_iter().map(|c| (c.user, c.key));
         Self {
-            digest: DigestServer::new(realm, secret),
+            digest: DigestServer::new(&*realm, secret),
+            realm: realm.into(),
             users: users.collect(),
             host: domain.host,
             registrar: Registrar::new(domain.limits),
@@ -78,9 +80,9 @@ impl Served {
     }
 
     fn judge(&mut self, now: Instant, request: &Request) -> Verdict {
-        let (users, realm) = (&self.users, self.host.to_string());
+        let (users, realm) = (&self.users, &self.realm);
         let ha1 = |user: &str, hash: Hash| match users.get(user)? {
-            Key::Password(password) => Some(hash.ha1(user, &realm, password)),
+            Key::Password(password) => Some(hash.ha1(user, realm, password)),
             Key::Ha1(of, ha1) => (*of == hash).then(|| ha1.clone()),
         };
         self.digest.judge(now, request, false, ha1)
@@ -178,9 +180,7 @@ impl UserAgent {
         account: Option<AccountId>,
         hops: u8,
     ) {
-        if self.closing || self.calls.contains_key(&key) {
-            let why = ended(EndCause::Rejected, None, "no call can be made");
-            self.services.tell(key, why);
+        if !self.may_begin(key) {
             return;
         }
         let Location {

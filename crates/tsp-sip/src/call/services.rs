@@ -14,14 +14,16 @@ use tsp_sdp::{Identity, OfferAnswer, Policy};
 
 use super::accounts::Accounts;
 use super::challenge::Retry;
+use super::detour::Detour;
+use super::errand::Errand;
 use super::failover::{Failed, Ways};
 use super::interface::{
     AgentConfig, AgentStats, CallEvent, CallEventKind, LookupId, Output, Route, Target,
 };
-use super::media::Agreed;
 use super::notifying::Watching;
+use super::publishing::Publications;
 use super::referral::Referrals;
-use super::requests::{Aside, Outside};
+use super::requests::Aside;
 use super::subscribing::{Ask, Subscriptions};
 use crate::account::AccountId;
 use crate::dialog::DialogId;
@@ -32,16 +34,13 @@ use crate::wire::{
     HeaderName, Headers, Host, Message, Method, NameAddr, Request, Response, Scheme, StatusCode,
     Uri, Via,
 };
-use crate::{Error, ErrorKind, Limit, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The source of random numbers that is handed in.
 pub(super) type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 
 /// Methods that we take, as Allow lists them.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK";
-
-/// Look-ups that may be under way at a time.
-const MAX_LOOKUPS: usize = 1000;
 
 /// What a transaction of ours is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +61,8 @@ pub(super) enum Purpose {
     Subscribe(Ask),
     /// A notice to a watcher of our calls.
     Notify(u32),
+    /// The presence of an account.
+    Publish(AccountId),
 }
 
 /// A request of ours.
@@ -126,33 +127,6 @@ pub(super) enum Inside {
     Update,
 }
 
-/// What a look-up is for.
-#[derive(Debug)]
-pub(super) enum Errand {
-    /// To send the INVITE of a call.
-    Dial(CallKey),
-    /// To ask a peer what it can do.
-    Options(CallKey, Uri, Option<AccountId>),
-    /// To send a request outside of dialogs.
-    Outside(Box<Outside>),
-    /// To register an account.
-    Register(AccountId),
-    /// To subscribe to a state.
-    Subscribe(Ask),
-    /// To tell a watcher of our calls.
-    Notify(u32),
-    /// To tell the media half where the peer's media are.
-    Media(CallKey, Box<Agreed>),
-    /// To send a request within a dialog; if nothing is found it goes the way that messages came.
-    Within {
-        call: CallKey,
-        leg: LegId,
-        what: Within,
-        request: Box<Request>,
-        fallback: Flow,
-    },
-}
-
 pub(super) struct Services {
     pub(super) config: AgentConfig,
     /// We serve a domain.
@@ -161,6 +135,7 @@ pub(super) struct Services {
     pub(super) referrals: Referrals,
     pub(super) subscriptions: Subscriptions,
     pub(super) watching: Watching,
+    pub(super) publications: Publications,
     pub(super) random: Random,
     pub(super) transactions: TransactionLayer,
     pub(super) out: VecDeque<Output>,
@@ -182,6 +157,10 @@ pub(super) struct Services {
     pub(super) sent: HashMap<ClientId, Sent>,
     /// What may have to be sent again with what a server or a proxy asks for.
     pub(super) retries: HashMap<ClientId, Box<Retry>>,
+    /// What went by TCP for its length and was not answered.
+    pub(super) detours: HashMap<ClientId, Box<Detour>>,
+    /// Peers to which no connection came about.
+    pub(super) shunned: Memory<()>,
     pub(super) answered: HashMap<ClientId, Box<Answered>>,
     /// What was proved in INVITEs that were answered with success: their ACKs repeat it (RFC 3261 section 22.1).
     pub(super) proofs: HashMap<ClientId, Vec<(HeaderName, Bytes)>>,
@@ -201,7 +180,7 @@ pub(super) struct Services {
     originals: Memory<()>,
     /// Our tag in refusals that keep no state: copies of a request get the same (RFC 3261 section 8.2.7).
     refusal_tag: String,
-    next_lookup: u64,
+    pub(super) next_lookup: u64,
     next_incoming: u32,
 }
 
@@ -216,6 +195,7 @@ impl Services {
             referrals: Referrals::default(),
             subscriptions: Subscriptions::default(),
             watching: Watching::default(),
+            publications: Publications::default(),
             random,
             out: VecDeque::new(),
             now: Instant::ZERO,
@@ -228,6 +208,8 @@ impl Services {
             last_error: None,
             sent: HashMap::new(),
             retries: HashMap::new(),
+            detours: HashMap::new(),
+            shunned: Memory::new(),
             answered: HashMap::new(),
             proofs: HashMap::new(),
             invites: HashMap::new(),
@@ -317,7 +299,7 @@ impl Services {
     }
 
     /// A connection to where `flow` leads: one that is there, or another. The other end is known by `name`.
-    fn connect(&mut self, flow: Flow, name: &str) -> Flow {
+    pub(super) fn connect(&mut self, flow: Flow, name: &str) -> Flow {
         let name = flow.transport.is_secure().then_some(name);
         if let Some(there) = self.flows.find(flow, name) {
             self.flows.sent(self.now, there);
@@ -377,7 +359,7 @@ impl Services {
     ///
     /// # Errors
     /// [`ErrorKind::WrongState`] if it is to go to a `sips` URI, and others could read it on `flow` (RFC 5630 section 4).
-    fn dress(&mut self, request: &mut Request, flow: Flow) -> Result<()> {
+    pub(super) fn dress(&mut self, request: &mut Request, flow: Flow) -> Result<()> {
         if !flow.transport.is_secure() && goes_to_sips(request) {
             return Err(Error::new(ErrorKind::WrongState, "sips"));
         }
@@ -408,9 +390,12 @@ impl Services {
             true => self.connect(flow, &flow.remote.ip().to_string()),
             false => flow,
         };
-        self.dress(&mut request, flow)?;
+        let (flow, detour) = self.take_way(&mut request, flow)?;
         let id = self.transactions.request(now, flow, request)?;
         self.flows.asked(flow);
+        if let Some(detour) = detour {
+            self.detours.insert(id, detour);
+        }
         self.sent.insert(
             id,
             Sent {
@@ -552,28 +537,6 @@ impl Services {
         self.transmit(back, Message::Response(response).to_bytes());
     }
 
-    /// Looks for the way to `target`.
-    pub(super) fn look_up(&mut self, target: Target, errand: Errand) -> Result<()> {
-        if self.errands.len() >= MAX_LOOKUPS {
-            return Err(Error::new(ErrorKind::Limit(Limit::Lookups), ""));
-        }
-        self.next_lookup += 1;
-        let lookup = LookupId(self.next_lookup);
-        self.errands.insert(lookup, (errand, target.clone()));
-        self.out.push_back(Output::Resolve { lookup, target });
-        Ok(())
-    }
-
-    /// Whether what was agreed for a leg waits for the address of a name in it, or a request within it for its way.
-    pub(super) fn looks_up(&self, key: CallKey, leg: LegId) -> bool {
-        let of_leg = |(e, _): &(Errand, Target)| match e {
-            Errand::Media(k, agreed) => *k == key && agreed.leg == leg,
-            Errand::Within { call, leg: l, .. } => *call == key && *l == leg,
-            _ => false,
-        };
-        self.errands.values().any(of_leg)
-    }
-
     /// The way to `hop` if it is the host that messages come from already; `None` if it has to be looked up.
     pub(super) fn known_way(&self, hop: &Uri, flow: Flow) -> Option<Flow> {
         let target = target_of(hop)?;
@@ -616,6 +579,8 @@ impl Services {
         let waiting = self.sent.len()
             + self.retries.len()
             + self.ways.len()
+            + self.detours.len()
+            + self.shunned.len()
             + self.proofs.len()
             + self.errands.len()
             + self.invites.len();
@@ -631,6 +596,7 @@ impl Services {
         while self.past_calls.forget(now).is_some() {}
         while self.past_accounts.forget(now).is_some() {}
         while self.originals.forget(now).is_some() {}
+        while self.shunned.forget(now).is_some() {}
     }
 
     /// Whether a request is a copy of another that came a different way (RFC 3261 section 8.2.2.2).

@@ -41,7 +41,7 @@ impl UserAgent {
         let body = ToMsp::Prepare {
             role,
             slots: serving.slots.clone(),
-            policy: self.services.config.policy.security.policy,
+            policy: self.services.policy_of(key).security.policy,
             toward: serving.toward,
         };
         leg.wait_for_media(now);
@@ -57,7 +57,7 @@ impl UserAgent {
         leg: LegId,
         local: Vec<MediaParams>,
     ) -> bool {
-        let security = self.services.config.policy.security;
+        let security = self.services.policy_of(key).security;
         let Some(asked) = self.calls.get_mut(&key).and_then(|c| c.leg(leg)) else {
             return false;
         };
@@ -214,7 +214,7 @@ impl UserAgent {
         response
             .headers
             .put(HeaderName::Allow, self.services.allow());
-        self.services.put_supported(&mut response.headers);
+        self.services.put_supported(&mut response.headers, account);
         let is_invite = serving.request.method == Method::Invite;
         if serving.offered {
             leg.hold.served(serving.holds);
@@ -225,7 +225,7 @@ impl UserAgent {
         let asked = &serving.request.headers;
         if serving.request.method != Method::Prack {
             self.services
-                .answer_session_timer(now, leg, asked, &mut response.headers);
+                .answer_session_timer(now, account, leg, asked, &mut response.headers);
         }
         if let ServingStep::Applying(text) = serving.step
             && !text.is_empty()

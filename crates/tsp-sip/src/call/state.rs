@@ -13,6 +13,8 @@ use tsp_sdp::OfferAnswer;
 
 use super::failover::Chosen;
 use super::hold::Hold;
+use super::late::Owed;
+use super::redirect::Targets;
 use super::reliable::{Provisional, When};
 use super::served::Passage;
 use super::timer::Timer;
@@ -36,8 +38,12 @@ pub(super) struct Call {
     pub(super) legs: Vec<Leg>,
     /// The leg that is the call, once it is up. Others may be confirmed too, and are ended (RFC 3261 section 13.2.2.4).
     pub(super) chosen: Option<LegId>,
+    /// Our INVITE makes no offer.
+    pub(super) late_offer: bool,
     /// The media half was asked for something, so it has to be told when the call ends.
     pub(super) prepared: bool,
+    /// Where the call was sent on to.
+    pub(super) targets: Targets,
     /// When we take the call, if it asked to be taken without the application.
     pub(super) answer_at: Option<Instant>,
     /// The shortest session interval that a 422 asked for, and how often one came.
@@ -89,6 +95,8 @@ pub(super) struct Dialing {
     pub(super) way: Option<Chosen>,
     /// The number of the INVITE.
     pub(super) number: u32,
+    /// To of an INVITE that went elsewhere before.
+    pub(super) called: Option<Bytes>,
     /// When we give up waiting for the media half, once it was asked.
     pub(super) due: Option<Instant>,
 }
@@ -141,6 +149,8 @@ pub(super) struct Leg {
     pub(super) provisional: Provisional,
     /// The number of the peer's last one.
     pub(super) heard: Option<u32>,
+    /// Our ACK or PRACK that has to answer an offer.
+    pub(super) owed: Option<Owed>,
     /// Our offers name the codec in use only.
     pub(super) locked: bool,
     /// Our 2xx, until its ACK comes.
@@ -274,7 +284,9 @@ impl Call {
             invite: None,
             legs: Vec::new(),
             chosen: None,
+            late_offer: false,
             prepared: false,
+            targets: Targets::new(),
             answer_at: None,
             least_interval: None,
             retries: 0,
@@ -355,6 +367,7 @@ impl Leg {
             least_interval: Duration::ZERO,
             provisional: Provisional::new(),
             heard: None,
+            owed: None,
             locked: false,
             unacknowledged: None,
             acknowledged: false,
@@ -412,7 +425,7 @@ impl Leg {
                     ServingStep::Preparing | ServingStep::Showing(_) | ServingStep::Applying(_)
                 )
             });
-        served || self.prepares_change() || !self.applying.is_empty()
+        served || self.prepares_answer() || self.prepares_change() || !self.applying.is_empty()
     }
 }
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 use msp_core::time::Instant;
 
 use super::UserAgent;
+use super::errand::Errand;
+use super::failover::Chosen;
 use super::interface::Output;
-use super::services::{Errand, Purpose, Services, goes_to_sips, target_of};
+use super::services::{Purpose, Services, goes_to_sips, target_of};
 use crate::account::AccountId;
 use crate::dialog::Dialog;
 use crate::subscription::usage::{Ending, Granted, Step, Told, Usage};
@@ -343,7 +345,7 @@ impl UserAgent {
         };
         let known = fallback.and_then(|flow| self.services.known_way(&hop, flow));
         if known.is_some() {
-            self.subscribe_by(now, ask, known);
+            self.subscribe_by(now, ask, known.map(Chosen::only));
             return;
         }
         let looked = target_of(&hop).map(|t| self.services.look_up(t, Errand::Subscribe(ask)));
@@ -354,22 +356,23 @@ impl UserAgent {
 
     /// The way of a SUBSCRIBE is known, or there is none; then it goes the way that the notifier's messages come, if any
     /// came.
-    pub(super) fn subscribe_by(&mut self, now: Instant, ask: Ask, way: Option<Flow>) {
+    pub(super) fn subscribe_by(&mut self, now: Instant, ask: Ask, way: Option<Chosen>) {
         let held = self.services.subscriptions.by_id.get_mut(&ask.id);
         let Some(held) = held.filter(|h| h.attempt == ask.attempt) else {
             return;
         };
         let account = held.account;
         let fallback = || held.branches.iter().find(|b| Some(b.id) == ask.branch);
-        let Some(flow) = way.or_else(|| fallback().map(|b| b.flow)) else {
+        let Some(mut way) = way.or_else(|| fallback().map(|b| Chosen::only(b.flow))) else {
             let status = StatusCode::NOT_FOUND;
             self.subscription_answered(now, ask, status, "no way to this URI", None);
             return;
         };
-        let sent = self.services.subscribe_request(ask, flow);
+        let sent = self.services.subscribe_request(ask, way.flow);
         let sent = sent.and_then(|request| {
+            way.carry(&request, account);
             let purpose = Purpose::Subscribe(ask);
-            self.services.send_for(now, flow, request, purpose, account)
+            self.services.send_by(now, way, request, purpose, account)
         });
         if let Err(error) = sent {
             self.services.stats.unsent += 1;

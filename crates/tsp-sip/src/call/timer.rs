@@ -11,6 +11,7 @@ use super::interface::EndCause;
 use super::policy::{ChangeBy, RefreshedBy, SessionTimers};
 use super::services::{Inside, Services, Within, describe, goes_to_sips};
 use super::state::{Change, Leg, Phase};
+use crate::account::AccountId;
 use crate::transaction::ServerId;
 use crate::wire::{
     HeaderName, Headers, Method, Refresher, Request, Response, SessionExpires, StatusCode,
@@ -89,8 +90,13 @@ impl SessionTimers {
 
 impl Services {
     /// Says in the INVITE of a call how long its session shall live; `least` is what a 422 asked for.
-    pub(super) fn put_session_timer(&self, headers: &mut Headers, least: Option<Duration>) {
-        if let Some(timers) = &self.config.policy.timers {
+    pub(super) fn put_session_timer(
+        &self,
+        headers: &mut Headers,
+        account: Option<AccountId>,
+        least: Option<Duration>,
+    ) {
+        if let Some(timers) = &self.policy(account).timers {
             let min = least.unwrap_or_default().max(timers.shortest());
             timers.ask(headers, timers.wanted.or(least), None, min);
         }
@@ -98,8 +104,12 @@ impl Services {
 
     /// The refusal of a request whose interval is too short for us (RFC 4028 section 9). Who does not know the extension
     /// cannot be refused, and is given a longer one.
-    pub(super) fn too_short(&self, request: &Request) -> Option<Response> {
-        let shortest = self.config.policy.timers.as_ref()?.shortest();
+    pub(super) fn too_short(
+        &self,
+        request: &Request,
+        account: Option<AccountId>,
+    ) -> Option<Response> {
+        let shortest = self.policy(account).timers.as_ref()?.shortest();
         let asked = request.headers.session_expires().ok()??;
         if asked.interval >= shortest || !request.headers.list_has(&HeaderName::Supported, TAG) {
             return None;
@@ -117,8 +127,9 @@ impl Services {
         now: Instant,
         id: ServerId,
         request: &Request,
+        account: Option<AccountId>,
     ) -> bool {
-        let Some(response) = self.too_short(request) else {
+        let Some(response) = self.too_short(request, account) else {
             return false;
         };
         self.stats.refused += 1;
@@ -131,11 +142,12 @@ impl Services {
     pub(super) fn answer_session_timer(
         &self,
         now: Instant,
+        account: Option<AccountId>,
         leg: &mut Leg,
         request: &Headers,
         response: &mut Headers,
     ) {
-        let Some(timers) = &self.config.policy.timers else {
+        let Some(timers) = &self.policy(account).timers else {
             return;
         };
         let can = request.list_has(&HeaderName::Supported, TAG);
@@ -173,8 +185,14 @@ impl Services {
     }
 
     /// Takes from a 2xx to an INVITE or UPDATE of ours how long the session lives (RFC 4028 section 7.2).
-    pub(super) fn learn_session_timer(&self, now: Instant, leg: &mut Leg, response: &Response) {
-        let Some(timers) = &self.config.policy.timers else {
+    pub(super) fn learn_session_timer(
+        &self,
+        now: Instant,
+        key: CallKey,
+        leg: &mut Leg,
+        response: &Response,
+    ) {
+        let Some(timers) = &self.policy_of(key).timers else {
             return;
         };
         leg.timer = match response.headers.session_expires() {
@@ -232,7 +250,7 @@ impl UserAgent {
     /// Refreshes a session by UPDATE without an offer where that can be, else by an INVITE that offers what holds.
     fn refresh(&mut self, now: Instant, key: CallKey, leg_id: LegId) {
         let account = self.services.accounts.of_call(key);
-        let Some(timers) = self.services.config.policy.timers.clone() else {
+        let Some(timers) = self.services.policy(account).timers.clone() else {
             return;
         };
         let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
@@ -262,7 +280,7 @@ impl UserAgent {
         request
             .headers
             .put(HeaderName::Allow, self.services.allow());
-        self.services.put_supported(&mut request.headers);
+        self.services.put_supported(&mut request.headers, account);
         let least = timers.shortest().max(leg.least_interval);
         timers.ask(
             &mut request.headers,
@@ -331,7 +349,7 @@ impl UserAgent {
         };
         // A Contact that cannot be read leaves the peer where it was.
         let _unread = leg.dialog.refreshed(response);
-        self.services.learn_session_timer(now, leg, response);
+        self.services.learn_session_timer(now, key, leg, response);
         self.arm(key);
     }
 }

@@ -62,7 +62,7 @@ impl UserAgent {
         let sips = goes_to_sips(&request);
         let contact = self.services.contact(flow, account, sips);
         request.headers.put(HeaderName::Contact, contact);
-        self.services.put_supported(&mut request.headers);
+        self.services.put_supported(&mut request.headers, account);
         self.send_aside(now, key, leg_id, request, key, Aside::Refer);
         self.arm(key);
     }

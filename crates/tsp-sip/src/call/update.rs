@@ -28,7 +28,8 @@ impl UserAgent {
         key: CallKey,
         leg_id: LegId,
     ) {
-        if self.services.refuse_too_short(now, id, request) {
+        let account = self.services.accounts.of_call(key);
+        if self.services.refuse_too_short(now, id, request, account) {
             return;
         }
         let looking_up = self.services.looks_up(key, leg_id);
@@ -45,15 +46,19 @@ impl UserAgent {
         }
         let Some(body) = description(&request.headers, &request.body) else {
             let mut response = request.response(StatusCode::OK);
-            let account = self.services.accounts.of_call(key);
             let contact = self.services.contact(flow, account, is_of_sips(request));
             response.headers.put(HeaderName::Contact, contact);
             response
                 .headers
                 .put(HeaderName::Allow, self.services.allow());
-            self.services.put_supported(&mut response.headers);
-            self.services
-                .answer_session_timer(now, leg, &request.headers, &mut response.headers);
+            self.services.put_supported(&mut response.headers, account);
+            self.services.answer_session_timer(
+                now,
+                account,
+                leg,
+                &request.headers,
+                &mut response.headers,
+            );
             self.services.respond(now, id, &response);
             self.arm(key);
             return;
@@ -98,7 +103,7 @@ impl UserAgent {
         leg.settled = true;
         let holds = holds(&offer.slots);
         let mut slots = offer.slots;
-        let form = self.services.config.policy.hold;
+        let form = self.services.policy_of(key).hold;
         leg.hold.narrow(form, true, &mut slots);
         leg.asked = Some(Serving {
             server: id,
@@ -148,7 +153,7 @@ impl UserAgent {
         leg.change = None;
         // A Contact that cannot be read leaves the peer where it was.
         let _unread = leg.dialog.refreshed(response);
-        self.services.learn_session_timer(now, leg, response);
+        self.services.learn_session_timer(now, key, leg, response);
         let answer = description(&response.headers, &response.body);
         match answer.map(|a| agreed(&mut leg.media, Some(&a))) {
             Some(Ok(agreement)) => {

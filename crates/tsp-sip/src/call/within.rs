@@ -8,10 +8,11 @@ use super::UserAgent;
 use super::called::{reason_of, without_body};
 use super::causes;
 use super::content::description;
+use super::errand::Errand;
 use super::hold::holds;
 use super::interface::{EndCause, Ended};
 use super::reliable::When;
-use super::services::{Errand, Inside, Purpose, Within, target_of};
+use super::services::{Inside, Purpose, Within, target_of};
 use super::state::{Phase, Serving, ServingStep};
 use crate::transaction::ServerId;
 use crate::transport::Flow;
@@ -102,7 +103,8 @@ impl UserAgent {
         key: CallKey,
         leg_id: LegId,
     ) {
-        if self.services.refuse_too_short(now, id, request) {
+        let account = self.services.accounts.of_call(key);
+        if self.services.refuse_too_short(now, id, request, account) {
             return;
         }
         let looking_up = self.services.looks_up(key, leg_id);
@@ -173,7 +175,7 @@ impl UserAgent {
         } else {
             None
         };
-        let form = self.services.config.policy.hold;
+        let form = self.services.policy_of(key).hold;
         leg.hold.narrow(form, serving.offered, &mut serving.slots);
         leg.serving = Some(serving);
         self.services.invites.insert(id, (key, leg_id));
@@ -286,8 +288,9 @@ impl UserAgent {
         }
     }
 
-    /// Sends a BYE on a leg.
+    /// Sends a BYE on a leg, after the ACK that waits.
     pub(super) fn say_goodbye(&mut self, now: Instant, key: CallKey, leg: LegId) {
+        self.say_owed(now, key, leg);
         let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg)) else {
             return;
         };

@@ -57,6 +57,35 @@ pub enum SubscriptionEvent {
         /// What it told.
         notice: Notice,
     },
+    /// To the presence that the application publishes.
+    Publication {
+        /// Of which account.
+        account: AccountId,
+        /// What happened.
+        kind: PublicationKind,
+    },
+}
+
+/// What happened to a publication (RFC 3903).
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum PublicationKind {
+    /// The server has it; said again after each refresh.
+    Published {
+        /// For how long; it is refreshed before.
+        expires: Duration,
+    },
+    /// The server does not have it.
+    Refused {
+        /// The status of the refusal, if it was one.
+        status: Option<StatusCode>,
+        /// The phrase or the error behind it.
+        reason: Box<str>,
+        /// When it is tried again by itself, if it is.
+        again: Option<Duration>,
+    },
+    /// Nothing is published any more.
+    Removed,
 }
 
 /// What happened to a subscription.

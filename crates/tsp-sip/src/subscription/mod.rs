@@ -13,7 +13,7 @@ mod xml;
 
 pub(crate) use dialog_info::Update;
 pub use dialog_info::{DialogEntry, DialogInfo, DialogState, Participant};
-pub use event::{Notice, SubscriptionEvent, SubscriptionId, SubscriptionKind};
+pub use event::{Notice, PublicationKind, SubscriptionEvent, SubscriptionId, SubscriptionKind};
 pub use message_summary::{MessageCount, MessageSummary};
 pub use package::Package;
 pub use presence::{Presence, PresenceTuple};

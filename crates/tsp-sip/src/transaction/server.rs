@@ -1,4 +1,4 @@
-//! The server's two machines (RFC 3261 sections 17.2.1 and 17.2.2, RFC 6026 section 7.1).
+//! The server's two machines (RFC 3261 sections 17.2.1 and 17.2.2, RFC 6026 section 7.1, RFC 4320 section 4).
 
 use std::time::Duration;
 
@@ -49,8 +49,16 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn new(now: Instant, flow: Flow, request: &Request, timers: &Timers) -> Self {
         let invite = request.method == Method::Invite;
-        let trying =
-            invite.then(|| Message::Response(request.response(StatusCode::TRYING)).to_bytes());
+        // These are answered at once, and there are many of them.
+        let prompt = matches!(
+            request.method,
+            Method::Bye | Method::Cancel | Method::Options
+        );
+        let trying = || Message::Response(request.response(StatusCode::TRYING)).to_bytes();
+        let after = match invite {
+            true => Timers::TRYING_AFTER,
+            false => timers.slow_trying_after(),
+        };
         Self {
             invite,
             state: if invite {
@@ -60,10 +68,11 @@ impl Server {
             },
             flow,
             last: None,
-            trying,
+            trying: (!prompt).then(trying),
             interval: timers.t1,
-            retransmit: invite.then(|| now + Timers::TRYING_AFTER),
-            end: None,
+            retransmit: (!prompt).then(|| now + after),
+            // Nobody waits for an answer that comes later (RFC 4320 section 4.2).
+            end: (!invite && !prompt).then(|| now + timers.transaction()),
         }
     }
 
@@ -99,6 +108,7 @@ impl Server {
                 step.send = self.last.clone();
             } else {
                 self.retransmit = None;
+                self.state = State::Proceeding;
                 self.last = self.trying.take();
                 step.send = self.last.clone();
             }
@@ -127,7 +137,8 @@ impl Server {
         }
     }
 
-    /// Answers. Gives what to send; nothing if the state does not allow it.
+    /// Answers. Gives what to send; nothing if the state does not allow it. What is no INVITE is never answered with 408,
+    /// which nobody would wait for (RFC 4320 section 4.2).
     pub(super) fn respond(
         &mut self,
         now: Instant,
@@ -135,7 +146,8 @@ impl Server {
         timers: &Timers,
     ) -> Option<Bytes> {
         let status = response.status;
-        if self.is_answered() {
+        let useless = !self.invite && status == StatusCode::REQUEST_TIMEOUT;
+        if self.is_answered() || useless {
             return None;
         }
         let bytes = Message::Response(response.clone()).to_bytes();

@@ -464,6 +464,43 @@ fn timer_j_an_answer_is_kept_for_64_t1() {
     );
 }
 
+// Shows: what is no INVITE gets 100 once its client is slow, never 408, and nothing after 64 T1 | RFC 4320 4
+#[test]
+fn rfc4320_what_is_no_invite_is_not_answered_late() {
+    let mut rig = Rig::new();
+    let update = request("UPDATE");
+    let id = rig.receive(update.clone()).unwrap();
+    rig.run_until(3_499);
+    assert!(rig.sent.is_empty());
+    rig.run_until(3_500);
+    assert_eq!(rig.times("SIP/2.0 100"), [3_500]);
+    rig.receive(update.clone());
+    assert_eq!(rig.times("SIP/2.0 100"), [3_500, 3_500]);
+    let refused = |rig: &mut Rig, status| {
+        let respond = rig.layer.respond(rig.at(), id, &response(&update, status));
+        rig.drain();
+        respond.map_err(|e| e.kind()).err()
+    };
+    assert_eq!(refused(&mut rig, 408), Some(ErrorKind::WrongState));
+    rig.run_until(31_999);
+    assert_eq!(rig.layer.len(), 1);
+    rig.run_until(32_000);
+    assert!(rig.layer.is_empty());
+    assert_eq!(refused(&mut rig, 200), Some(ErrorKind::Unknown));
+    assert_eq!(rig.sent.len(), 2);
+    assert_eq!(rig.layer.stats().late_responses, 2);
+    // An answer in time is kept for as long as any.
+    let id = rig
+        .receive(request_with("UPDATE", "z9hG4bKlater", ""))
+        .unwrap();
+    rig.run_until(40_000);
+    rig.respond(id, &response(&update, 200));
+    rig.run_until(71_999);
+    assert_eq!(rig.layer.len(), 1);
+    rig.run_until(72_000);
+    assert!(rig.layer.is_empty());
+}
+
 #[test]
 fn a_cancel_finds_its_invite_by_branch() {
     let mut rig = Rig::new();

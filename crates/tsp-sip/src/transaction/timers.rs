@@ -29,6 +29,17 @@ impl Timers {
         self.t1 * 64
     }
 
+    /// How long a server may take before what is no INVITE is answered with 100: until the client sends it again every T2
+    /// only (RFC 4320 section 4.1).
+    pub(super) fn slow_trying_after(&self) -> Duration {
+        let (mut after, mut interval) = (Duration::ZERO, self.t1);
+        while interval < self.t2 && !interval.is_zero() {
+            after += interval;
+            interval *= 2;
+        }
+        after
+    }
+
     /// How long a client waits for retransmissions of a final response that is no success (timer D).
     pub(super) fn wait_d(&self) -> Duration {
         self.transaction().max(Duration::from_secs(32))

@@ -1,5 +1,7 @@
 //! Requests and responses.
 
+use std::fmt;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::fields::CSeq;
@@ -12,7 +14,7 @@ use super::text::Text;
 use super::uri::Uri;
 
 /// A request (RFC 3261 section 7.1).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// What is asked for.
     pub method: Method,
@@ -27,7 +29,7 @@ pub struct Request {
 }
 
 /// A response (RFC 3261 section 7.2).
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Response {
     /// What became of the request.
     pub status: StatusCode,
@@ -46,6 +48,30 @@ pub enum Message {
     Request(Request),
     /// A response.
     Response(Response),
+}
+
+/// Bodies are told by their length alone: descriptions have keys in them.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("uri", &self.uri)
+            .field("version_ok", &self.version_ok)
+            .field("headers", &self.headers)
+            .field("body", &format_args!("{} bytes", self.body.len()))
+            .finish()
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("reason", &self.reason)
+            .field("headers", &self.headers)
+            .field("body", &format_args!("{} bytes", self.body.len()))
+            .finish()
+    }
 }
 
 impl Request {

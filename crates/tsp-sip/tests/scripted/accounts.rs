@@ -2,7 +2,7 @@
 
 use msp_core::id::CallKey;
 use tsp_sip::account::{Account, AccountId};
-use tsp_sip::call::{CallEventKind, Command};
+use tsp_sip::call::{CallEventKind, CallPolicy, Command, Reliable};
 use tsp_sip::wire::Uri;
 
 use crate::peer::{SDP, alone, ask, field, ms, plain, with_sdp};
@@ -116,4 +116,42 @@ fn a_call_that_came_in_for_an_account_is_answered_under_its_contact() {
     let heard = ask(&mut w, &with_sdp(&invite, SDP));
     let ok = heard.iter().find(|m| m.starts_with("SIP/2.0 200")).unwrap();
     assert_eq!(field(ok, "Contact"), Some("<sip:alice@192.0.2.2:5060>"));
+}
+
+// Shows: an account has a policy of its own for its calls, and what has none is under the agent's
+#[test]
+fn an_account_may_have_a_policy_of_its_own() {
+    let mut w = with_account();
+    let mut policy = CallPolicy::default();
+    policy.reliable = Reliable::Required;
+    policy.timers = None;
+    let strict = Account::new(uri("sip:strict@example.com")).unwrap();
+    let strict = strict.proxy(uri("sip:192.0.2.9")).unwrap().policy(policy);
+    w.command(0, Command::AddAccount(AccountId(8), strict.into()));
+    for (n, required, supported) in [
+        (7, None, "100rel, timer, replaces, norefersub"),
+        (8, Some("100rel"), "100rel, replaces, norefersub"),
+    ] {
+        let (key, to) = (CallKey(n), uri("sip:bob@elsewhere.example"));
+        let account = Some(AccountId(n as u32));
+        w.command(0, Command::Dial { key, to, account });
+        w.run(ms(1));
+        let invite = w.heard().remove(0);
+        assert_eq!(field(&invite, "Require"), required, "{n}");
+        assert_eq!(field(&invite, "Supported"), Some(supported), "{n}");
+    }
+    for (branch, user, extra, status) in [
+        ("a", "alice", "", None),
+        ("b", "strict", "", Some("SIP/2.0 421")),
+        ("c", "alice", "Require: timer\n", None),
+        ("d", "strict", "Require: timer\n", Some("SIP/2.0 420")),
+    ] {
+        let start = format!("INVITE sip:{user}@example.com");
+        let heard = ask(
+            &mut w,
+            &with_sdp(&plain(&start, branch, "1 INVITE", extra), SDP),
+        );
+        let heard = heard.first().map(|m| &m[..11]);
+        assert_eq!(heard, status, "{user} {extra}");
+    }
 }

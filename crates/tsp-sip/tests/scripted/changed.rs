@@ -281,7 +281,7 @@ fn an_offer_of_ours_that_a_change_asks_for_needs_its_answer() {
     assert_eq!(w.phones[0].ended(key).unwrap().cause, EndCause::Media);
 }
 
-// Shows: the peer changes a call: one change at a time, taken back if it fails | RFC 5407 3.1.4
+// Shows: the peer changes a call: one change at a time, taken back if it fails
 #[test]
 fn a_change_says_that_our_2xx_arrived_when_its_ack_was_lost() {
     let mut w = alone(Manner::Answer);

@@ -7,6 +7,7 @@ use tsp_sip::account::{Account, AccountId};
 use tsp_sip::call::{CallEventKind, Command, EndCause, Ended, Input, Recipient};
 use tsp_sip::digest::Credential;
 use tsp_sip::registration::RegistrationKind;
+use tsp_sip::subscription::{Package, Presence, SubscriptionId};
 use tsp_sip::transport::Flow;
 
 use crate::accounts::uri;
@@ -283,4 +284,47 @@ fn a_message_goes_elsewhere() {
         matches!(&e.kind, CallEventKind::MessageAnswered { status, .. } if status.code() == 202)
     });
     assert!(answered);
+}
+
+// Shows: a subscription and what is published go to the next server | RFC 3263 4.3, interop row 9
+#[test]
+fn a_subscription_and_a_publication_go_elsewhere() {
+    let mut w = world();
+    let id = AccountId(3);
+    let account = Account::new(uri("sip:alice@sip.example.com")).expect("an account");
+    w.command(0, Command::AddAccount(id, account.into()));
+    let subscribe = Command::Subscribe {
+        id: SubscriptionId(1),
+        to: uri("sip:bob@sip.example.com"),
+        account: Some(id),
+        package: Package::Dialog,
+        expires: seconds(600),
+    };
+    let presence = Presence {
+        entity: "sip:alice@sip.example.com".into(),
+        tuples: Vec::new(),
+        note: "".into(),
+    };
+    let publish = Command::Publish {
+        account: id,
+        presence: presence.into(),
+        expires: seconds(600),
+    };
+    for (command, method) in [(subscribe, "SUBSCRIBE"), (publish, "PUBLISH")] {
+        w.command(0, command);
+        let first = request_to(&mut w, FIRST, method);
+        say(&mut w, FIRST, &first.response("503 Full", "a", ""));
+        let second = request_to(&mut w, SECOND, method);
+        assert_is_again(&first, &second);
+        say(
+            &mut w,
+            SECOND,
+            &second.response("200 OK", "b", "Expires: 600\n"),
+        );
+        assert!(heard(&mut w).is_empty());
+        // The next command asks the first server again.
+        w.run(seconds(30));
+        heard(&mut w);
+    }
+    assert_eq!(w.phones[0].agent.stats().failovers, 2);
 }

@@ -1,12 +1,13 @@
 //! Calls to a peer that forks them: several branches ring and answer.
 
 use msp_core::id::{CallKey, Generation, LegId};
-use msp_core::link::{Envelope, Finality, ToMsp, ToTsp};
+use msp_core::link::{Envelope, Finality, MAX_LEGS, ToMsp, ToTsp};
 use msp_core::params::MediaSlot;
-use tsp_sip::call::{CallEventKind, Command, EndCause, Input};
+use tsp_sip::call::{CallEventKind, CallPolicy, Command, EarlyMedia, EndCause, Input};
 
 use crate::peer::{
-    CONTACT, Invite, SDP, alone, ask, ask_once, dial, field, ms, plain, seconds, tag, with_sdp,
+    CONTACT, Invite, SDP, alone, alone_with, ask, ask_once, dial, field, ms, plain, seconds, tag,
+    with_sdp,
 };
 use crate::support::{Manner, World, kept};
 
@@ -230,4 +231,59 @@ fn only_so_many_branches_are_ended_after_the_call() {
     assert!(ask(&mut w, &ok(64)).is_empty());
     assert_eq!(w.phones[0].agent.stats().excess_branches, 1);
     assert_eq!(kept(&w, 0).0, 0);
+}
+
+/// What the media half was told of branches since it got ready.
+fn told(w: &World) -> Vec<(u32, Option<Finality>)> {
+    let told = w.phones[0].media.iter().filter_map(|m| match &m.body {
+        ToMsp::Apply { finality, .. } => Some((m.leg.0, Some(*finality))),
+        ToMsp::DropLeg => Some((m.leg.0, None)),
+        _ => None,
+    });
+    told.collect()
+}
+
+// Shows: the early media of the latest branch are heard, or those of the first where the policy wants it | RFC 3261 13.2.2.4, interop row 20
+#[test]
+fn a_policy_decides_whose_early_media_are_heard() {
+    for (early_media, early) in [
+        (EarlyMedia::Latest, Finality::Provisional),
+        (EarlyMedia::First, Finality::Behind),
+    ] {
+        let mut policy = CallPolicy::default();
+        policy.early_media = early_media;
+        let mut w = alone_with(Manner::Silent, policy);
+        let (key, invite) = dial(&mut w, 1);
+        for side in ["left", "right"] {
+            let progress = invite.response("183 Progress", side, CONTACT);
+            ask(&mut w, &with_sdp(&progress, SDP));
+        }
+        assert_eq!(told(&w), [(0, Some(early)), (1, Some(early))]);
+        ask(&mut w, &invite.response("200 OK", "left", CONTACT));
+        assert!(w.phones[0].is_connected(key));
+        let end = [(0, Some(Finality::Final)), (1, None)];
+        assert_eq!(told(&w)[2..], end);
+    }
+}
+
+// Shows: a branch that answers is the call, though more ring than are told apart | RFC 3261 13.2.2.4
+#[test]
+fn a_branch_that_nobody_had_room_for_may_still_answer() {
+    let mut w = alone(Manner::Silent);
+    let (key, invite) = dial(&mut w, 1);
+    let ringing = MAX_LEGS + 1;
+    for n in 0..ringing {
+        let progress = invite.response("183 Progress", &n.to_string(), CONTACT);
+        ask(&mut w, &with_sdp(&progress, SDP));
+    }
+    assert_eq!(told(&w).len(), MAX_LEGS);
+    assert_eq!(w.phones[0].agent.stats().excess_branches, 1);
+    let ok = invite.response("200 OK", &MAX_LEGS.to_string(), CONTACT);
+    ask(&mut w, &with_sdp(&ok, SDP));
+    assert!(w.phones[0].is_connected(key));
+    // One makes room first, the others go once the call is up.
+    let told = &told(&w)[MAX_LEGS..];
+    let last = MAX_LEGS as u32;
+    assert_eq!(told[..2], [(0, None), (last, Some(Finality::Final))]);
+    assert_eq!(told.len(), 1 + MAX_LEGS);
 }

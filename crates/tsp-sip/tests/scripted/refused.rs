@@ -189,7 +189,7 @@ fn what_cannot_be_served_is_refused_rightly() {
     assert_eq!(w.phones[0].agent.stats().refused, 21);
 }
 
-// Shows: what cannot be served is refused with the right status, and no ACK is ever answered | RFC 3261 8.2.2
+// Shows: what cannot be served is refused with the right status, and no ACK is ever answered
 #[test]
 fn fields_that_a_request_is_about_have_to_be_readable() {
     let mut w = alone(Manner::Answer);

@@ -1,9 +1,13 @@
 //! Keys for media in offers and answers, and where they may not be.
 
+use bytes::Bytes;
 use msp_core::params::SecurityPolicy;
-use tsp_sip::call::{CallPolicy, EndCause};
+use tsp_sip::call::{CallPolicy, EndCause, OptionalForm};
+use tsp_sip::wire::Message;
 
-use crate::peer::{CONTACT, SDP, alone_with, ask, dial, ms, plain, with_sdp};
+use crate::peer::{
+    CONTACT, Invite, PEER, SDP, US, alone_with, ask, dial, field, ms, plain, with_sdp,
+};
 use crate::support::{Manner, World};
 
 const KEYS: &str = "v=0\no=- 1 1 IN IP4 192.0.2.9\ns=-\nc=IN IP4 192.0.2.9\nt=0 0\nm=audio 5000 PROFILE 0 8\n\
@@ -109,4 +113,73 @@ fn our_offer_has_keys_only_where_it_may() {
     let ended = w.phones[0].ended(key).expect("it cannot be made");
     assert_eq!(ended.cause, EndCause::Media);
     assert!(ended.reason.contains("secure signalling"), "{ended:?}");
+}
+
+// Shows: what is refused under the secure profile is offered again in the clear, once, where it need not be encrypted | RFC 4568, interop row 26
+#[test]
+fn who_refuses_the_secure_profile_is_called_in_the_clear_if_it_may_be() {
+    use SecurityPolicy::{Optional, Required};
+    for (policy, refusal, again) in [
+        (Optional, "488 Not Acceptable Here", true),
+        (Optional, "486 Busy Here", false),
+        (Required, "488 Not Acceptable Here", false),
+    ] {
+        let mut settings = CallPolicy::default();
+        settings.security.policy = policy;
+        settings.security.optional = OptionalForm::SecureProfile;
+        settings.security.keys_in_clear = true;
+        let mut w = alone_with(Manner::Answer, settings);
+        let (key, invite) = dial(&mut w, 1);
+        assert_eq!(says(&invite.text, 1), (Some("RTP/SAVP"), true));
+        w.inject(PEER, US, &invite.response(refusal, "p0", ""));
+        w.run(ms(1));
+        let heard = w.heard();
+        assert!(heard[0].starts_with("ACK "), "{heard:?}");
+        if !again {
+            assert_eq!(heard.len(), 1, "{heard:?}");
+            assert!(w.phones[0].ended(key).is_some());
+            continue;
+        }
+        let second = Invite {
+            text: heard[1].clone(),
+        };
+        assert!(second.text.starts_with("INVITE "), "{heard:?}");
+        assert_eq!(says(&second.text, 1), (Some("RTP/AVP"), false));
+        assert_eq!(field(&second.text, "CSeq"), Some("2 INVITE"));
+        let id = |text: &str| field(text, "Call-ID").map(str::to_owned);
+        assert_eq!(id(&second.text), id(&invite.text));
+        let answer = "Contact: <sip:p@192.0.2.9:5060>\n";
+        let ok = with_sdp(&second.response("200 OK", "p1", answer), SDP);
+        w.inject(PEER, US, &ok);
+        w.run(ms(1));
+        assert!(w.phones[0].is_connected(key));
+    }
+    // Refused in the clear too, it is over.
+    let mut settings = CallPolicy::default();
+    settings.security.policy = Optional;
+    settings.security.optional = OptionalForm::SecureProfile;
+    settings.security.keys_in_clear = true;
+    let mut w = alone_with(Manner::Answer, settings);
+    let (key, invite) = dial(&mut w, 1);
+    let refuse = |invite: &Invite| invite.response("488 Not Acceptable Here", "p0", "");
+    w.inject(PEER, US, &refuse(&invite));
+    w.run(ms(1));
+    let text = w.heard().remove(1);
+    w.inject(PEER, US, &refuse(&Invite { text }));
+    w.run(ms(1));
+    assert_eq!(w.heard().len(), 1, "an ACK");
+    assert!(w.phones[0].ended(key).is_some());
+}
+
+// Shows: keys in descriptions are not shown where messages are printed for debugging | RFC 4568
+#[test]
+fn printed_messages_show_no_keys() {
+    let (_, invite) = dial(&mut phone(SecurityPolicy::Required, true), 1);
+    assert!(says(&invite.text, 1).1);
+    let message = Message::parse(&Bytes::from(invite.text)).unwrap();
+    let shown = format!("{message:?} {message:#?}");
+    assert!(
+        shown.contains("Invite") && !shown.contains("Y2FuYXJ5"),
+        "{shown}"
+    );
 }

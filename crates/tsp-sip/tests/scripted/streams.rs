@@ -14,17 +14,17 @@ use crate::peer::{Invite, PEER, SDP, US, plain, tag, with_sdp, within};
 use crate::support::{Manner, Phone};
 
 /// A phone whose connections are in our hands.
-struct Rig {
-    phone: Phone,
+pub(crate) struct Rig {
+    pub(crate) phone: Phone,
     now: Instant,
     sent: Vec<(Flow, String)>,
-    opened: Vec<Flow>,
+    pub(crate) opened: Vec<Flow>,
     closed: Vec<Flow>,
     targets: Vec<Target>,
 }
 
 impl Rig {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             phone: Phone::new(US, 3, Manner::Answer),
             now: Instant::ZERO,
@@ -35,13 +35,13 @@ impl Rig {
         }
     }
 
-    fn give(&mut self, input: Input) {
+    pub(crate) fn give(&mut self, input: Input) {
         self.phone.agent.handle(self.now, input);
         self.drain();
     }
 
     /// Lets time pass.
-    fn wait(&mut self, seconds: u64) {
+    pub(crate) fn wait(&mut self, seconds: u64) {
         let until = self.now + Duration::from_secs(seconds);
         while let Some(at) = self.phone.agent.deadline().filter(|d| *d <= until) {
             self.now = at;
@@ -100,7 +100,7 @@ impl Rig {
         }
     }
 
-    fn command(&mut self, command: Command) {
+    pub(crate) fn command(&mut self, command: Command) {
         self.give(Input::Command(command));
     }
 
@@ -118,7 +118,7 @@ impl Rig {
         flow
     }
 
-    fn receive(&mut self, flow: Flow, text: &str) {
+    pub(crate) fn receive(&mut self, flow: Flow, text: &str) {
         let text = text
             .replace('\n', "\r\n")
             .replace("SIP/2.0/UDP", "SIP/2.0/TCP");
@@ -127,11 +127,11 @@ impl Rig {
     }
 
     /// What was sent since the last time.
-    fn heard(&mut self) -> Vec<(Flow, String)> {
+    pub(crate) fn heard(&mut self) -> Vec<(Flow, String)> {
         std::mem::take(&mut self.sent)
     }
 
-    fn dial(&mut self, key: u64, to: &str) -> CallKey {
+    pub(crate) fn dial(&mut self, key: u64, to: &str) -> CallKey {
         let key = CallKey(key);
         let to = Uri::new(to.to_owned()).expect("a URI");
         let account = None;

@@ -88,6 +88,7 @@ pub fn config(user: &str) -> AgentConfig {
         max_calls: 1000,
         policy: CallPolicy::default(),
         domain: None,
+        flows: tsp_sip::transport::FlowPolicy::default(),
         line: 0,
     }
 }

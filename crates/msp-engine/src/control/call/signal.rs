@@ -80,7 +80,8 @@ impl CallCore {
     ) -> Result<()> {
         self.legs.prepare(leg, generation)?;
         if self.pairs.iter().all(|p| p.place == Place::None) {
-            self.model.place(&slots, can_be_carried);
+            self.model
+                .place(&slots, |slot| can_be_carried(slot, policy));
             for pair in &mut self.pairs {
                 if let Some(stream) = self.model.stream(pair.render) {
                     pair.slot = stream.slot();
@@ -93,7 +94,7 @@ impl CallCore {
         };
         self.shard = Some(shard);
         for pair in &mut self.pairs {
-            if !slots.iter().any(|s| carried(s, pair)) {
+            if !slots.iter().any(|s| carried(s, pair, policy)) {
                 continue;
             }
             match pair.place {
@@ -201,7 +202,7 @@ impl CallCore {
             let policy = waiting.policy;
             let mut local = Vec::with_capacity(waiting.slots.len());
             for slot in &waiting.slots {
-                let pair = self.pairs.iter_mut().find(|p| carried(slot, p));
+                let pair = self.pairs.iter_mut().find(|p| carried(slot, p, policy));
                 local.push(match pair {
                     Some(pair) if let Place::Open { ports, .. } = pair.place => {
                         let keys = pair.keys(policy, &mut *cx.resources.random);
@@ -393,11 +394,16 @@ impl CallCore {
     }
 }
 
-fn carried(slot: &PrepareSlot, pair: &Pair) -> bool {
-    slot.slot == pair.slot && can_be_carried(slot)
+fn carried(slot: &PrepareSlot, pair: &Pair, policy: SecurityPolicy) -> bool {
+    slot.slot == pair.slot && can_be_carried(slot, policy)
 }
 
-const fn can_be_carried(slot: &PrepareSlot) -> bool {
-    let keyed_by_dtls = matches!(slot.profile, Profile::UdpTlsSavp | Profile::UdpTlsSavpf);
-    matches!(slot.kind, MediaKind::Audio) && !keyed_by_dtls
+/// Whether a stream pair can be carried: sound, by a profile whose keys we can have.
+const fn can_be_carried(slot: &PrepareSlot, policy: SecurityPolicy) -> bool {
+    let profile = match slot.profile {
+        Profile::UdpTlsSavp | Profile::UdpTlsSavpf => false,
+        Profile::Savp | Profile::Savpf => !matches!(policy, SecurityPolicy::Off),
+        _ => true,
+    };
+    matches!(slot.kind, MediaKind::Audio) && profile
 }

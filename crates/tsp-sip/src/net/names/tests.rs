@@ -295,6 +295,7 @@ async fn a_request_finds_its_servers() {
         policy: CallPolicy::default(),
         domain: None,
         line: 0,
+        flows: crate::transport::FlowPolicy::default(),
     };
     let mut n = 0_u8;
     let agent = UserAgent::new(config, move |bytes| {

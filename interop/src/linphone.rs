@@ -1,0 +1,107 @@
+//! linphone: a whole phone, led over its standard input.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::clock::{Deadline, pause, wait_until};
+use crate::error::{Error, ensure};
+use crate::lab::Lab;
+use crate::ports;
+use crate::process::{Process, output};
+
+/// A running linphone without a sound card, which takes calls at once.
+pub(crate) struct Linphone {
+    process: Process,
+    port: u16,
+}
+
+impl Linphone {
+    pub(crate) fn start(lab: &Lab) -> Result<Self, Error> {
+        let port = ports::block()?;
+        let home = lab.path("linphone");
+        fs::create_dir_all(&home).map_err(|error| Error::io(home.display(), &error))?;
+        let config = format!(
+            "[sip]\n\
+             sip_port={port}\n\
+             sip_tcp_port=0\n\
+             sip_tls_port=0\n\
+             use_ipv6=0\n\
+             guess_hostname=0\n\
+             100rel_support_level=1\n\
+             use_info=1\n\
+             use_rfc2833=0\n\
+             [rtp]\n\
+             audio_rtp_port={media}\n\
+             [net]\n\
+             firewall_policy=0\n\
+             [storage]\n\
+             uri=null\n\
+             [video]\n\
+             enabled=0\n",
+            media = port + 4,
+        );
+        let path = home.join("factory");
+        fs::write(&path, config).map_err(|error| Error::io(path.display(), &error))?;
+        let mut command = Command::new("linphone-daemon");
+        command
+            .arg("--factory-config")
+            .arg(&path)
+            .arg("--config")
+            .arg(home.join("config"))
+            .arg("--log")
+            .arg(home.join("log"))
+            .args(["--disable-stats-events", "--auto-answer"]);
+        for name in ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
+            command.env(name, &home);
+        }
+        let process = Process::start_typing(lab.folder(), "linphone", &mut command)?;
+        let mut linphone = Self { process, port };
+        let up = wait_until(Deadline::after(Duration::from_secs(20)), || {
+            let up = std::net::UdpSocket::bind(("127.0.0.1", port)).is_err();
+            (up || linphone.process.has_ended()).then_some(up)
+        });
+        ensure(up == Some(true), || {
+            "linphone did not start; see linphone.err".to_owned()
+        })?;
+        Ok(linphone)
+    }
+
+    pub(crate) fn uri(&self) -> String {
+        format!("sip:linphone@127.0.0.1:{}", self.port)
+    }
+
+    /// Plays `file` to the peer of its call, from the beginning.
+    pub(crate) fn play(&mut self, file: &Path) -> Result<(), Error> {
+        self.process
+            .type_line(&format!("incall-player-start {}", file.display()))
+    }
+
+    /// Presses keys, and tells it by INFO.
+    pub(crate) fn send_digits(&mut self, digits: &str) -> Result<(), Error> {
+        for digit in digits.chars() {
+            self.process.type_line(&format!("dtmf {digit}"))?;
+            pause(Duration::from_millis(400));
+        }
+        Ok(())
+    }
+
+    /// Waits until it says that a call of its is in `state` as often as `times`.
+    pub(crate) fn wait_for(&self, state: &str, times: usize, limit: Duration) -> Result<(), Error> {
+        let line = format!("Event: LinphoneCall{state}");
+        let said = || self.process.stdout().matches(&line).count() >= times;
+        wait_until(Deadline::after(limit), || said().then_some(())).ok_or_else(|| {
+            Error::new(format!(
+                "linphone had no {state} within {} s",
+                limit.as_secs()
+            ))
+        })
+    }
+}
+
+/// `5.1.65` of `version: 5.1.65`
+pub(crate) fn version() -> Option<String> {
+    let text = output(Command::new("linphonec").arg("-v")).ok()?;
+    text.split_whitespace().next_back().map(str::to_owned)
+}
