@@ -19,6 +19,7 @@ mod detour;
 mod hold;
 mod info;
 mod interface;
+mod keeping;
 mod late;
 mod media;
 mod message;

@@ -10,6 +10,7 @@ mod changed;
 mod changing;
 mod forked;
 mod hold;
+mod kept;
 mod late_offer;
 mod long;
 mod media_half;
