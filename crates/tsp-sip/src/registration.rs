@@ -28,6 +28,9 @@ const MOST_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// What to ask for when a registrar calls an interval too brief without saying what it wants.
 const GUESS: Duration = Duration::from_secs(3601);
 
+/// How long a way that we registered by has to last, or to be answered on, to be no failure (RFC 5626 section 4.5).
+const LASTING: Duration = Duration::from_secs(120);
+
 /// How often a registrar may call an interval too brief.
 const BRIEF_TRIES: u8 = 3;
 
@@ -125,6 +128,10 @@ pub(crate) struct Registration {
     brief: u8,
     /// The address was taken over since the last refresh that was due.
     rewrote: bool,
+    /// Since when the registrar has us, if it does.
+    since: Option<Instant>,
+    /// Ways that were lost one after the other before they had lasted.
+    losses: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -147,6 +154,8 @@ impl Registration {
             failures: 0,
             brief: 0,
             rewrote: false,
+            since: None,
+            losses: 0,
         }
     }
 
@@ -196,6 +205,30 @@ impl Registration {
         tells
     }
 
+    /// The way by which the registrar reaches us is lost. `proven`: it was one. What follows, if we were registered:
+    /// another is made at once, or after a while where they do not last.
+    pub(crate) fn way_lost(
+        &mut self,
+        now: Instant,
+        proven: bool,
+        random: impl FnMut(u64) -> u64,
+    ) -> Option<Step> {
+        let since = self.since?;
+        if !matches!(self.state, State::Waiting(_)) {
+            return None;
+        }
+        if proven || since + LASTING <= now {
+            self.losses = 0;
+            self.since = None;
+            self.state = State::Asking;
+            self.rewrote = false;
+            return Some(Step::Ask);
+        }
+        self.failures = self.losses;
+        self.losses += 1;
+        Some(self.wait(now, BASE, None, random))
+    }
+
     /// An answer came. `random` gives a number below its argument.
     pub(crate) fn answered(
         &mut self,
@@ -213,6 +246,7 @@ impl Registration {
         match answer {
             Answer::Granted(granted) => {
                 self.failures = 0;
+                self.since.get_or_insert(now);
                 self.brief = 0;
                 // Registrars that say nothing of us, or nought, have taken us all the same.
                 let granted = granted.filter(|g| !g.is_zero()).unwrap_or(self.expires);
@@ -257,6 +291,7 @@ impl Registration {
         let longest = base.saturating_mul(1 << self.failures.min(10)).min(most);
         self.failures += 1;
         self.brief = 0;
+        self.since = None;
         let wait = longest / 2 + share(&mut random, longest / 2);
         let wait = wait.max(after.unwrap_or_default().min(MOST_AFTER));
         self.state = State::Waiting(now + wait);

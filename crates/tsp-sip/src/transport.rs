@@ -5,9 +5,11 @@
 
 mod admission;
 mod flows;
+mod keeper;
 pub(crate) mod locate;
 mod patience;
 mod policy;
+pub(crate) mod stun;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,8 +22,9 @@ use crate::{Error, ErrorKind, Result};
 
 pub(crate) use admission::{Admission, Refusal};
 pub(crate) use flows::{Action, Flows};
+pub(crate) use keeper::{Beat, Keeper, Sign};
 pub(crate) use patience::{Patience, Slow};
-pub use policy::FlowPolicy;
+pub use policy::{FlowPolicy, UdpKeepAlive};
 
 /// A transport protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

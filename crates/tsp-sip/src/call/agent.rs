@@ -19,7 +19,8 @@ use super::services::{Answered, Purpose, Sent, Services};
 use super::state::{Call, Leg, Phase};
 use crate::dialog::DialogId;
 use crate::transaction::{self, ClientId, ServerId, TransactionStats};
-use crate::transport::{Action, Flow};
+use crate::transport::stun::is_stun;
+use crate::transport::{Action, Flow, Transport};
 use crate::wire::{
     HeaderName, Headers, Limits, Message, Method, Refused, Request, Response, StatusCode, check,
     is_keep_alive,
@@ -78,7 +79,9 @@ impl UserAgent {
             }
             Input::Closed { flow, why } => {
                 self.location_lost(now, flow);
-                if self.services.flows.closed(flow) {
+                let asked = self.services.flows.closed(flow);
+                self.connection_lost(now, flow, &why);
+                if asked {
                     self.unreachable(now, flow, why);
                 }
             }
@@ -185,6 +188,10 @@ impl UserAgent {
                     .out
                     .push_back(Output::Transmit { flow, bytes });
             }
+            return;
+        }
+        if flow.transport == Transport::Udp && is_stun(bytes) {
+            self.stun_received(now, flow, bytes);
             return;
         }
         let place = self.services.out.len();
@@ -608,8 +615,10 @@ impl UserAgent {
                     self.services.stats.dead_flows += 1;
                     let asked = self.services.flows.closed(flow);
                     self.services.out.push_back(Output::Disconnect { flow });
+                    let why = "the peer answers no pings";
+                    self.connection_lost(now, flow, why);
                     if asked {
-                        self.unreachable(now, flow, "the peer answers no pings".into());
+                        self.unreachable(now, flow, why.into());
                     }
                 }
             }

@@ -553,8 +553,14 @@ counters! {
         detours,
         /// Those among them that went by UDP after all.
         ways_back,
-        /// Connections that were asked whether they live.
+        /// Keep-alives that were sent: to connections, and to registrars on ways of datagrams.
         pings,
+        /// STUN binding requests that were answered (RFC 5626 section 8).
+        stun_answers,
+        /// Datagrams of STUN that are damaged, or answer nothing.
+        stray_stun,
+        /// Ways by which registrars reached us and that were lost, so that others were made.
+        lost_ways,
         /// Connections that were closed because nobody used them.
         idle_flows,
         /// Connections that were closed because nobody answered there any more.

@@ -21,6 +21,7 @@ mod failover;
 mod hold;
 mod info;
 mod interface;
+mod keeping;
 mod late;
 mod media;
 mod message;

@@ -13,7 +13,7 @@ use super::interface::Output;
 use super::services::{Purpose, Services, goes_to_sips, target_of};
 use crate::account::AccountId;
 use crate::registration::{Answer, Registration, RegistrationEvent, RegistrationKind, Step};
-use crate::transport::Flow;
+use crate::transport::{Flow, Keeper};
 use crate::wire::{
     HeaderName, Headers, HostPort, Method, NameAddr, Request, Response, StatusCode, Uri,
 };
@@ -25,7 +25,7 @@ const MOST_ROUTES: usize = 8;
 /// A registration of an account, with what its requests have in common.
 #[derive(Debug)]
 pub(super) struct Held {
-    machine: Registration,
+    pub(super) machine: Registration,
     call_id: String,
     tag: String,
     number: u32,
@@ -37,6 +37,10 @@ pub(super) struct Held {
     pub(super) service_routes: Vec<NameAddr>,
     /// The address that the registrar gave us (RFC 5627).
     pub(super) gruu: Option<Uri>,
+    /// The way by which the registrar reaches us.
+    pub(super) flow: Option<Flow>,
+    /// What keeps that open, if it is one of datagrams.
+    pub(super) keeper: Option<Keeper>,
 }
 
 impl UserAgent {
@@ -57,6 +61,8 @@ impl UserAgent {
             seen: None,
             service_routes: Vec::new(),
             gruu: None,
+            flow: None,
+            keeper: None,
         };
         self.services.accounts.set_registration(id, Some(held));
         self.ask_registrar(now, id);
@@ -79,11 +85,12 @@ impl UserAgent {
     /// When a registration has something to do.
     pub(super) fn registration_deadline(&self) -> Option<Instant> {
         let all = self.services.accounts.registrations();
-        all.filter_map(|h| h.machine.deadline()).min()
+        all.filter_map(Held::deadline).min()
     }
 
     /// Asks for what is due.
     pub(super) fn registrations_due(&mut self, now: Instant) {
+        self.keep_alives_due(now);
         for id in self.services.accounts.ids() {
             let held = self.services.accounts.registration(id);
             if held.is_some_and(|h| h.machine.timeout(now)) {
@@ -92,7 +99,7 @@ impl UserAgent {
         }
     }
 
-    fn ask_registrar(&mut self, now: Instant, id: AccountId) {
+    pub(super) fn ask_registrar(&mut self, now: Instant, id: AccountId) {
         let registrar = self.services.registrar(id);
         let hop = registrar.map(|r| self.services.first_hop(Some(id), &Method::Register, &r));
         let target = hop.as_ref().and_then(target_of);
@@ -161,11 +168,19 @@ impl UserAgent {
         match step {
             Step::Ask => self.ask_registrar(now, id),
             Step::Failed(retry_in) => {
-                let kind = failed(status, reason, retry_in);
-                self.services.tell_registration(id, kind);
+                let way = held.leave_way();
+                self.services
+                    .registration_failed(id, status, reason, retry_in);
+                if let Some(way) = way {
+                    self.services.release_way(way);
+                }
             }
             Step::Gone => {
+                let way = held.leave_way();
                 self.services.accounts.set_registration(id, None);
+                if let Some(way) = way {
+                    self.services.release_way(way);
+                }
                 let kind = RegistrationKind::Unregistered;
                 self.services.tell_registration(id, kind);
             }
@@ -179,6 +194,7 @@ impl UserAgent {
                     && held.machine.moved();
                 let contacts = response.headers.contacts().flatten();
                 let contacts = contacts.map(|c| c.to_string().into()).collect();
+                self.services.keep_way(now, id, flow, &response.headers);
                 if moved {
                     self.ask_registrar(now, id);
                 } else {
@@ -191,6 +207,17 @@ impl UserAgent {
 }
 
 impl Services {
+    /// An account is not registered.
+    pub(super) fn registration_failed(
+        &mut self,
+        id: AccountId,
+        status: Option<StatusCode>,
+        reason: &str,
+        retry_in: Duration,
+    ) {
+        self.tell_registration(id, failed(status, reason, retry_in));
+    }
+
     fn tell_registration(&mut self, account: AccountId, kind: RegistrationKind) {
         let event = RegistrationEvent { account, kind };
         self.out.push_back(Output::Registration(event));
@@ -254,6 +281,18 @@ impl Held {
     pub(super) const fn next_number(&mut self) -> u32 {
         self.number += 1;
         self.number
+    }
+
+    /// When there is something to do.
+    fn deadline(&self) -> Option<Instant> {
+        let keeper = self.keeper.as_ref().map(Keeper::deadline);
+        self.machine.deadline().into_iter().chain(keeper).min()
+    }
+
+    /// The registrar does not reach us any more by the way that is given.
+    fn leave_way(&mut self) -> Option<Flow> {
+        self.keeper = None;
+        self.flow.take()
     }
 
     /// What an answer means.

@@ -121,3 +121,27 @@ fn whoever_leaves_asks_for_nothing_more() {
     let step = registration.answered(Instant::ZERO, &Answer::Silence, |_| 0);
     assert_eq!((step, registration.deadline()), (Step::Gone, None));
 }
+
+// Shows: a way that is lost is made again at once if it was one, else after longer and longer times | RFC 5626 4.5
+#[test]
+fn ways_that_do_not_last_are_made_again_later_each_time() {
+    let (granted, now) = (Answer::Granted(None), Instant::ZERO);
+    let mut registration = Registration::new(secs(600));
+    assert_eq!(registration.way_lost(now, true, |_| 0), None);
+    for wait in [15, 30, 60] {
+        registration.answered(now, &granted, |_| 0);
+        let step = registration.way_lost(now, false, |_| 0);
+        assert_eq!(step, Some(Step::Failed(secs(wait))));
+        assert_eq!(registration.way_lost(now, false, |_| 0), None, "once");
+        assert!(registration.timeout(now + secs(wait)));
+    }
+    registration.answered(now, &granted, |_| 0);
+    assert_eq!(registration.way_lost(now, true, |_| 0), Some(Step::Ask));
+    registration.answered(now, &granted, |_| 0);
+    let later = now + LASTING;
+    let step = registration.way_lost(later, false, |_| 0);
+    assert_eq!(step, Some(Step::Ask), "it lasted");
+    registration.answered(later, &granted, |_| 0);
+    let step = registration.way_lost(later, false, |_| 0);
+    assert_eq!(step, Some(Step::Failed(secs(15))), "counted anew");
+}

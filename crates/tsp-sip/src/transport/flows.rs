@@ -20,6 +20,9 @@ const PING: Duration = Duration::from_secs(95);
 /// By how much that is shortened at random, so that not all ask at once.
 const PING_SPREAD: Duration = Duration::from_secs(15);
 
+/// The shortest silence that a server may ask for.
+const LEAST_PING: Duration = Duration::from_secs(1);
+
 /// How long an answer to that may take (RFC 5626 section 4.4.1).
 const PONG: Duration = Duration::from_secs(10);
 
@@ -28,7 +31,7 @@ const PONG: Duration = Duration::from_secs(10);
 pub(crate) struct Flows {
     links: HashMap<ConnectionId, Link>,
     by_peer: HashMap<Peer, ConnectionId>,
-    /// When which connection has something to do, one entry each. It may be later by then.
+    /// When which connection has something to do. It may be later by then; an entry counts only if its connection knows it.
     due: BinaryHeap<Reverse<(Instant, ConnectionId)>>,
     dialled: u64,
 }
@@ -50,6 +53,14 @@ struct Link {
     answers: bool,
     /// Requests of ours went that way.
     asked: bool,
+    /// A registrar reaches us there.
+    kept: bool,
+    /// A server wants to hear us ask so often, whatever else is said.
+    timed: bool,
+    /// When we asked last.
+    last_ping: Instant,
+    /// When its entry in the queue is.
+    queued: Instant,
 }
 
 /// What has to be done about a connection.
@@ -108,7 +119,7 @@ impl Flows {
     ) {
         self.by_peer
             .insert((flow.transport, flow.remote, name.clone()), id);
-        let link = Link {
+        let mut link = Link {
             flow,
             name,
             used: now,
@@ -117,8 +128,13 @@ impl Flows {
             pinged: None,
             answers: false,
             asked: false,
+            kept: false,
+            timed: false,
+            last_ping: now,
+            queued: now,
         };
-        self.due.push(Reverse((link.next(), id)));
+        link.queued = link.next();
+        self.due.push(Reverse((link.queued, id)));
         self.links.insert(id, link);
     }
 
@@ -139,6 +155,32 @@ impl Flows {
     pub(crate) fn asked(&mut self, flow: Flow) {
         if let Some(link) = self.link(flow) {
             link.asked = true;
+        }
+    }
+
+    /// A registrar reaches us on a connection: it does not end for want of messages. `timer`: the silence that the server
+    /// takes, if it said so; then it answers pings (RFC 5626 section 4.4.1). `random` is a random number.
+    pub(crate) fn keep(&mut self, flow: Flow, timer: Option<Duration>, random: u64) {
+        let Some(link) = self.link(flow) else { return };
+        link.kept = true;
+        if let Some(timer) = timer {
+            let timer = timer.clamp(LEAST_PING, PING);
+            let ms = u64::try_from(timer.as_millis()).unwrap_or(u64::MAX);
+            let shorter = Duration::from_millis(random % (ms / 5 + 1));
+            link.ping_after = timer.saturating_sub(shorter);
+            (link.answers, link.timed) = (true, true);
+        }
+        let next = link.next();
+        if let Some(id) = flow.connection.filter(|_| next < link.queued) {
+            link.queued = next;
+            self.due.push(Reverse((next, id)));
+        }
+    }
+
+    /// A registrar reaches us on another connection now.
+    pub(crate) fn release(&mut self, flow: Flow) {
+        if let Some(link) = self.link(flow) {
+            link.kept = false;
         }
     }
 
@@ -177,11 +219,13 @@ impl Flows {
                 return None;
             }
             self.due.pop();
-            let Some(link) = self.links.get_mut(&id) else {
+            let known = self.links.get_mut(&id);
+            let Some(link) = known.filter(|l| l.queued == at) else {
                 continue;
             };
             let action = link.act(now);
-            self.due.push(Reverse((link.next(), id)));
+            link.queued = link.next();
+            self.due.push(Reverse((link.queued, id)));
             if action.is_some() {
                 return action;
             }
@@ -207,21 +251,22 @@ impl Link {
     /// When something is to be done next.
     fn next(&self) -> Instant {
         let idle = self.used + IDLE;
-        if !self.is_dialled() {
+        if !self.is_dialled() && !self.kept {
             return idle;
         }
         let life = match self.pinged {
             Some(at) => at + PONG,
+            None if self.timed => self.last_ping + self.ping_after,
             None => self.heard.max(self.used) + self.ping_after,
         };
-        life.min(idle)
+        if self.kept { life } else { life.min(idle) }
     }
 
     fn act(&mut self, now: Instant) -> Option<Action> {
         if self.next() > now {
             return None;
         }
-        if self.used + IDLE <= now {
+        if !self.kept && self.used + IDLE <= now {
             // Once more is soon enough if nobody heeds it.
             self.used = now;
             return Some(Action::Idle(self.flow));
@@ -235,6 +280,7 @@ impl Link {
             }
             None => {
                 self.pinged = Some(now);
+                self.last_ping = now;
                 Some(Action::Ping(self.flow))
             }
         }
@@ -341,6 +387,32 @@ mod tests {
         assert_eq!(happens(&mut flows, 181), [(181, Action::Ping(flow))]);
         assert_eq!(happens(&mut flows, 400), [(191, Action::Dead(flow))]);
         assert!(!flows.is_open(flow));
+    }
+
+    // Shows: a connection that a registrar reaches us on stays, and is asked as often as its server says | RFC 5626 4.4.1
+    #[test]
+    fn a_registered_connection_stays_and_is_asked_in_time() {
+        let mut flows = Flows::default();
+        let flow = flows.dial(at(0), tcp("192.0.2.9:5060"), None, 0);
+        flows.keep(flow, Some(Duration::from_secs(50)), 10_000);
+        for n in 1..=100 {
+            let pings = happens(&mut flows, 40 * n);
+            assert_eq!(pings, [(40 * n, Action::Ping(flow))]);
+            // Messages are no sign that we live.
+            flows.heard(at(40 * n + 1), flow, false);
+            flows.sent(at(40 * n + 20), flow);
+        }
+        assert!(flows.due.len() < 4);
+        // The first pong that is missing is one too many.
+        assert_eq!(
+            happens(&mut flows, 4050),
+            [(4040, Action::Ping(flow)), (4050, Action::Dead(flow))]
+        );
+        let flow = flows.dial(at(0), tcp("192.0.2.9:5060"), None, 0);
+        flows.keep(flow, None, 0);
+        flows.release(flow);
+        let last = happens(&mut flows, 900).pop();
+        assert_eq!(last, Some((900, Action::Idle(flow))));
     }
 
     #[test]

@@ -7,10 +7,30 @@ pub struct FlowPolicy {
     /// Whether requests of more than 1300 bytes that would go by UDP go by TCP, and by UDP only where that fails (RFC 3261
     /// section 18.1.1). Some peers listen at UDP only and drop, not refuse, what comes by TCP.
     pub long_by_tcp: bool,
+    /// How the way to a registrar is kept open where it is one of datagrams.
+    pub keep_alive: UdpKeepAlive,
 }
 
 impl Default for FlowPolicy {
     fn default() -> Self {
-        Self { long_by_tcp: true }
+        Self {
+            long_by_tcp: true,
+            keep_alive: UdpKeepAlive::Offered,
+        }
     }
+}
+
+/// What is sent to a registrar over UDP every 24 to 29 seconds, or as often as its Flow-Timer says, so that NATs do not
+/// forget the way (RFC 5626 section 4.4).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum UdpKeepAlive {
+    /// Nothing.
+    Off,
+    /// Line breaks, which are not answered, so that a way that is lost is not noticed.
+    LineBreaks,
+    /// STUN binding requests, whatever the server says. One that does not know them takes us for an attacker.
+    Stun,
+    /// STUN where the server says that it takes it (RFC 5626 section 8), else line breaks.
+    Offered,
 }

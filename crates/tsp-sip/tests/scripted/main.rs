@@ -11,6 +11,7 @@ mod changing;
 mod failover;
 mod forked;
 mod hold;
+mod kept;
 mod late_offer;
 mod long;
 mod media_half;

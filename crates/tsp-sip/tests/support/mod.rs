@@ -297,11 +297,12 @@ impl World {
         );
     }
 
-    /// What came to strangers since the last time, as text.
+    /// What came to strangers since the last time, as text, line breaks that only keep a way open apart.
     pub fn heard(&mut self) -> Vec<String> {
         self.strays
             .drain(..)
             .map(|(_, _, b)| String::from_utf8_lossy(&b).into_owned())
+            .filter(|text| text != "\r\n\r\n")
             .collect()
     }
 
