@@ -16,6 +16,7 @@ mod challenge;
 mod change;
 mod content;
 mod detour;
+mod flood;
 mod hold;
 mod info;
 mod interface;

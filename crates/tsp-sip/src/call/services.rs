@@ -28,7 +28,7 @@ use crate::account::AccountId;
 use crate::dialog::DialogId;
 use crate::memory::Memory;
 use crate::transaction::{ClientId, ServerId, TransactionLayer};
-use crate::transport::{Flow, Flows, Transport, stamp, way_back};
+use crate::transport::{Datagrams, Flow, Flows, Transport, stamp, way_back};
 use crate::wire::{
     HeaderName, Headers, Host, Message, Method, NameAddr, Request, Response, Scheme, StatusCode,
     Uri, Via,
@@ -176,6 +176,8 @@ pub(super) struct Services {
     pub(super) now: Instant,
     /// Connections.
     pub(super) flows: Flows,
+    /// Datagrams of strangers.
+    pub(super) datagrams: Datagrams,
     /// Why what is being given up cannot be sent, for people.
     pub(super) trouble: Box<str>,
     pub(super) stats: AgentStats,
@@ -227,6 +229,7 @@ impl Services {
             out: VecDeque::new(),
             now: Instant::ZERO,
             flows: Flows::default(),
+            datagrams: Datagrams::default(),
             trouble: Box::default(),
             stats: AgentStats::default(),
             last_error: None,

@@ -8,6 +8,7 @@ mod causes;
 mod challenged;
 mod changed;
 mod changing;
+mod flooded;
 mod forked;
 mod hold;
 mod kept;
