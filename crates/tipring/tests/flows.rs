@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use tipring::{Phone, PhoneBuilder};
+use tipring::{DatagramLimits, EndCause, FlowPolicy, Phone, PhoneBuilder};
 use tokio::net::UdpSocket;
 use tsp_sip::account::Account;
 use tsp_sip::wire::Uri;
@@ -116,4 +116,48 @@ async fn a_binding_request_is_answered_with_its_source() {
     literal.extend_from_slice(&[0x5e, 0x12, 0xa4, 0x43]);
     assert_eq!(answer, literal);
     phone.close().await;
+}
+
+// Shows: a flood of datagrams is bounded and named, and a call beside it goes on, on real sockets | hostile input
+#[tokio::test]
+async fn a_flood_is_dropped_and_the_call_goes_on() {
+    let mut narrow = FlowPolicy::default();
+    narrow.datagrams = DatagramLimits {
+        per_source: 10,
+        in_all: 1000,
+    };
+    let bob = builder().flows(narrow).start().await.unwrap();
+    let alice = builder().start().await.unwrap();
+    let to = format!("sip:bob@{}", bob.local_addr());
+    let call = alice.dial(&to).await.unwrap();
+    let incoming = bob.next_call().await.unwrap();
+    incoming.answer().await.unwrap();
+    call.connected().await.unwrap();
+    let flood = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut buffer = [0; 4096];
+    let mut answered = 0;
+    for n in 0..500 {
+        let text = format!(
+            "OPTIONS sip:a@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;rport;branch=z9hG4bK{n}\r\nMax-Forwards: 70\r\n\
+             From: <sip:b@127.0.0.1>;tag=1\r\nTo: <sip:a@127.0.0.1>\r\nCall-ID: {n}\r\nCSeq: 1 OPTIONS\r\n\r\n"
+        );
+        flood
+            .send_to(text.as_bytes(), bob.local_addr())
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        while flood.try_recv_from(&mut buffer).is_ok() {
+            answered += 1;
+        }
+    }
+    let stats = bob.stats().signalling.agent;
+    assert!(stats.excess_datagrams_of_source > 300, "{stats:?}");
+    assert!((10..200).contains(&answered), "{answered}");
+    call.hang_up().await.unwrap();
+    assert_eq!(
+        incoming.ended().await.unwrap().cause,
+        EndCause::RemoteHangUp
+    );
+    alice.close().await;
+    bob.close().await;
 }

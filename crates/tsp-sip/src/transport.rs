@@ -5,6 +5,7 @@
 
 mod admission;
 mod flows;
+mod glance;
 mod keeper;
 pub(crate) mod locate;
 mod patience;
@@ -20,8 +21,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::wire::{HeaderName, Request, Via};
 use crate::{Error, ErrorKind, Result};
 
-pub(crate) use admission::{Admission, Refusal};
+pub use admission::DatagramLimits;
+pub(crate) use admission::{Admission, Datagrams, Refusal};
 pub(crate) use flows::{Action, Flows};
+pub(crate) use glance::Glance;
 pub(crate) use keeper::{Beat, Keeper, Sign};
 pub(crate) use patience::{Patience, Slow};
 pub use policy::{FlowPolicy, UdpKeepAlive};

@@ -190,6 +190,9 @@ impl UserAgent {
             }
             return;
         }
+        if !self.services.admits_datagram(now, flow, bytes) {
+            return;
+        }
         if flow.transport == Transport::Udp && is_stun(bytes) {
             self.stun_received(now, flow, bytes);
             return;

@@ -553,6 +553,10 @@ counters! {
         detours,
         /// Those among them that went by UDP after all.
         ways_back,
+        /// Datagrams dropped unread because their source sends more than one may.
+        excess_datagrams_of_source,
+        /// Datagrams dropped unread because more come from strangers than may.
+        excess_datagrams,
         /// Keep-alives that were sent: to connections, and to registrars on ways of datagrams.
         pings,
         /// STUN binding requests that were answered (RFC 5626 section 8).

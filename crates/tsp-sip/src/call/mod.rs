@@ -18,6 +18,7 @@ mod content;
 mod detour;
 mod errand;
 mod failover;
+mod flood;
 mod hold;
 mod info;
 mod interface;

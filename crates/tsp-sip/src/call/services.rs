@@ -29,7 +29,7 @@ use crate::account::AccountId;
 use crate::dialog::DialogId;
 use crate::memory::Memory;
 use crate::transaction::{ClientId, ServerId, TransactionLayer};
-use crate::transport::{Flow, Flows, Transport, stamp, way_back};
+use crate::transport::{Datagrams, Flow, Flows, Transport, stamp, way_back};
 use crate::wire::{
     HeaderName, Headers, Host, Message, Method, NameAddr, Request, Response, Scheme, StatusCode,
     Uri, Via,
@@ -143,6 +143,8 @@ pub(super) struct Services {
     pub(super) now: Instant,
     /// Connections.
     pub(super) flows: Flows,
+    /// Datagrams of strangers.
+    pub(super) datagrams: Datagrams,
     /// Why what is being given up cannot be sent, for people.
     pub(super) trouble: Box<str>,
     /// Where what is being given up was sent, for people; empty if nowhere else than to its first server.
@@ -200,6 +202,7 @@ impl Services {
             out: VecDeque::new(),
             now: Instant::ZERO,
             flows: Flows::default(),
+            datagrams: Datagrams::default(),
             trouble: Box::default(),
             tried: Box::default(),
             failed: Failed::default(),

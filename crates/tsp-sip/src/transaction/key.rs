@@ -19,6 +19,13 @@ impl ClientKey {
         })
     }
 
+    pub(super) fn new(branch: &str, method: &Method) -> Self {
+        Self {
+            branch: branch.into(),
+            method: method.clone(),
+        }
+    }
+
     pub(super) fn of_response(response: &Response) -> Result<Self> {
         let via = response.headers.via()?;
         let method = response.headers.cseq()?.method;

@@ -252,6 +252,12 @@ impl TransactionLayer {
         Ok((flow, bytes))
     }
 
+    /// Whether a response with this branch and method would be taken.
+    pub(crate) fn awaits(&self, branch: &str, method: &Method) -> bool {
+        let key = ClientKey::new(branch, method);
+        self.by_client_key.contains_key(&key) || self.accepted.get(&key).is_some()
+    }
+
     /// A request came.
     ///
     /// # Errors

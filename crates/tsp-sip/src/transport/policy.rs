@@ -1,5 +1,7 @@
 //! Which ways messages take, where networks differ.
 
+use super::DatagramLimits;
+
 /// How messages take their ways.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -9,6 +11,8 @@ pub struct FlowPolicy {
     pub long_by_tcp: bool,
     /// How the way to a registrar is kept open where it is one of datagrams.
     pub keep_alive: UdpKeepAlive,
+    /// How many datagrams strangers may make us work for.
+    pub datagrams: DatagramLimits,
 }
 
 impl Default for FlowPolicy {
@@ -16,6 +20,7 @@ impl Default for FlowPolicy {
         Self {
             long_by_tcp: true,
             keep_alive: UdpKeepAlive::Offered,
+            datagrams: DatagramLimits::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod challenged;
 mod changed;
 mod changing;
 mod failover;
+mod flooded;
 mod forked;
 mod hold;
 mod kept;

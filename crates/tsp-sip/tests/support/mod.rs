@@ -99,11 +99,15 @@ impl Phone {
     }
 
     pub fn with(address: &str, seed: u64, manner: Manner, policy: CallPolicy) -> Self {
-        let mut numbers = Numbers(seed);
         let config = AgentConfig {
             policy,
             ..config("user")
         };
+        Self::with_config(address, seed, manner, config)
+    }
+
+    pub fn with_config(address: &str, seed: u64, manner: Manner, config: AgentConfig) -> Self {
+        let mut numbers = Numbers(seed);
         let agent = UserAgent::new(config, move |bytes: &mut [u8]| {
             for b in bytes {
                 *b = numbers.next() as u8;
