@@ -1,6 +1,5 @@
 //! The user agent: what comes in finds its call here.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use bytes::Bytes;
@@ -106,21 +105,16 @@ impl UserAgent {
         self.locations_due(now);
         self.settle(now);
         self.keep_flows(now);
-        while let Some(Reverse((at, key))) = self.services.deadlines.peek().copied() {
-            if at > now {
-                break;
-            }
-            self.services.deadlines.pop();
-            if self.calls.get(&key).and_then(Call::deadline) == Some(at) {
-                self.call_timeout(now, key);
-                self.settle(now);
-            }
+        while let Some(key) = self.next_due(now) {
+            self.call_timeout(now, key);
+            self.arm(key);
+            self.settle(now);
         }
     }
 
     /// When [`UserAgent::timeout`] is due.
     pub fn deadline(&self) -> Option<Instant> {
-        let calls = self.services.deadlines.peek().map(|Reverse((at, _))| *at);
+        let calls = self.services.deadlines.peek().map(|next| next.0.0);
         let registrations = self.registration_deadline();
         let flows = self.services.flows.deadline();
         let bindings = self.served.as_ref().and_then(|s| s.registrar.deadline());
@@ -174,6 +168,7 @@ impl UserAgent {
             memories: self.services.memories(),
             subscriptions: self.services.subscriptions.len(),
             watchers: self.services.watching.len(),
+            referrals: self.services.referrals.len(),
         }
     }
 
@@ -309,13 +304,7 @@ impl UserAgent {
             return;
         }
         self.services.sweep(now);
-        // Calls change their minds: what nobody waits for any more shall wake nobody.
-        while let Some(Reverse((at, key))) = self.services.deadlines.peek().copied() {
-            if self.calls.get(&key).and_then(Call::deadline) == Some(at) {
-                break;
-            }
-            self.services.deadlines.pop();
-        }
+        self.tidy_deadlines();
     }
 
     fn new_request(&mut self, now: Instant, id: ServerId, flow: Flow, request: &Request) {
@@ -665,13 +654,6 @@ impl UserAgent {
         }
     }
 
-    /// Queues the next deadline of a call.
-    pub(super) fn arm(&mut self, key: CallKey) {
-        if let Some(at) = self.calls.get(&key).and_then(Call::deadline) {
-            self.services.deadlines.push(Reverse((at, key)));
-        }
-    }
-
     /// The call is over for the application and for the media half.
     pub(super) fn end(&mut self, now: Instant, key: CallKey, why: Ended, cause: Cause) {
         let Some(call) = self.calls.get_mut(&key) else {
@@ -681,6 +663,16 @@ impl UserAgent {
             return;
         }
         self.alive = self.alive.saturating_sub(1);
+        call.transfer = None;
+        // What is still served dies with the call, or its transaction would wait for ever.
+        let serves = |l: &&Leg| l.serving.is_some() || l.asked.is_some();
+        let serving: Vec<_> = call.legs.iter().filter(serves).map(|l| l.id).collect();
+        for leg in serving {
+            self.refuse_serving(now, key, leg, StatusCode::REQUEST_TERMINATED);
+        }
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         if call.prepared {
             let leg = call.confirmed().map_or_else(Default::default, |l| l.id);
             let generation = call.leg(leg).map(|l| l.generation).unwrap_or_default();

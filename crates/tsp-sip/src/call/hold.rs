@@ -9,6 +9,7 @@ use msp_core::link::{PrepareSlot, ToMsp};
 use msp_core::media::MediaDirection;
 use msp_core::params::MediaParams;
 use msp_core::time::Instant;
+use tsp_sdp::RemoteOffer;
 
 use super::UserAgent;
 use super::interface::{CallEventKind, Side};
@@ -55,6 +56,23 @@ impl Hold {
     /// The peer holds.
     pub(super) const fn theirs(&self) -> bool {
         self.theirs
+    }
+
+    /// Whether the peer holds, by its offer, while `agreed` holds. What only repeats our own hold is none of the peer's.
+    pub(super) fn theirs_by(&self, offer: &RemoteOffer, agreed: Option<&[MediaParams]>) -> bool {
+        let holds = holds(&offer.slots);
+        let flows = |p: &MediaParams| p.direction != MediaDirection::Inactive;
+        let silent = agreed.is_some_and(|a| !a.iter().any(flows));
+        if offer.unchanged || holds && self.ours && silent {
+            self.theirs
+        } else {
+            holds
+        }
+    }
+
+    /// Either end holds.
+    pub(super) const fn is_on(&self) -> bool {
+        self.ours || self.theirs
     }
 
     /// Our offer goes out.

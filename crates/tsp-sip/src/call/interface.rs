@@ -591,4 +591,6 @@ pub struct Kept {
     pub subscriptions: usize,
     /// Peers that are told of our calls.
     pub watchers: usize,
+    /// Wishes of peers to be passed on, and calls that stand for others.
+    pub referrals: usize,
 }

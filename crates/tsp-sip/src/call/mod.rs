@@ -15,6 +15,7 @@ mod causes;
 mod challenge;
 mod change;
 mod content;
+mod deadlines;
 mod detour;
 mod errand;
 mod failover;

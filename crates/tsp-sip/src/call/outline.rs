@@ -21,18 +21,26 @@ pub enum Outline {
     Early,
     /// We are called, and the application has not decided.
     Alerting,
+    /// We are called, and our provisional response waits for its PRACK.
+    Unpracked,
     /// We are called, and the application takes the call.
     Answering,
     /// Our 2xx waits for its ACK.
     Unacknowledged,
     /// Both ends talk, or are about to.
     Up,
+    /// One end holds the call, or both do.
+    Held,
+    /// The peer is asked to call somebody else.
+    Transferring,
     /// The peer's change of the call is not answered.
     Serving,
     /// Our change of the call gets ready.
     Preparing,
-    /// Our change of the call waits for the peer.
+    /// Our change of the call by INVITE waits for the peer.
     Changing,
+    /// Our change of the call by UPDATE waits for the peer.
+    Updating,
     /// The call is over, and our INVITE waits for its final response.
     Cancelling,
     /// The call is over, and a straggler is waited for.
@@ -62,15 +70,19 @@ impl Outline {
             Phase::Alerting { .. } if any(|l| l.serving.as_ref().is_some_and(|s| s.wanted)) => {
                 Self::Answering
             }
+            Phase::Alerting { .. } if any(|l| l.provisional.due().is_some()) => Self::Unpracked,
             Phase::Alerting { .. } => Self::Alerting,
             Phase::Over { invite: Some(_) } => Self::Cancelling,
             Phase::Over { invite: None } => Self::Over,
-            Phase::Up if any(|l| l.serving.is_some()) => Self::Serving,
+            Phase::Up if any(|l| l.serving.is_some() || l.asked.is_some()) => Self::Serving,
             Phase::Up if any(|l| l.prepares_change()) => Self::Preparing,
             Phase::Up if any(|l| matches!(l.change, Some(Change::Inviting { .. }))) => {
                 Self::Changing
             }
+            Phase::Up if any(|l| matches!(l.change, Some(Change::Updating))) => Self::Updating,
             Phase::Up if any(|l| l.unacknowledged.is_some()) => Self::Unacknowledged,
+            Phase::Up if call.transfer.is_some() => Self::Transferring,
+            Phase::Up if any(|l| l.hold.is_on()) => Self::Held,
             Phase::Up => Self::Up,
         }
     }

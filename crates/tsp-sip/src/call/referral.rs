@@ -56,6 +56,12 @@ pub(super) struct Referrals {
 }
 
 impl Referrals {
+    /// How much is kept.
+    pub(super) fn len(&self) -> usize {
+        let of_calls = self.open.len() + self.later.len();
+        of_calls + self.made.len() + self.replacing.len() + self.happened.len()
+    }
+
     /// Notes what the application is told of a call.
     pub(super) fn note(&mut self, key: CallKey, kind: &CallEventKind) {
         if !self.made.contains_key(&key) && !self.replacing.contains_key(&key) {
@@ -122,8 +128,19 @@ impl UserAgent {
         let wanted = target.uri();
         // Calls are what we make.
         let other = wanted.param("method").is_some_and(|m| m != "INVITE");
-        let call = self.calls.get(&key);
-        let up = call.is_some_and(|c| matches!(c.phase, Phase::Up));
+        let call = self.calls.get_mut(&key);
+        let call = call.filter(|c| matches!(c.phase, Phase::Up));
+        let up = call.is_some();
+        if let Some(call) = call.filter(|c| !c.connected) {
+            let accepted = call.confirmed().and_then(|l| l.unacknowledged.as_ref());
+            if accepted.is_none_or(|a| a.wants_answer) {
+                // What was agreed does not hold yet, or the ACK has to answer our offer.
+                self.ask_later(now, id, request);
+                return;
+            }
+            // The peer that goes on from our 2xx has it, though its ACK is lost or late.
+            self.connected(key);
+        }
         let refusal = if wanted.scheme() == Scheme::Other {
             Some(StatusCode::UNSUPPORTED_URI_SCHEME)
         } else if other || !up {

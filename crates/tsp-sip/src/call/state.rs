@@ -51,6 +51,8 @@ pub(super) struct Call {
     pub(super) retries: u8,
     /// What the INVITE of a call to a user of ours passes.
     pub(super) passage: Option<Box<Passage>>,
+    /// The deadline that is queued.
+    pub(super) armed: Option<Instant>,
     /// When the caller is told again that we ring.
     pub(super) remind: Option<Instant>,
     /// The application was told that the other end rings.
@@ -291,6 +293,7 @@ impl Call {
             least_interval: None,
             retries: 0,
             passage: None,
+            armed: None,
             remind: None,
             rang: false,
             early: false,

@@ -7,7 +7,6 @@ use tsp_sdp::State;
 use super::UserAgent;
 use super::called::without_body;
 use super::content::description;
-use super::hold::holds;
 use super::interface::EndCause;
 use super::media::agreed;
 use super::reliable::When;
@@ -101,7 +100,7 @@ impl UserAgent {
         };
         // Offer and answer of the INVITE are done with: it need not say more.
         leg.settled = true;
-        let holds = holds(&offer.slots);
+        let holds = leg.hold.theirs_by(&offer, before.negotiated());
         let mut slots = offer.slots;
         let form = self.services.policy_of(key).hold;
         leg.hold.narrow(form, true, &mut slots);

@@ -9,7 +9,6 @@ use super::called::{reason_of, without_body};
 use super::causes;
 use super::content::description;
 use super::errand::Errand;
-use super::hold::holds;
 use super::interface::{EndCause, Ended};
 use super::reliable::When;
 use super::services::{Inside, Purpose, Within, target_of};
@@ -157,7 +156,7 @@ impl UserAgent {
         let unchanged = match offer {
             None => false,
             Some(Ok(offer)) => {
-                serving.holds = holds(&offer.slots);
+                serving.holds = leg.hold.theirs_by(&offer, serving.before.negotiated());
                 serving.slots = offer.slots;
                 serving.toward = offer.toward;
                 offer.unchanged

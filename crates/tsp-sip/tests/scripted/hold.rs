@@ -374,3 +374,35 @@ fn an_invite_that_meets_our_hold_gets_491() {
     answer(&mut w, &text, "", 2);
     assert!(field(&text, "CSeq").is_some());
 }
+
+// Shows: a peer that repeats what it said while we hold does not hold itself | RFC 3264 8.4, RFC 4028 7.4
+#[test]
+fn an_echo_of_our_hold_is_none_of_the_peers() {
+    for version in [2, 3] {
+        let mut policy = CallPolicy::default();
+        policy.hold = HoldForm::Inactive;
+        let mut w = alone_with(Manner::Answer, policy);
+        let our_tag = call_up(&mut w, "x");
+        let key = w.phones[0].incoming()[0];
+        let before = w.phones[0].kinds(key).len();
+        w.command(0, Command::Hold(key));
+        w.run(ms(1));
+        let hold = w.heard().remove(0);
+        answer(&mut w, &hold, "a=inactive\n", 2);
+        // A refresh of the session says it again, word for word or as a version of its own.
+        let sdp = SDP.replace("o=- 1 1", &format!("o=- 1 {version}")) + "a=inactive\n";
+        let refresh = |method, n| with_sdp(&within(method, "x", n, &our_tag, ""), &sdp);
+        let ok = ask_once(&mut w, &refresh("INVITE", 2));
+        assert!(ok.contains("a=inactive\r\n"), "{ok}");
+        ask(&mut w, &within("ACK", "x", 2, &our_tag, ""));
+        ask_once(&mut w, &refresh("UPDATE", 3));
+        assert_eq!(events(&w, key, before), [CallEventKind::Held(Side::Local)]);
+        // Taken up again, it shows that the peer never held.
+        w.command(0, Command::Resume(key));
+        w.run(ms(1));
+        let resume = w.heard().remove(0);
+        answer(&mut w, &resume, "", version + 1);
+        let told = events(&w, key, before + 1);
+        assert_eq!(told, [CallEventKind::Resumed(Side::Local)]);
+    }
+}

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use tsp_sip::call::{CallPolicy, ChangeBy, EndCause, RefreshedBy, SessionTimers};
+use tsp_sip::call::{CallPolicy, ChangeBy, Command, EndCause, RefreshedBy, SessionTimers};
+use tsp_sip::wire::Uri;
 
 use crate::peer::{
-    CONTACT, Invite, SDP, alone, alone_with, ask, ask_once, dial, field, ms, plain, seconds, tag,
-    with_sdp, within,
+    CONTACT, Invite, PEER, SDP, US, alone, alone_with, ask, ask_once, change, dial, field, ms,
+    plain, seconds, tag, with_sdp, within,
 };
-use crate::support::{Manner, World};
+use crate::support::{Manner, World, kept};
 
 fn policy(wanted: Option<u64>, min: u64, refresher: RefreshedBy, by: ChangeBy) -> CallPolicy {
     let mut policy = CallPolicy::default();
@@ -349,4 +350,46 @@ fn without_timers_nothing_is_said_of_them() {
         "Require: timer\n",
     );
     assert!(ask_once(&mut w, &insists).starts_with("SIP/2.0 420"));
+}
+
+// Shows: a session runs out also where other timers of the call came and went before it | RFC 4028 10
+#[test]
+fn a_session_runs_out_after_a_transfer_that_nobody_answered() {
+    let mut w = alone(Manner::Answer);
+    let expires = "Supported: timer\nSession-Expires: 90;refresher=uac\n";
+    let (_, our_tag) = called(&mut w, expires);
+    let key = w.phones[0].incoming()[0];
+    let to = Uri::new("sip:carol@192.0.2.7").expect("a URI");
+    w.command(0, Command::Transfer { key, to });
+    // While the transfer waits for its answer the peer refreshes once, and dies.
+    w.run(seconds(10));
+    w.heard();
+    ask_once(&mut w, &within("UPDATE", "x", 2, &our_tag, expires));
+    w.run(seconds(55));
+    w.heard();
+    assert!(w.phones[0].ended(key).is_none());
+    w.run(seconds(10));
+    assert!(w.heard()[0].starts_with("BYE "));
+    let ended = w.phones[0].ended(key).expect("over");
+    assert_eq!(&*ended.reason, "nobody refreshed the session");
+}
+
+// Shows: what a peer asks for is answered when its call ends for another reason meanwhile | RFC 3261 15.1.2
+#[test]
+fn a_change_that_is_served_ends_with_the_session() {
+    let mut w = alone(Manner::Answer);
+    let expires = "Supported: timer\nSession-Expires: 90;refresher=uac\n";
+    let (_, our_tag) = called(&mut w, expires);
+    let key = w.phones[0].incoming()[0];
+    w.run(seconds(55));
+    w.phones[0].mute_media = true;
+    w.inject(PEER, US, &change("x", 2, &our_tag));
+    w.run(seconds(6));
+    let heard = w.heard();
+    let has = |start: &str| heard.iter().any(|m| m.starts_with(start));
+    assert!(has("BYE ") && has("SIP/2.0 487"), "{heard:?}");
+    assert!(w.phones[0].ended(key).is_some());
+    ask(&mut w, &within("ACK", "x", 2, &our_tag, ""));
+    w.run(seconds(40));
+    assert_eq!(kept(&w, 0), (0, 0, 0));
 }

@@ -512,3 +512,59 @@ fn three_phones_pass_a_call_on() {
         assert!(w.phones[n].agent.is_idle());
     }
 }
+
+/// A call from the peer that is answered and not acknowledged; our tag.
+fn unacknowledged(w: &mut World, invite: &str) -> String {
+    let heard = ask(w, invite);
+    tag(heard.last().map_or("", |ok| ok), "To")
+}
+
+// Shows: a call that a peer passes on before its ACK came is connected first, or has to wait for the answer in it | RFC 3515 2.4.2
+#[test]
+fn a_refer_that_overtakes_the_ack_finds_a_call() {
+    let bare = plain("INVITE sip:user@192.0.2.2", "x", "1 INVITE", "");
+    let refer = |our_tag: &str, n| {
+        let extra = "Refer-To: <sip:carol@192.0.2.7>\n";
+        within("REFER", "x", n, our_tag, extra)
+    };
+    let mut w = alone(Manner::Answer);
+    let our_tag = unacknowledged(&mut w, &with_sdp(&bare, SDP));
+    let key = w.phones[0].incoming()[0];
+    assert!(!w.phones[0].is_connected(key));
+    let heard = ask(&mut w, &refer(&our_tag, 2));
+    assert!(heard[0].starts_with("SIP/2.0 202"), "{heard:?}");
+    let told = w.phones[0].kinds(key);
+    let last = &told[told.len() - 2..];
+    assert_eq!(*last[0], CallEventKind::Connected);
+    assert!(matches!(last[1], CallEventKind::TransferRequested { .. }));
+    // Our 2xx made the offer: there is no call before its answer.
+    let mut w = alone(Manner::Answer);
+    let our_tag = unacknowledged(&mut w, &bare);
+    let heard = ask_once(&mut w, &refer(&our_tag, 2));
+    assert!(heard.starts_with("SIP/2.0 500"), "{heard}");
+    assert!(field(&heard, "Retry-After").is_some(), "{heard}");
+    ask(&mut w, &with_sdp(&within("ACK", "x", 1, &our_tag, ""), SDP));
+    let heard = ask(&mut w, &refer(&our_tag, 3));
+    assert!(heard[0].starts_with("SIP/2.0 202"), "{heard:?}");
+}
+
+// Shows: a transfer of a call that ended meanwhile tells nothing after the end | RFC 3515
+#[test]
+fn nothing_is_told_of_a_transfer_after_the_end() {
+    let (mut w, key, our_tag, refer) = referring();
+    let sdp = SDP.replace("o=- 1 1", "o=- 1 2").replace("5000", "5002");
+    let ok = ask_once(
+        &mut w,
+        &with_sdp(&within("INVITE", "x", 2, &our_tag, ""), &sdp),
+    );
+    assert!(ok.starts_with("SIP/2.0 200"), "{ok}");
+    // The call waits for the ACK when it is hung up.
+    w.command(0, Command::HangUp(key));
+    assert!(w.phones[0].ended(key).is_some());
+    let before = w.phones[0].kinds(key).len();
+    ask(
+        &mut w,
+        &refer.response("481 Call/Transaction Does Not Exist", "", ""),
+    );
+    assert_eq!(w.phones[0].kinds(key).len(), before);
+}

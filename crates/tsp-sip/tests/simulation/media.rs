@@ -21,6 +21,8 @@ struct Leg {
     open: bool,
     applied: Option<(Generation, Vec<MediaParams>)>,
     current: Option<Vec<MediaParams>>,
+    /// Nothing is sent, whatever was agreed.
+    silent: bool,
     dropped: bool,
 }
 
@@ -69,13 +71,16 @@ impl Media {
                 if known.prepared.is_none_or(|p| p != *generation) && *leg == LegId::FIRST {
                     fault("applied without having been prepared");
                 }
-                if params.iter().any(|p| !p.refused && p.remote.is_none()) {
+                // Who holds with the address 0.0.0.0 has none to send to.
+                let nowhere = |p: &MediaParams| p.remote.is_none() && p.direction.sends();
+                if params.iter().any(|p| !p.refused && nowhere(p)) {
                     fault("a stream without a peer");
                 }
                 known.applied = Some((*generation, params.clone()));
                 // The first round holds when it is final; later ones wait for their commit.
                 if *finality == Finality::Final && known.current.is_none() {
                     known.current = Some(params.clone());
+                    known.silent = false;
                 }
             }
             ToMsp::Commit => {
@@ -83,6 +88,7 @@ impl Media {
                 match known.applied.take() {
                     Some((applied, params)) if applied == *generation => {
                         known.current = Some(params);
+                        known.silent = false;
                     }
                     _ => fault("committed what was not applied"),
                 }
@@ -100,6 +106,7 @@ impl Media {
                 }
                 known.dropped = true;
             }
+            ToMsp::Direction { direction, .. } => known.silent = !direction.sends(),
             ToMsp::Disconnected { .. } => call.over = true,
             _ => {}
         }
@@ -110,6 +117,19 @@ impl Media {
         let call = self.calls.get(&key).filter(|c| !c.over)?;
         let legs = call.legs.values().filter(|l| !l.dropped);
         legs.filter_map(|l| l.current.as_deref()).next()
+    }
+
+    /// Whether a call sends nothing, whatever was agreed.
+    pub(crate) fn is_silent(&self, key: CallKey) -> bool {
+        let legs = self.calls.get(&key).into_iter().flat_map(|c| &c.legs);
+        let mut legs = legs.filter(|(_, l)| !l.dropped && l.current.is_some());
+        legs.next().is_some_and(|(_, l)| l.silent)
+    }
+
+    /// Whether a call may send, by what was agreed.
+    pub(crate) fn sends(&self, key: CallKey) -> bool {
+        let current = self.current(key).unwrap_or_default();
+        current.iter().any(|p| !p.refused && p.direction.sends())
     }
 
     /// The leg that a call is, and its last round.

@@ -1,17 +1,17 @@
 //! A network of phones that follows a script.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use msp_core::error::ErrorKind;
 use msp_core::id::CallKey;
-use msp_core::link::{Envelope, ToTsp};
+use msp_core::link::{Digit, Envelope, ToTsp};
+use msp_core::time::Instant;
 use netsim::Impairment;
 use tsp_sip::call::{CallEventKind, Command, Input, Outline};
-use tsp_sip::wire::StatusCode;
+use tsp_sip::wire::{StatusCode, Uri};
 
 use crate::invariants;
-use crate::media::Media;
+use crate::player::{Player, Reaction, Transfer};
 use crate::script::{Action, Script};
 use crate::support::{Manner, Numbers, Phone, Reached, World};
 
@@ -25,31 +25,38 @@ pub(crate) struct Outcome {
     pub(crate) connected: usize,
     /// Ends whose media were compared with those of the other end.
     pub(crate) compared: usize,
-}
-
-/// A phone's user and its media half.
-pub(crate) struct Player {
-    pub(crate) media: Media,
-    /// How much the media half was told already.
-    heard: usize,
-    /// Where the media half of a call wants to receive since the last time that it asked for a change.
-    pub(crate) changed: BTreeMap<CallKey, u16>,
-    /// The machine has died.
-    pub(crate) dead: bool,
+    /// Calls that were passed on: blindly, after a consultation, and in vain.
+    pub(crate) passed_on: [usize; 3],
 }
 
 pub(crate) struct Network {
     pub(crate) world: World,
     pub(crate) players: Vec<Player>,
-    numbers: Numbers,
+    /// What users will do, and when.
+    pub(crate) reactions: Vec<(Instant, usize, Reaction)>,
+    pub(crate) numbers: Numbers,
     next_key: u64,
 }
 
 /// Longer than any timer of a call that nobody touches: three minutes of ringing, then a transaction, then a BYE.
 const REST: Duration = Duration::from_secs(400);
 
-/// Long enough that everything that is under way arrives or is given up.
-const CALM: Duration = Duration::from_secs(80);
+/// Long enough that everything that is under way arrives or is given up, and a session that nobody refreshes ends.
+const CALM: Duration = Duration::from_secs(100);
+
+/// States in which a call that came in can be taken.
+const RINGING: [Outline; 2] = [Outline::Alerting, Outline::Unpracked];
+
+/// States in which a call can be changed, or will be once that is possible.
+const CHANGEABLE: [Outline; 7] = [
+    Outline::Up,
+    Outline::Held,
+    Outline::Unacknowledged,
+    Outline::Serving,
+    Outline::Preparing,
+    Outline::Changing,
+    Outline::Updating,
+];
 
 pub(crate) fn run(seed: u64, loud: bool) -> Outcome {
     let script = Script::new(seed);
@@ -70,12 +77,12 @@ pub(crate) fn run(seed: u64, loud: bool) -> Outcome {
     }
     network.run_for(CALM);
     let mut outcome = Outcome::default();
-    invariants::agree(&network, &mut outcome);
+    invariants::agree(&network, &script, &mut outcome);
     // What is up can still be changed.
     network.change_everything();
     network.run_for(CALM);
     invariants::changed(&network, &mut outcome);
-    invariants::agree(&network, &mut outcome);
+    invariants::agree(&network, &script, &mut outcome);
     network.hang_up_everything();
     network.run_for(REST);
     invariants::at_rest(&mut network, &mut outcome);
@@ -85,7 +92,18 @@ pub(crate) fn run(seed: u64, loud: bool) -> Outcome {
     if loud {
         for (at, from, bytes) in &network.world.sent {
             let text = String::from_utf8_lossy(bytes);
-            println!("{at:?} {from} {}", text.lines().next().unwrap_or_default());
+            let line = |head: &str| {
+                text.lines()
+                    .find(|l| l.starts_with(head))
+                    .unwrap_or_default()
+            };
+            let ways = ["a=sendonly", "a=recvonly", "a=inactive", "m=audio"];
+            let what = [line("CSeq"), line("Call-ID"), line("c=")].join(" ");
+            let first = text.lines().next().unwrap_or_default();
+            println!(
+                "{at:?} {from} {first} | {what} {}",
+                ways.map(line).join(" ")
+            );
         }
     }
     outcome.reached = std::mem::take(&mut network.world.reached);
@@ -95,24 +113,25 @@ pub(crate) fn run(seed: u64, loud: bool) -> Outcome {
 impl Network {
     fn new(script: &Script, seed: u64) -> Self {
         let phone = |i: usize| {
-            let mut phone = Phone::new(
+            let mut phone = Phone::with(
                 &format!("192.0.2.{}:5060", i + 1),
                 seed * 10 + i as u64,
                 Manner::Ring,
+                script.phones[i].policy.clone(),
             );
             phone.media_port = 40_000 + 1_000 * u16::try_from(i).expect("few phones");
             phone
         };
-        let phones: Vec<_> = (0..script.phones).map(phone).collect();
-        let players = phones.iter().map(|_| Player {
-            media: Media::default(),
-            heard: 0,
-            changed: BTreeMap::new(),
-            dead: false,
+        let phones: Vec<_> = (0..script.phones.len()).map(phone).collect();
+        let players = script.phones.iter().map(|setup| Player {
+            answers: setup.answers,
+            shows: setup.shows,
+            ..Player::default()
         });
         Self {
             players: players.collect(),
             world: World::new(phones, script.impairment, seed),
+            reactions: Vec::new(),
             numbers: Numbers(seed ^ 0xac71),
             next_key: 0,
         }
@@ -124,8 +143,24 @@ impl Network {
     }
 
     fn run_for(&mut self, time: Duration) {
-        self.world.run(time);
+        let end = self.world.now + time;
+        loop {
+            self.react();
+            let next = self.world.next().into_iter().chain(self.next_reaction());
+            let Some(at) = next.min().filter(|at| *at <= end) else {
+                break;
+            };
+            self.world.run(at.saturating_since(self.world.now));
+            self.do_due();
+        }
+        self.world.run(end.saturating_since(self.world.now));
         self.listen();
+    }
+
+    /// A name for a call that is to be made.
+    pub(crate) fn new_key(&mut self) -> CallKey {
+        self.next_key += 1;
+        CallKey(self.next_key)
     }
 
     /// The media halves take what they were told.
@@ -144,27 +179,44 @@ impl Network {
         }
         match action {
             Action::Dial(other) => {
-                self.next_key += 1;
-                let to = format!("sip:user@192.0.2.{}", other + 1);
-                self.world.dial(phone, self.next_key, &to);
+                let key = self.new_key();
+                self.world.dial(phone, key.0, &user_at(other));
             }
-            Action::Answer => self.tell_some_call(phone, &[Outline::Alerting], Command::Answer),
+            Action::Progress => self.tell_some_call(phone, &RINGING, Command::Progress),
+            Action::Answer => self.tell_some_call(phone, &RINGING, Command::Answer),
             Action::Reject => {
                 let reject = |key| Command::Reject(key, StatusCode::BUSY_HERE);
-                self.tell_some_call(phone, &[Outline::Alerting], reject);
+                self.tell_some_call(phone, &RINGING, reject);
             }
-            Action::HangUp => self.tell_some_call(phone, &[], Command::HangUp),
+            Action::HangUp => {
+                if let Some(key) = self.some_call(phone, &[]) {
+                    self.hang_up(phone, key);
+                }
+            }
             Action::Renegotiate => {
-                let up = [
-                    Outline::Up,
-                    Outline::Unacknowledged,
-                    Outline::Serving,
-                    Outline::Changing,
-                ];
-                if let Some(key) = self.some_call(phone, &up) {
+                if let Some(key) = self.some_call(phone, &CHANGEABLE) {
                     self.renegotiate(phone, key);
                 }
             }
+            Action::Hold => {
+                if let Some(key) = self.some_call(phone, &CHANGEABLE) {
+                    self.toggle_hold(phone, key);
+                }
+            }
+            Action::Glare => {
+                let key = self.some_call(phone, &CHANGEABLE);
+                let other = key.and_then(|key| self.other_end(phone, key));
+                for (phone, key) in key.map(|key| (phone, key)).into_iter().chain(other) {
+                    match self.numbers.below(2) {
+                        _ if self.players[phone].dead || !self.is_up(phone, key) => {}
+                        0 => self.renegotiate(phone, key),
+                        _ => self.toggle_hold(phone, key),
+                    }
+                }
+            }
+            Action::Transfer(to) => self.transfer(phone, to),
+            Action::TransferTo => self.transfer_to(phone),
+            Action::Digit => self.press(phone),
             Action::FailMedia => {
                 let failing = &mut self.world.phones[phone];
                 let fail = |on: &mut Option<ErrorKind>| {
@@ -239,6 +291,97 @@ impl Network {
         self.world.phones[phone].ended(key).is_some()
     }
 
+    fn hang_up(&mut self, phone: usize, key: CallKey) {
+        self.players[phone].hung_up.insert(key);
+        self.world.command(phone, Command::HangUp(key));
+    }
+
+    /// A call is held, or taken up again.
+    fn toggle_hold(&mut self, phone: usize, key: CallKey) {
+        let wish = self.players[phone].wishes.entry(key).or_default();
+        *wish = !*wish;
+        let command = match *wish {
+            true => Command::Hold(key),
+            false => Command::Resume(key),
+        };
+        self.world.command(phone, command);
+    }
+
+    /// A call that is up, and that nobody passes on already.
+    fn some_call_to_pass_on(&mut self, phone: usize) -> Option<CallKey> {
+        let key = self.some_call(phone, &CHANGEABLE)?;
+        let open = self.players[phone].transfers.iter();
+        let mut open = open.filter(|t| t.came_about.is_none());
+        (self.is_up(phone, key) && open.all(|t| t.key != key)).then_some(key)
+    }
+
+    /// A call is passed on to another phone than its own ends.
+    fn transfer(&mut self, phone: usize, to: usize) {
+        let Some(key) = self.some_call_to_pass_on(phone) else {
+            return;
+        };
+        let peer = self.other_end(phone, key).map(|(peer, _)| peer);
+        let nobody = peer == Some(to) || to == phone;
+        let place = if nobody { 90 } else { to };
+        self.players[phone].transfers.push(Transfer {
+            key,
+            to: (!nobody).then_some(to),
+            consultation: None,
+            came_about: None,
+        });
+        let to = Uri::new(user_at(place).as_str()).expect("a URI");
+        self.world.command(phone, Command::Transfer { key, to });
+    }
+
+    /// A call is passed on to the peer of another one.
+    fn transfer_to(&mut self, phone: usize) {
+        let Some(key) = self.some_call_to_pass_on(phone) else {
+            return;
+        };
+        let peer = self.other_end(phone, key).map(|(peer, _)| peer);
+        let others = self.calls_of(phone).into_iter();
+        let mut others = others.filter(|k| *k != key && self.is_up(phone, *k));
+        let with = others.find_map(|k| {
+            let other = self.other_end(phone, k).map(|(other, _)| other);
+            other.filter(|_| other != peer).map(|other| (k, other))
+        });
+        let Some((consultation, to)) = with else {
+            return;
+        };
+        self.players[phone].transfers.push(Transfer {
+            key,
+            to: Some(to),
+            consultation: Some(consultation),
+            came_about: None,
+        });
+        self.world
+            .command(phone, Command::TransferTo { key, consultation });
+    }
+
+    /// A key is pressed: the next one of a row, so that it shows if one is lost, comes twice or overtakes.
+    fn press(&mut self, phone: usize) {
+        let Some(call) = self.some_call(phone, &CHANGEABLE) else {
+            return;
+        };
+        let (leg, generation) = self.players[phone].media.round(call);
+        let pressed = self.players[phone].digits.entry(call).or_default();
+        let event = u8::try_from(pressed.len() % 16).expect("below 16");
+        let digit = Digit::from_event(event).expect("a key");
+        pressed.push(digit);
+        let body = ToTsp::Digit {
+            digit,
+            duration: Duration::from_millis(100),
+        };
+        let envelope = Envelope {
+            call,
+            leg,
+            generation,
+            body,
+        };
+        self.world.give(phone, Input::Msp(envelope));
+        self.world.drain(phone);
+    }
+
     /// The media half wants another round, and receives elsewhere from then on.
     fn renegotiate(&mut self, phone: usize, call: CallKey) {
         let (leg, generation) = self.players[phone].media.round(call);
@@ -286,8 +429,15 @@ impl Network {
     fn hang_up_everything(&mut self) {
         for phone in 0..self.players.len() {
             for key in self.calls_of(phone) {
-                if !self.is_over(phone, key) {
-                    self.world.command(phone, Command::HangUp(key));
+                let other = self.other_end(phone, key);
+                let told = |(p, k): (usize, CallKey)| {
+                    let dead = self.players[p].dead || self.players[phone].dead;
+                    self.players[p].hung_up.contains(&k) && !dead
+                };
+                // Some end by both ends at once, some by one of them.
+                let leave = other.is_some_and(told) && self.numbers.below(2) == 0;
+                if !self.is_over(phone, key) && !leave {
+                    self.hang_up(phone, key);
                 }
             }
         }
@@ -298,4 +448,9 @@ impl Network {
     pub(crate) fn told(&self, phone: usize, key: CallKey) -> Vec<&CallEventKind> {
         self.world.phones[phone].kinds(key)
     }
+}
+
+/// Who is called at a phone.
+fn user_at(phone: usize) -> String {
+    format!("sip:user@192.0.2.{}", phone + 1)
 }

@@ -44,19 +44,36 @@ pub fn place(agent: &UserAgent, input: &Input) -> Place {
     (state, name)
 }
 
-/// A message by its method, or by its method and class of status.
+/// A message by its method, or by its method and status; statuses that are handled by themselves are told apart.
 fn message(text: &str, cseq: &str) -> String {
     let method = cseq.split(' ').nth(1).unwrap_or("?");
+    let has = |part: &str| text.contains(part);
     match text.strip_prefix("SIP/2.0 ") {
-        Some(status) => format!("{}xx {method}", status.chars().next().unwrap_or('?')),
-        None => method.to_owned(),
+        Some(status) => match status.get(..3).unwrap_or("?") {
+            s @ ("408" | "422" | "481" | "487" | "491") => format!("{s} {method}"),
+            s if s.starts_with('1') && has("\r\nRSeq:") => format!("1xx {method} reliable"),
+            s => format!("{}xx {method}", s.get(..1).unwrap_or("?")),
+        },
+        None => match method {
+            "INVITE" if has("\r\nReplaces:") => "INVITE Replaces".into(),
+            "UPDATE" | "PRACK" if has("\r\n\r\nv=0") => format!("{method} with SDP"),
+            "NOTIFY" if has("\r\nSubscription-State: terminated") => "NOTIFY last".into(),
+            _ => method.into(),
+        },
     }
 }
 
 fn key_of(command: &Command) -> Option<CallKey> {
     match command {
         Command::Dial { key, .. } | Command::Options { key, .. } => Some(*key),
+        Command::Transfer { key, .. }
+        | Command::TransferTo { key, .. }
+        | Command::FollowTransfer { key, .. } => Some(*key),
         Command::Ring(key)
+        | Command::Progress(key)
+        | Command::Hold(key)
+        | Command::Resume(key)
+        | Command::DeclineTransfer(key)
         | Command::Answer(key)
         | Command::Reject(key, _)
         | Command::HangUp(key) => Some(*key),
