@@ -362,7 +362,7 @@ impl UserAgent {
         match command {
             Command::Dial { key, to, account } => {
                 self.services.watching.changed = true;
-                self.dial(key, to, account);
+                self.dial(key, &to, account);
             }
             Command::DialLocation {
                 key,
@@ -377,6 +377,7 @@ impl UserAgent {
             Command::Reject(key, status) => self.reject(now, key, status),
             Command::HangUp(key) => self.hang_up(now, key),
             Command::Follow(key, to) => self.try_at(now, key, to),
+            Command::Focus { key, focus } => self.set_focus(now, key, focus),
             Command::Hold(key) => self.hold(now, key, true),
             Command::Resume(key) => self.hold(now, key, false),
             Command::Options { key, to, account } => self.ask(key, to, account),
@@ -708,6 +709,7 @@ impl UserAgent {
             return;
         };
         self.services.referrals.forget(key);
+        self.services.focuses.remove(&key);
         self.services.fade(now, &call.call_id, key);
         for leg in &call.legs {
             self.services.dialogs.remove(leg.dialog.id());

@@ -20,6 +20,7 @@ use super::policy::Redirect;
 use super::reliable::reliable_number;
 use super::services::{Inside, Purpose, Within, describe, target_of};
 use super::state::{Applying, Call, Dialing, Inviting, Leg, Phase, media_due};
+use super::transfer::split_target;
 use crate::Result;
 use crate::account::AccountId;
 use crate::dialog::{Dialog, DialogId};
@@ -34,10 +35,17 @@ const PATIENCE: Duration = Duration::from_secs(181);
 const MAX_ANSWERED: usize = 64;
 
 impl UserAgent {
-    pub(super) fn dial(&mut self, key: CallKey, to: Uri, account: Option<AccountId>) {
+    /// The application calls `to`, which may name a call to take the place of.
+    pub(super) fn dial(&mut self, key: CallKey, to: &Uri, account: Option<AccountId>) {
         if !self.may_begin(key) {
             return;
         }
+        let Ok((to, replaces)) = split_target(to) else {
+            let why = "the call to take the place of cannot be read";
+            self.services
+                .tell(key, ended(EndCause::BadAddress, None, why));
+            return;
+        };
         let hop = self.services.first_hop(account, &Method::Invite, &to);
         let way = target_of(&hop).ok_or("no way to this URI");
         let way = way.map(|target| self.services.look_up(target, Errand::Dial(key)));
@@ -55,6 +63,9 @@ impl UserAgent {
             }
         }
         self.begin_call(key, to, account);
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.replaces = replaces.map(Box::new);
+        }
     }
 
     /// Whether a call of ours may be made under `key`; if not, the application is told.
@@ -219,6 +230,11 @@ impl UserAgent {
         self.services.referrals.dress(key, &mut request.headers);
         if let Some(passage) = self.calls.get(&key).and_then(|c| c.passage.as_ref()) {
             passage.dress(&mut request.headers);
+        }
+        if let Some(replaces) = self.calls.get(&key).and_then(|c| c.replaces.as_ref()) {
+            let headers = &mut request.headers;
+            headers.put(HeaderName::Replaces, replaces.to_value());
+            headers.put(HeaderName::Require, "replaces");
         }
         let kept = request.clone();
         if let Some(description) = description {

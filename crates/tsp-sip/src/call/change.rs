@@ -120,10 +120,9 @@ impl UserAgent {
             (Method::Invite, Within::Change)
         };
         let mut request = leg.dialog.request(method);
-        let account = self.services.accounts.of_call(key);
         let contact = self
             .services
-            .contact(leg.flow, account, goes_to_sips(&request));
+            .contact_in(key, leg.flow, goes_to_sips(&request));
         request.headers.put(HeaderName::Contact, contact);
         request
             .headers

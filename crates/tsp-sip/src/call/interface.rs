@@ -78,7 +78,8 @@ pub enum Command {
     Dial {
         /// The key of the call.
         key: CallKey,
-        /// Whom.
+        /// Whom. With a header field `Replaces` in the URI the call takes the place of another one there (RFC 3891); other
+        /// header fields are passed over.
         to: Uri,
         /// For which account; for none, straight and under the agent's own name.
         account: Option<AccountId>,
@@ -111,6 +112,13 @@ pub enum Command {
     Hold(CallKey),
     /// Take up a call again that we hold.
     Resume(CallKey),
+    /// Have a call as a leg of a conference that we are the focus of, or not any more; the peer is told (RFC 4579 section 5.2).
+    Focus {
+        /// The call.
+        key: CallKey,
+        /// Whether it is.
+        focus: bool,
+    },
     /// Ask a peer what it can do.
     Options {
         /// Names the request in the answer.

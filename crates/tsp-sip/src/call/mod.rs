@@ -20,6 +20,7 @@ mod detour;
 mod errand;
 mod failover;
 mod flood;
+mod focus;
 mod hold;
 mod info;
 mod interface;

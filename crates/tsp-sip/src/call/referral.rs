@@ -13,22 +13,21 @@ use super::interface::{CallEventKind, EndCause, Ended};
 use super::requests::Aside;
 use super::services::{Services, goes_to_sips, is_of_sips};
 use super::state::Phase;
-use super::transfer::target_of;
+use super::transfer::split_target;
 use crate::account::AccountId;
 use crate::dialog::DialogId;
 use crate::transaction::ServerId;
 use crate::transport::Flow;
 use crate::wire::{
-    HeaderName, Headers, Method, OptionTags, Replaces, Request, Scheme, StatusCode,
-    SubscriptionState, Uri,
+    HeaderName, Headers, Method, OptionTags, Request, Scheme, StatusCode, SubscriptionState, Uri,
 };
 
 /// What a peer asked us to call.
 #[derive(Debug)]
 struct Referral {
     leg: LegId,
+    /// Whom, as it was written.
     to: Uri,
-    replaces: Option<Replaces>,
     referred_by: Option<Bytes>,
     /// The peer wants to hear what becomes of it.
     subscribed: bool,
@@ -101,10 +100,6 @@ impl Referrals {
         if let Some(by) = &referral.referred_by {
             headers.put(HeaderName::ReferredBy, by.clone());
         }
-        if let Some(replaces) = &referral.replaces {
-            headers.put(HeaderName::Replaces, replaces.to_value());
-            headers.put(HeaderName::Require, "replaces");
-        }
     }
 }
 
@@ -154,7 +149,7 @@ impl UserAgent {
             self.services.refuse(now, id, request, status);
             return;
         }
-        let Ok((to, replaces)) = target_of(wanted) else {
+        let Ok((to, replaces)) = split_target(wanted) else {
             self.services
                 .refuse(now, id, request, StatusCode::BAD_REQUEST);
             return;
@@ -165,19 +160,17 @@ impl UserAgent {
         let later = !referrals.later.insert(key);
         let referral = Referral {
             leg,
-            to: to.clone(),
-            replaces,
+            to: wanted.detached(),
             referred_by: headers.get(&HeaderName::ReferredBy).cloned(),
             subscribed,
             id: later.then_some(number),
             telling: false,
             due: VecDeque::new(),
         };
-        let consulted = referral.replaces.is_some();
+        let consulted = replaces.is_some();
         referrals.open.insert(key, referral);
         let mut response = request.response(StatusCode::ACCEPTED);
-        let account = self.services.accounts.of_call(key);
-        let contact = self.services.contact(flow, account, is_of_sips(request));
+        let contact = self.services.contact_in(key, flow, is_of_sips(request));
         response.headers.put(HeaderName::Contact, contact);
         if !subscribed {
             response.headers.put(HeaderName::ReferSub, "false");
@@ -199,7 +192,7 @@ impl UserAgent {
         let to = referral.to.clone();
         let account: Option<AccountId> = self.services.accounts.of_call(key);
         self.services.referrals.made.insert(call, key);
-        self.dial(call, to, account);
+        self.dial(call, &to, account);
         if self.services.config.requests.instant_transfers {
             self.tell_referrer(now, key, StatusCode::OK);
         }
@@ -283,9 +276,8 @@ impl UserAgent {
         headers.put(HeaderName::ContentType, "message/sipfrag;version=2.0");
         // The line has its end: some readers want it (RFC 3420 section 2).
         request.body = format!("SIP/2.0 {status} {}\r\n", status.phrase()).into();
-        let account = self.services.accounts.of_call(key);
         let sips = goes_to_sips(&request);
-        let contact = self.services.contact(flow, account, sips);
+        let contact = self.services.contact_in(key, flow, sips);
         request.headers.put(HeaderName::Contact, contact);
         self.send_aside(now, key, leg_id, request, key, Aside::Sipfrag(status));
     }

@@ -156,12 +156,11 @@ impl UserAgent {
             return;
         };
         copy_record_route(&serving.request, &mut response);
-        let account = self.services.accounts.of_call(key);
         let headers = &mut response.headers;
         headers.put(
             HeaderName::Contact,
             self.services
-                .contact(leg.flow, account, is_of_sips(&serving.request)),
+                .contact_in(key, leg.flow, is_of_sips(&serving.request)),
         );
         headers.put(HeaderName::Allow, self.services.allow());
         let described = text.is_some();

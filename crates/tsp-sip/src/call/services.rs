@@ -1,7 +1,7 @@
 //! What all calls share: transactions, ways, random numbers, and the queue of what is to be done.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
@@ -136,6 +136,8 @@ pub(super) struct Services {
     pub(super) subscriptions: Subscriptions,
     pub(super) watching: Watching,
     pub(super) publications: Publications,
+    /// Calls that are legs of a conference of ours.
+    pub(super) focuses: HashSet<CallKey>,
     pub(super) random: Random,
     pub(super) transactions: TransactionLayer,
     pub(super) out: VecDeque<Output>,
@@ -198,6 +200,7 @@ impl Services {
             subscriptions: Subscriptions::default(),
             watching: Watching::default(),
             publications: Publications::default(),
+            focuses: HashSet::new(),
             random,
             out: VecDeque::new(),
             now: Instant::ZERO,

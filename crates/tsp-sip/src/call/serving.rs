@@ -209,7 +209,7 @@ impl UserAgent {
         let account = self.services.accounts.of_call(key);
         let contact = self
             .services
-            .contact(flow, account, is_of_sips(&serving.request));
+            .contact_in(key, flow, is_of_sips(&serving.request));
         response.headers.put(HeaderName::Contact, contact);
         response
             .headers

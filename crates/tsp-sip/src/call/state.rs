@@ -22,7 +22,7 @@ use super::transfer::Transfer;
 use crate::dialog::Dialog;
 use crate::transaction::{ClientId, ServerId};
 use crate::transport::Flow;
-use crate::wire::{HeaderName, Headers, Request, Text, Uri};
+use crate::wire::{HeaderName, Headers, Replaces, Request, Text, Uri};
 
 /// How long the media half may take for an answer. It opens ports and changes streams, and waits for no peer.
 const MEDIA_PATIENCE: Duration = Duration::from_secs(10);
@@ -53,6 +53,8 @@ pub(super) struct Call {
     pub(super) passage: Option<Box<Passage>>,
     /// The deadline that is queued.
     pub(super) armed: Option<Instant>,
+    /// The call at the peer's that it takes the place of.
+    pub(super) replaces: Option<Box<Replaces>>,
     /// When the caller is told again that we ring.
     pub(super) remind: Option<Instant>,
     /// The application was told that the other end rings.
@@ -294,6 +296,7 @@ impl Call {
             retries: 0,
             passage: None,
             armed: None,
+            replaces: None,
             remind: None,
             rang: false,
             early: false,

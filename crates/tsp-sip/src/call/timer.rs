@@ -275,7 +275,7 @@ impl UserAgent {
             false => (Method::Invite, Within::Change),
         };
         let mut request = leg.dialog.request(method);
-        let contact = self.services.contact(flow, account, goes_to_sips(&request));
+        let contact = self.services.contact_in(key, flow, goes_to_sips(&request));
         request.headers.put(HeaderName::Contact, contact);
         request
             .headers

@@ -60,7 +60,7 @@ impl UserAgent {
         });
         let account = self.services.accounts.of_call(key);
         let sips = goes_to_sips(&request);
-        let contact = self.services.contact(flow, account, sips);
+        let contact = self.services.contact_in(key, flow, sips);
         request.headers.put(HeaderName::Contact, contact);
         self.services.put_supported(&mut request.headers, account);
         self.send_aside(now, key, leg_id, request, key, Aside::Refer);
@@ -195,8 +195,9 @@ pub(super) fn sipfrag(body: &Bytes) -> Option<StatusCode> {
     StatusCode::new(code.parse().ok()?)
 }
 
-/// The target of a Refer-To without what only the referred request is to have.
-pub(super) fn target_of(uri: &Uri) -> Result<(Uri, Option<Replaces>)> {
+/// Whom `uri` means, and the call that it says to take the place of (RFC 3261 section 19.1.5, RFC 3891 section 4). Other
+/// header fields in it are passed over.
+pub(super) fn split_target(uri: &Uri) -> Result<(Uri, Option<Replaces>)> {
     let replaces = Replaces::from_uri(uri)?;
     let bare = uri.filtered(|name| !name.eq_ignore_ascii_case("method"));
     Ok((bare.detached(), replaces))

@@ -45,7 +45,7 @@ impl UserAgent {
         }
         let Some(body) = description(&request.headers, &request.body) else {
             let mut response = request.response(StatusCode::OK);
-            let contact = self.services.contact(flow, account, is_of_sips(request));
+            let contact = self.services.contact_in(key, flow, is_of_sips(request));
             response.headers.put(HeaderName::Contact, contact);
             response
                 .headers

@@ -568,3 +568,61 @@ fn nothing_is_told_of_a_transfer_after_the_end() {
     );
     assert_eq!(w.phones[0].kinds(key).len(), before);
 }
+
+// Shows: a call takes the place of another one that its URI names | RFC 3261 19.1.5, RFC 3891 4
+#[test]
+fn a_uri_names_the_call_to_take_the_place_of() {
+    let mut w = alone(Manner::Answer);
+    let uri = "sip:bob@192.0.2.9:5060;user=phone?Subject=x&Replaces=a%40h%3Bto-tag%3Dt1%3Bfrom-tag%3Df1%3Bearly-only";
+    w.dial(0, 7, uri);
+    w.run(ms(1));
+    let invite = w.heard().remove(0);
+    assert!(
+        invite.starts_with("INVITE sip:bob@192.0.2.9:5060;user=phone SIP/2.0\r\n"),
+        "{invite}"
+    );
+    let to = field(&invite, "To");
+    assert_eq!(to, Some("<sip:bob@192.0.2.9:5060;user=phone>"));
+    let replaces = "a@h;to-tag=t1;from-tag=f1;early-only";
+    assert_eq!(field(&invite, "Replaces"), Some(replaces));
+    assert_eq!(field(&invite, "Require"), Some("replaces"));
+    assert_eq!(field(&invite, "Subject"), None);
+    w.dial(0, 8, "sip:bob@192.0.2.9?Replaces=a%40h%3Bto-tag%3Dt1");
+    w.run(ms(1));
+    assert!(w.heard().is_empty());
+    let why = w.phones[0].ended(CallKey(8)).expect("an end");
+    assert_eq!(why.cause, EndCause::BadAddress);
+}
+
+// Shows: the peer is told that we are the focus of a conference, and that we are it no more | RFC 4579 5.2
+#[test]
+fn a_call_becomes_a_leg_of_a_conference() {
+    let mut w = alone(Manner::Answer);
+    let our_tag = call_up(&mut w, "x");
+    let key = w.phones[0].incoming()[0];
+    for (number, focus, contact) in [
+        (1, true, "<sip:user@192.0.2.2:5060>;isfocus"),
+        (2, false, "<sip:user@192.0.2.2:5060>"),
+    ] {
+        for _ in 0..2 {
+            w.command(0, Command::Focus { key, focus });
+        }
+        w.run(ms(1));
+        let heard = w.heard();
+        let [text] = &heard[..] else {
+            panic!("{heard:?}")
+        };
+        assert!(text.starts_with("INVITE sip:p@192.0.2.9:5060 "), "{text}");
+        assert_eq!(field(text, "Contact"), Some(contact));
+        let reply = Invite { text: text.clone() };
+        let ack = ask_once(
+            &mut w,
+            &with_sdp(&reply.response("200 OK", "", CONTACT), SDP),
+        );
+        assert!(ack.starts_with("ACK "), "{ack}");
+        let update = within("UPDATE", "x", 1 + number, &our_tag, CONTACT);
+        let answer = ask_once(&mut w, &update);
+        assert_eq!(field(&answer, "Contact"), Some(contact), "{answer}");
+    }
+    assert!(w.phones[0].is_connected(key));
+}
