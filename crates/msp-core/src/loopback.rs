@@ -515,14 +515,11 @@ impl Stream for StreamHandle {
         })
     }
 
-    fn terminals(&self) -> Vec<TerminalId> {
+    fn terminals(&self) -> Vec<Arc<dyn Terminal>> {
         self.line
             .with_call(self.call, |c| {
                 let stream = c.model.stream(self.id);
-                Ok(
-                    stream
-                        .map_or_else(Vec::new, |s| s.terminals().iter().map(|t| t.id()).collect()),
-                )
+                Ok(stream.map_or_else(Vec::new, |s| s.terminals().to_vec()))
             })
             .unwrap_or_default()
     }

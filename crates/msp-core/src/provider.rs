@@ -161,7 +161,7 @@ pub trait Stream: Send + Sync {
     fn unselect(&self, terminal: TerminalId) -> Result<()>;
 
     /// The terminals that are selected.
-    fn terminals(&self) -> Vec<TerminalId>;
+    fn terminals(&self) -> Vec<Arc<dyn Terminal>>;
 
     /// Wants the stream to flow; starting twice is nothing.
     ///

@@ -49,6 +49,8 @@ pub(crate) struct CallShared {
     pub(crate) peer: Box<str>,
     /// Whom the peer asked us to call, until that is answered.
     pub(crate) referred: Mutex<Option<Box<str>>>,
+    /// The call whose place this one takes, until it did.
+    pub(crate) replaces: Mutex<Option<Arc<Self>>>,
     /// Who is called.
     pub(crate) called: Box<str>,
     /// How many more hops a call that came in may take.

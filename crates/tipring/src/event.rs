@@ -81,8 +81,11 @@ pub enum EventKind {
         /// The peer speaks with the one already, and the new call takes that call's place.
         consulted: bool,
     },
-    /// This call, which came in, takes the place of that one; it is answered by itself.
+    /// This call, which came in, takes the place of that one; it is answered by itself, and gets the terminals of the other
+    /// unless it has some.
     Replaces(CallKey),
+    /// A terminal of this name, of the call whose place this one took, could not be put on this one.
+    TerminalLost(Box<str>),
     /// The call is over.
     Ended(Ended),
     /// Something happened to the media of the call.

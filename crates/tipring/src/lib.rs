@@ -18,8 +18,11 @@
 
 mod account;
 mod call;
+mod control;
 mod error;
 mod event;
+mod hub;
+mod inherit;
 mod line;
 mod no_media;
 mod phone;
@@ -33,6 +36,7 @@ pub use account::{Registration, RegistrationState};
 pub use call::{Call, CallState};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, EventKind, Events};
+pub use hub::CallHub;
 pub use msp_core;
 pub use msp_core::link::Digit;
 pub use msp_core::params::SecurityPolicy;

@@ -19,6 +19,7 @@ use tsp_sip::subscription::{Notice, SubscriptionEvent, SubscriptionKind};
 use crate::call::{CallShared, CallState};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventKind};
+use crate::inherit::inherit;
 use crate::phone::{How, PeerCapabilities, PhoneBuilder, Shared};
 
 /// Calls that a phone has at most.
@@ -204,6 +205,9 @@ impl Signals {
                 self.reach(at, key, self.shared.call(key), CallState::EarlyMedia);
             }
             CallEventKind::Connected => {
+                if let Some(call) = self.shared.call(key) {
+                    inherit(&self.shared, &call);
+                }
                 self.reach(at, key, self.shared.call(key), CallState::Connected);
             }
             CallEventKind::Held(side) => self.held(at, key, side, true),
@@ -246,6 +250,10 @@ impl Signals {
                 self.emit(at, key, EventKind::TransferRequested { to, consulted });
             }
             CallEventKind::Replaces(old) => {
+                if let Some(heir) = self.shared.call(key) {
+                    let mut replaces = heir.replaces.lock().unwrap_or_else(PoisonError::into_inner);
+                    *replaces = self.shared.call(old);
+                }
                 self.emit(at, key, EventKind::Replaces(old));
                 // It stands for a call that was taken already (RFC 3891 section 3).
                 let _closing = self.shared.command(Command::Answer(key));

@@ -426,6 +426,7 @@ impl Shared {
             key,
             peer: peer.into(),
             referred: Mutex::new(None),
+            replaces: Mutex::new(None),
             called: called.into(),
             hops: how.hops,
             dial: Mutex::new(how.dial),

@@ -208,10 +208,10 @@ impl Stream for StreamHandle {
             .map(drop)
     }
 
-    fn terminals(&self) -> Vec<TerminalId> {
+    fn terminals(&self) -> Vec<Arc<dyn Terminal>> {
         self.look(|call| {
             let stream = call.model.stream(self.id);
-            let terminals = stream.map(|s| s.terminals().iter().map(|t| t.id()).collect());
+            let terminals = stream.map(|s| s.terminals().to_vec());
             terminals.unwrap_or_default()
         })
     }
