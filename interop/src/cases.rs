@@ -6,6 +6,7 @@ mod failures;
 mod ffmpeg;
 mod kamailio;
 mod linphone;
+mod office;
 mod ours;
 mod phones;
 mod secured;
@@ -42,6 +43,8 @@ pub(crate) const ALL: &[Case] = &[
     ffmpeg::SENDS,
     ffmpeg::RECEIVES,
     linphone::CALLED,
+    office::CALLED,
+    office::CALLS,
     digits::TO_BARESIP,
     digits::FROM_BARESIP,
     digits::FROM_SIPP,

@@ -72,6 +72,30 @@ impl Linphone {
         format!("sip:linphone@127.0.0.1:{}", self.port)
     }
 
+    /// Registers as `user`, a name and a password, at `host` and waits until it is.
+    pub(crate) fn register(&mut self, user: (&str, &str), host: &str) -> Result<(), Error> {
+        let (name, password) = user;
+        self.process
+            .type_line(&format!("register sip:{name}@{host} sip:{host} {password}"))?;
+        let registered = wait_until(Deadline::after(Duration::from_secs(10)), || {
+            pause(Duration::from_millis(250));
+            let asked = self.process.type_line("register-status ALL");
+            let is = self.process.stdout().contains("LinphoneRegistrationOk");
+            (is || asked.is_err()).then_some(is)
+        });
+        ensure(registered == Some(true), || {
+            format!("linphone is not registered as {name} within 10 s; see linphone.out")
+        })
+    }
+
+    pub(crate) fn call(&mut self, uri: &str) -> Result<(), Error> {
+        self.process.type_line(&format!("call {uri}"))
+    }
+
+    pub(crate) fn hang_up(&mut self) -> Result<(), Error> {
+        self.process.type_line("terminate")
+    }
+
     /// Plays `file` to the peer of its call, from the beginning.
     pub(crate) fn play(&mut self, file: &Path) -> Result<(), Error> {
         self.process

@@ -17,6 +17,7 @@ mod lab;
 mod linphone;
 mod load;
 mod netns;
+mod office;
 mod ports;
 mod process;
 mod relay;
@@ -28,6 +29,7 @@ mod tipring;
 mod wav;
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use case::{Case, Ended, Outcome};
@@ -43,14 +45,22 @@ cargo xtask interop NAME...        run these cases
 cargo xtask interop --load         many calls at once, to us and to baresip: processor and memory of both
 cargo xtask interop --corpus [PART...] the scenarios of the SIPp corpus beside the checkout that apply; without PARTs of
                                    names the result goes into docs/conformance.md
-cargo xtask interop --list         name the cases";
+cargo xtask interop --list         name the cases
+  ... --junit FILE                 write the results of cases, or of the corpus, there as JUnit XML instead of to target/interop";
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let junit = match take_junit(&mut args) {
+        Ok(junit) => junit,
+        Err(problem) => return usage(problem),
+    };
     let (options, names): (Vec<&str>, Vec<&str>) = args
         .iter()
         .map(String::as_str)
         .partition(|arg| arg.starts_with('-'));
+    if junit.is_some() && matches!(options[..], ["--list" | "--load"]) {
+        return usage("--junit is for cases and for --corpus");
+    }
     if let ["--list"] = options[..] {
         for case in cases::ALL {
             println!("{:<28} {}", case.name, case.shows);
@@ -62,7 +72,7 @@ fn main() -> ExitCode {
     }
     if let ["--corpus"] = options[..] {
         let wanted: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        return code(corpus::run(&wanted));
+        return code(corpus::run(&wanted, junit));
     }
     let table = match (&options[..], names.is_empty()) {
         ([], true) => Table::Write,
@@ -80,7 +90,20 @@ fn main() -> ExitCode {
     let chosen = cases::ALL
         .iter()
         .filter(|case| names.is_empty() || names.contains(&case.name));
-    code(run(chosen, table))
+    code(run(chosen, table, junit))
+}
+
+/// Takes `--junit FILE` out of the command line.
+fn take_junit(args: &mut Vec<String>) -> Result<Option<PathBuf>, &'static str> {
+    let Some(at) = args.iter().position(|arg| arg == "--junit") else {
+        return Ok(None);
+    };
+    let both: Vec<String> = args.drain(at..args.len().min(at + 2)).collect();
+    match both.get(1).filter(|file| !file.starts_with('-')) {
+        Some(_) if args.iter().any(|arg| arg == "--junit") => Err("--junit is there twice"),
+        Some(file) => Ok(Some(file.into())),
+        None => Err("--junit takes the name of a file"),
+    }
 }
 
 fn code(result: Result<bool, Error>) -> ExitCode {
@@ -107,7 +130,11 @@ fn usage(problem: &str) -> ExitCode {
 }
 
 /// Runs the cases one after the other; whether all passed, or were skipped where that is allowed.
-fn run(cases: impl Iterator<Item = &'static Case>, table: Table) -> Result<bool, Error> {
+fn run(
+    cases: impl Iterator<Item = &'static Case>,
+    table: Table,
+    junit: Option<PathBuf>,
+) -> Result<bool, Error> {
     let folder = lab::output_folder();
     fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
     let mut ended = Vec::new();
@@ -142,7 +169,8 @@ fn run(cases: impl Iterator<Item = &'static Case>, table: Table) -> Result<bool,
         .iter()
         .map(|ended| (ended.case.name, &ended.outcome, ended.took))
         .collect();
-    table::junit(&folder.join("junit.xml"), "interop", &lines)?;
+    let junit = junit.unwrap_or_else(|| folder.join("junit.xml"));
+    table::junit(&junit, "interop", &lines)?;
     let count =
         |wanted: fn(&Outcome) -> bool| ended.iter().filter(|ended| wanted(&ended.outcome)).count();
     let passed = count(|outcome| matches!(outcome, Outcome::Passed));
@@ -164,4 +192,61 @@ fn run(cases: impl Iterator<Item = &'static Case>, table: Table) -> Result<bool,
         Table::LeaveAlone => {}
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_for_junit_is_taken_out_of_the_command_line() {
+        let taken = |line: &str| {
+            let mut args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            take_junit(&mut args).map(|file| (file, args.join(" ")))
+        };
+        let file = Some(PathBuf::from("a.xml"));
+        assert_eq!(
+            taken("--check --junit a.xml"),
+            Ok((file.clone(), "--check".into()))
+        );
+        assert_eq!(
+            taken("--junit a.xml baresip-calls"),
+            Ok((file, "baresip-calls".into()))
+        );
+        assert_eq!(taken("--check"), Ok((None, "--check".into())));
+        for wrong in ["--junit", "--junit --check", "--junit a.xml --junit b.xml"] {
+            assert!(taken(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_run_leaves_its_results_as_junit() {
+        let case = |name, run| -> &'static Case {
+            Box::leak(Box::new(Case {
+                name,
+                shows: "nothing",
+                with: &[],
+                raw: false,
+                run,
+            }))
+        };
+        let lab = Lab::open("selftest-junit").expect("a folder");
+        let file = lab.path("results.xml");
+        let cases = [
+            case("selftest-junit-passes", |_| Ok(())),
+            case("selftest-junit-fails", |_| Err(Error::new("a < b"))),
+        ];
+        let passed = run(cases.into_iter(), Table::LeaveAlone, Some(file.clone()));
+        assert!(matches!(passed, Ok(false)));
+        let text = fs::read_to_string(file).expect("results");
+        assert!(
+            text.contains("<testsuite name=\"interop\" tests=\"2\" failures=\"1\" skipped=\"0\">"),
+            "{text}"
+        );
+        assert!(
+            text.contains("<testcase name=\"selftest-junit-passes\" time="),
+            "{text}"
+        );
+        assert!(text.contains("<failure>a &lt; b</failure>"), "{text}");
+    }
 }

@@ -35,12 +35,12 @@ pub(super) const CALLED: Case = Case {
 };
 
 /// It plays bob's voice.
-fn play(lab: &Lab, linphone: &mut Linphone) -> Result<(), Error> {
+pub(super) fn play(lab: &Lab, linphone: &mut Linphone) -> Result<(), Error> {
     linphone.play(&lab.voice("bob", Codec::Pcmu)?)
 }
 
 /// Demands two and a half seconds of bob's voice without a break.
-fn heard(lab: &Lab, sound: &[i16]) -> Result<(), Error> {
+pub(super) fn heard(lab: &Lab, sound: &[i16]) -> Result<(), Error> {
     let found = Match::find(&Wav::read_mono(&lab.path("bob.wav"))?, sound);
     let longest = found.runs.iter().map(|run| run.len).max();
     ensure(longest >= Some(5 * RATE / 2), || {

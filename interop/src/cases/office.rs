@@ -1,0 +1,81 @@
+//! The phones of others at our server, which call and are called by one of ours there.
+
+use std::time::Duration;
+
+use super::linphone::{heard, play};
+use super::ours::{LIMIT, Ours, Provider, SOON};
+use crate::case::{Case, Peer};
+use crate::clock::pause;
+use crate::error::{Error, ensure};
+use crate::lab::Lab;
+use crate::linphone::Linphone;
+use crate::office::{ALICE, BOB, Office};
+use crate::tipring::exit;
+
+pub(super) const CALLED: Case = Case {
+    name: "linphone-registers-at-ours",
+    shows: "linphone registers at `tipring serve` by its password, one of ours calls it there: what it plays arrives through the server, each sample µ-law's",
+    with: &[Peer::Linphone, Peer::Sox],
+    raw: false,
+    run: |lab| {
+        let (office, mut linphone) = registered(lab)?;
+        let host = office.host();
+        let mut ours = Ours::call_at(
+            &lab.beside("alice")?,
+            &provider(&host),
+            ALICE,
+            BOB.0,
+            &["--codec", "pcmu", "--duration", "7s"],
+        )?;
+        ours.tipring.wait_for("connected", SOON)?;
+        play(lab, &mut linphone)?;
+        ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
+        linphone.wait_for("Released", 1, SOON)?;
+        heard(lab, &ours.heard()?)?;
+        nothing_wrong(office)
+    },
+};
+
+pub(super) const CALLS: Case = Case {
+    name: "linphone-calls-at-ours",
+    shows: "linphone, registered at `tipring serve`, calls one of ours there and hangs up; what it plays arrives through the server, each sample µ-law's",
+    with: &[Peer::Linphone, Peer::Sox],
+    raw: false,
+    run: |lab| {
+        let (office, mut linphone) = registered(lab)?;
+        let host = office.host();
+        let mut ours =
+            Ours::registered(&lab.beside("alice")?, &provider(&host), ALICE, Some("200"))?;
+        linphone.call(&format!("sip:{}@{host}", ALICE.0))?;
+        ours.tipring.wait_for("connected", SOON)?;
+        linphone.wait_for("StreamsRunning", 1, SOON)?;
+        play(lab, &mut linphone)?;
+        pause(Duration::from_secs(5));
+        linphone.hang_up()?;
+        ours.tipring.wait_for_code(SOON, exit::FINE)?;
+        linphone.wait_for("Released", 1, SOON)?;
+        heard(lab, &ours.heard()?)?;
+        nothing_wrong(office)
+    },
+};
+
+/// Our server, and linphone registered there as bob.
+fn registered(lab: &Lab) -> Result<(Office, Linphone), Error> {
+    let office = Office::open(lab)?;
+    let mut linphone = Linphone::start(lab)?;
+    linphone.register(BOB, &office.host())?;
+    Ok((office, linphone))
+}
+
+fn provider(host: &str) -> Provider<'_> {
+    Provider {
+        host,
+        proxy: host.to_owned(),
+    }
+}
+
+/// Demands that nobody proved anything wrong at the server.
+fn nothing_wrong(office: Office) -> Result<(), Error> {
+    let wrong = office.close("wrong_proofs")?;
+    ensure(wrong == 0, || format!("{wrong} proofs were wrong"))
+}
