@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod baresip;
+mod blackbox;
 mod capture;
 mod case;
 mod cases;
@@ -45,8 +46,9 @@ cargo xtask interop NAME...        run these cases
 cargo xtask interop --load         many calls at once, to us and to baresip: processor and memory of both
 cargo xtask interop --corpus [PART...] the scenarios of the SIPp corpus beside the checkout that apply; without PARTs of
                                    names the result goes into docs/conformance.md
+cargo xtask interop --blackbox [PART...] the black-box cases beside the checkout that apply
 cargo xtask interop --list         name the cases
-  ... --junit FILE                 write the results of cases, or of the corpus, there as JUnit XML instead of to target/interop";
+  ... --junit FILE                 write the results of cases, or of a corpus, there as JUnit XML instead of to target/interop";
 
 fn main() -> ExitCode {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
@@ -59,7 +61,7 @@ fn main() -> ExitCode {
         .map(String::as_str)
         .partition(|arg| arg.starts_with('-'));
     if junit.is_some() && matches!(options[..], ["--list" | "--load"]) {
-        return usage("--junit is for cases and for --corpus");
+        return usage("--junit is for cases, --corpus and --blackbox");
     }
     if let ["--list"] = options[..] {
         for case in cases::ALL {
@@ -70,9 +72,13 @@ fn main() -> ExitCode {
     if let (["--load"], true) = (&options[..], names.is_empty()) {
         return code(load::run().map(|()| true));
     }
-    if let ["--corpus"] = options[..] {
+    if let ["--corpus" | "--blackbox"] = options[..] {
         let wanted: Vec<String> = names.into_iter().map(str::to_owned).collect();
-        return code(corpus::run(&wanted, junit));
+        let play = match options[..] {
+            ["--corpus"] => corpus::run,
+            _ => blackbox::run,
+        };
+        return code(play(&wanted, junit));
     }
     let table = match (&options[..], names.is_empty()) {
         ([], true) => Table::Write,
