@@ -92,6 +92,15 @@ impl Linphone {
         self.process.type_line(&format!("call {uri}"))
     }
 
+    pub(crate) fn hold(&mut self) -> Result<(), Error> {
+        self.process.type_line("call-pause")
+    }
+
+    /// Comes back to its first call.
+    pub(crate) fn resume(&mut self) -> Result<(), Error> {
+        self.process.type_line("call-resume 1")
+    }
+
     pub(crate) fn hang_up(&mut self) -> Result<(), Error> {
         self.process.type_line("terminate")
     }

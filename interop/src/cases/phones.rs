@@ -37,19 +37,40 @@ pub(super) const EARLY: Case = Case {
     shows: "SIPp speaks three seconds before it is picked up, after a 183 that we acknowledge (PRACK): we hear all of it, without a gap when it is",
     with: &[Peer::Sipp, Peer::Sox],
     raw: false,
+    run: |lab| speaks_early(lab, "uas-early").map(|_| ()),
+};
+
+pub(super) const RINGS_THEN_EARLY: Case = Case {
+    name: "sipp-rings-then-speaks",
+    shows: "SIPp rings with 180, speaks three seconds after a 183, is picked up and says its answer once more: we say that it rings, and hear all of it without a gap",
+    with: &[Peer::Sipp, Peer::Sox],
+    raw: false,
     run: |lab| {
-        let voice = lab.voice("bob", Codec::Pcma)?;
-        sound::encode(&voice, &lab.path("speech.al"))?;
-        let port = ports::block()?;
-        let mut sipp = Sipp::callee(Scenario::Ours("uas-early"), port).start(lab)?;
-        let uri = format!("sip:callee@127.0.0.1:{port}");
-        let mut ours = Ours::call(lab, &uri, Codec::Pcma, &["--duration", "3s"])?;
-        ours.tipring.wait_for("early-media", SOON)?;
-        ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
-        sipp::wait(&mut sipp, lab, SOON)?;
-        ours.must_have_heard(&voice, 5)
+        let ours = speaks_early(lab, "uas-ring-early")?;
+        let events = ours.tipring.events();
+        let place = |name: &str| events.iter().position(|event| event["event"] == name);
+        let places = ["ringing", "early-media", "connected"].map(place);
+        ensure(
+            places.is_sorted() && places.iter().all(Option::is_some),
+            || format!("we say ringing, early media and connected as events {places:?}"),
+        )
     },
 };
+
+/// We call a SIPp that speaks three seconds before it is picked up, and hear all of it.
+fn speaks_early(lab: &Lab, scenario: &'static str) -> Result<Ours, Error> {
+    let voice = lab.voice("bob", Codec::Pcma)?;
+    sound::encode(&voice, &lab.path("speech.al"))?;
+    let port = ports::block()?;
+    let mut sipp = Sipp::callee(Scenario::Ours(scenario), port).start(lab)?;
+    let uri = format!("sip:callee@127.0.0.1:{port}");
+    let mut ours = Ours::call(lab, &uri, Codec::Pcma, &["--duration", "3s"])?;
+    ours.tipring.wait_for("early-media", SOON)?;
+    ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
+    sipp::wait(&mut sipp, lab, SOON)?;
+    ours.must_have_heard(&voice, 5)?;
+    Ok(ours)
+}
 
 pub(super) const DECLINES: Case = Case {
     name: "baresip-declines",
