@@ -34,6 +34,17 @@ pub enum RegistrationState {
         /// When it is asked again.
         retry_in: Duration,
     },
+    /// It has us, but one of several flows is lost or does not come about.
+    FlowFailed {
+        /// Which of the edge proxies, from 0.
+        edge: usize,
+        /// The SIP status, if somebody answered.
+        status: Option<u16>,
+        /// The phrase that came with it, or the error.
+        reason: Box<str>,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
     /// It was left.
     Unregistered,
 }
@@ -49,6 +60,17 @@ impl RegistrationState {
                 reason,
                 retry_in,
             } => Self::Failed {
+                status: status.map(|s| s.code()),
+                reason,
+                retry_in,
+            },
+            RegistrationKind::FlowFailed {
+                edge,
+                status,
+                reason,
+                retry_in,
+            } => Self::FlowFailed {
+                edge,
                 status: status.map(|s| s.code()),
                 reason,
                 retry_in,

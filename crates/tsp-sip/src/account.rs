@@ -96,7 +96,8 @@ impl Account {
     /// Whether `host` is one of the provider's that the account names.
     pub(crate) fn is_served_by(&self, host: Option<Host>) -> bool {
         let Some(host) = host else { return false };
-        let proxies = self.proxies.iter().filter_map(Uri::host);
+        let edges = &self.registering.edges;
+        let proxies = self.proxies.iter().chain(edges).filter_map(Uri::host);
         let registrar = self.registering.registrar.as_ref();
         let registrar = registrar.and_then(Uri::host);
         let mut named = proxies.chain(registrar).chain(self.domain());

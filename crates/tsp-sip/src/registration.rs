@@ -15,11 +15,13 @@ use crate::wire::{StatusCode, Uri};
 /// The shortest time between two refreshes, however little is granted.
 const LEAST: Duration = Duration::from_secs(5);
 
-/// How long to wait after a refusal that will not pass by itself: a wrong password, a user that nobody knows.
-const LONG: Duration = Duration::from_secs(600);
+/// Half of how long to wait after a refusal that will not pass by itself: a wrong password, a user that nobody knows.
+const LONG: Duration = Duration::from_secs(300);
 
-/// The first step and the longest of the waits after what may pass (RFC 5626 section 4.5).
+/// Half of the first and the longest of the waits after what may pass (RFC 5626 section 4.5): if there is no other way to
+/// us, and if there is one.
 const BASE: Duration = Duration::from_secs(30);
+const BASE_BESIDE: Duration = Duration::from_secs(90);
 const MOST: Duration = Duration::from_secs(1800);
 
 /// The longest that a registrar can make us wait.
@@ -34,6 +36,9 @@ const LASTING: Duration = Duration::from_secs(120);
 /// How often a registrar may call an interval too brief.
 const BRIEF_TRIES: u8 = 3;
 
+/// Edge proxies that an account is registered through at most, each by a flow of its own.
+pub(crate) const MOST_FLOWS: u8 = 4;
+
 /// How an account is registered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Registering {
@@ -46,7 +51,26 @@ pub struct Registering {
     pub instance: Option<Box<str>>,
     /// Whether the address that the registrar sees us at takes the place of our own in Contact: the outside of a NAT.
     pub follows_nat: bool,
+    /// The edge proxies (RFC 5626 section 3.1), before all other proxies of the account, at most four. With an `instance`
+    /// each of them reaches us by a flow of its own, and what the account sends passes the first that does; without one,
+    /// only the first is used. One that is written twice gets two connections.
+    pub edges: Vec<Uri>,
 }
+
+impl Registering {
+    /// How many flows there are.
+    pub(crate) fn flows(&self) -> u8 {
+        let wanted = self.edges.iter().fold(0_u8, |n, _| n.saturating_add(1));
+        match self.instance {
+            Some(_) => wanted.clamp(1, MOST_FLOWS),
+            None => 1,
+        }
+    }
+}
+
+/// Names a flow by which an account is registered: the first is 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct FlowId(pub(crate) AccountId, pub(crate) u8);
 
 impl Default for Registering {
     fn default() -> Self {
@@ -55,6 +79,7 @@ impl Default for Registering {
             expires: Duration::from_secs(600),
             instance: None,
             follows_nat: true,
+            edges: Vec::new(),
         }
     }
 }
@@ -82,6 +107,17 @@ pub enum RegistrationKind {
     /// We are not registered.
     Failed {
         /// The status behind it, if the registrar answered.
+        status: Option<StatusCode>,
+        /// The phrase or the error behind it.
+        reason: Box<str>,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// One of several flows is lost or does not come about; by another we are registered.
+    FlowFailed {
+        /// Which of the edge proxies, from 0.
+        edge: usize,
+        /// The status behind it, if somebody answered.
         status: Option<StatusCode>,
         /// The phrase or the error behind it.
         reason: Box<str>,
@@ -132,6 +168,8 @@ pub(crate) struct Registration {
     since: Option<Instant>,
     /// Ways that were lost one after the other before they had lasted.
     losses: u32,
+    /// There is another way to us.
+    beside: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -156,7 +194,22 @@ impl Registration {
             rewrote: false,
             since: None,
             losses: 0,
+            beside: false,
         }
+    }
+
+    /// Whether there is another way to us, so that this one need not be made in haste.
+    pub(crate) const fn set_beside(&mut self, beside: bool) {
+        self.beside = beside;
+    }
+
+    /// Whether it ended, as was wished.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state == State::Gone
+    }
+
+    const fn base(&self) -> Duration {
+        if self.beside { BASE_BESIDE } else { BASE }
     }
 
     /// The interval to ask for; zero to end it.
@@ -226,7 +279,7 @@ impl Registration {
         }
         self.failures = self.losses;
         self.losses += 1;
-        Some(self.wait(now, BASE, None, random))
+        Some(self.wait(now, self.base(), None, random))
     }
 
     /// An answer came. `random` gives a number below its argument.
@@ -272,14 +325,14 @@ impl Registration {
                 }
             }
             Answer::Refused(status, after) if status.code() >= 500 || is_passing(*status) => {
-                self.wait(now, BASE, *after, random)
+                self.wait(now, self.base(), *after, random)
             }
             Answer::Refused(_, after) => self.wait(now, LONG, *after, random),
-            Answer::Silence => self.wait(now, BASE, None, random),
+            Answer::Silence => self.wait(now, self.base(), None, random),
         }
     }
 
-    /// Waits from half to the whole of a time that doubles with each failure.
+    /// Waits from half to the whole of a time that doubles with each failure, the first included.
     fn wait(
         &mut self,
         now: Instant,
@@ -288,8 +341,8 @@ impl Registration {
         mut random: impl FnMut(u64) -> u64,
     ) -> Step {
         let most = MOST.max(base);
-        let longest = base.saturating_mul(1 << self.failures.min(10)).min(most);
         self.failures += 1;
+        let longest = base.saturating_mul(1 << self.failures.min(10)).min(most);
         self.brief = 0;
         self.since = None;
         let wait = longest / 2 + share(&mut random, longest / 2);

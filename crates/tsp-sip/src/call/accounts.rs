@@ -10,8 +10,9 @@ use super::policy::CallPolicy;
 use super::registering;
 use super::services::{Random, Services, goes_to_sips, token};
 use crate::Result;
-use crate::account::{Account, AccountId};
+use crate::account::{Account, AccountId, loose};
 use crate::digest::DigestClient;
+use crate::registration::{FlowId, MOST_FLOWS};
 use crate::transport::{Flow, Transport};
 use crate::wire::{HeaderName, Headers, Host, HostPort, Method, NameAddr, Request, Uri};
 
@@ -25,13 +26,14 @@ struct Held {
     digest: DigestClient,
     /// Where requests went that were meant for the provider.
     addresses: Vec<IpAddr>,
-    registration: Option<registering::Held>,
+    /// The flows by which it is registered.
+    flows: Vec<registering::Held>,
 }
 
 impl Held {
     /// Whether `host` is one of the provider's: the account names it, or its registrar does.
     fn serves(&self, host: Option<Host>) -> bool {
-        let routes = self.registration.iter().flat_map(|r| &r.service_routes);
+        let routes = self.flows.iter().flat_map(|r| &r.service_routes);
         let mut named = routes.filter_map(|r| r.uri().host());
         host.as_ref()
             .is_some_and(|host| named.any(|n| n.same_as(host)))
@@ -61,7 +63,7 @@ impl Accounts {
             account,
             digest: DigestClient::default(),
             addresses: Vec::new(),
-            registration: None,
+            flows: Vec::new(),
         };
         self.by_id.insert(id, held);
     }
@@ -70,26 +72,45 @@ impl Accounts {
         self.by_id.keys().copied().collect()
     }
 
-    pub(super) fn registration(&mut self, id: AccountId) -> Option<&mut registering::Held> {
-        self.by_id.get_mut(&id)?.registration.as_mut()
+    /// One of the flows by which an account is registered.
+    pub(super) fn registration(&mut self, id: FlowId) -> Option<&mut registering::Held> {
+        let held = self.by_id.get_mut(&id.0)?;
+        held.flows.get_mut(usize::from(id.1))
     }
 
-    pub(super) fn set_registration(
-        &mut self,
-        id: AccountId,
-        registration: Option<registering::Held>,
-    ) {
+    pub(super) fn set_registrations(&mut self, id: AccountId, flows: Vec<registering::Held>) {
         if let Some(held) = self.by_id.get_mut(&id) {
-            held.registration = registration;
+            held.flows = flows;
         }
     }
 
+    /// The flows of all accounts.
     pub(super) fn registrations(&self) -> impl Iterator<Item = &registering::Held> {
-        self.by_id.values().filter_map(|h| h.registration.as_ref())
+        self.by_id.values().flat_map(|h| &h.flows)
     }
 
+    /// The names of the flows of all accounts.
+    pub(super) fn flow_ids(&self) -> Vec<FlowId> {
+        let of = |(id, held): (&AccountId, &Held)| {
+            let (id, flows) = (*id, held.flows.len());
+            (0..MOST_FLOWS)
+                .take(flows)
+                .map(move |n| FlowId(id, n))
+                .collect::<Vec<_>>()
+        };
+        self.by_id.iter().flat_map(of).collect()
+    }
+
+    /// The flows of an account.
+    pub(super) fn flows_of(&self, id: AccountId) -> &[registering::Held] {
+        self.by_id.get(&id).map_or(&[], |h| &h.flows)
+    }
+
+    /// The flow that an account is reached by and sends by: the first that stands, else the first.
     fn registered(&self, id: AccountId) -> Option<&registering::Held> {
-        self.by_id.get(&id)?.registration.as_ref()
+        let flows = self.flows_of(id);
+        let stands = flows.iter().find(|f| f.flow.is_some());
+        stands.or_else(|| flows.first())
     }
 
     /// Whether the account has anything to prove itself with.
@@ -196,10 +217,7 @@ impl Accounts {
         };
         let gruu =
             |r: &registering::Held| r.gruu.as_ref().is_some_and(|g| g.equivalent(&request.uri));
-        let by_gruu = self
-            .by_id
-            .iter()
-            .find(|(_, h)| h.registration.as_ref().is_some_and(gruu));
+        let by_gruu = self.by_id.iter().find(|(_, h)| h.flows.iter().any(gruu));
         by_gruu
             .map(|(id, _)| *id)
             .or_else(|| find(&|a| same_person(&a.aor, &request.uri)))
@@ -267,8 +285,11 @@ impl Services {
         let Some(account) = self.accounts.get(id) else {
             return Vec::new();
         };
-        let mut routes: Vec<_> = account.routes(method).collect();
         let registered = self.accounts.registered(id);
+        let edges = &account.registering.edges;
+        let edge = edges.get(registered.map_or(0, |r| usize::from(r.number_of_flow)));
+        let edge = edge.map(loose);
+        let mut routes: Vec<_> = edge.into_iter().chain(account.routes(method)).collect();
         let service = registered.map_or(&[][..], |r| &r.service_routes);
         if *method != Method::Register
             && let Some(first) = service.first()
@@ -302,7 +323,15 @@ impl Services {
         let user = aor.and_then(Uri::user);
         let user = user.as_deref().unwrap_or(&self.config.user);
         let place = self.contact_address(flow, account);
-        NameAddr::new(reached(user, flow, place, sips)).to_value()
+        let uri = reached(user, flow, place, sips);
+        // What comes back has to take the flow that the edge proxy knows (RFC 5626 section 4.3).
+        let flows = account.map_or(&[][..], |id| self.accounts.flows_of(id));
+        let by_flow = flows.iter().any(|f| f.outbound && f.flow == Some(flow));
+        let uri = match by_flow {
+            true => uri.with_param("ob", "").unwrap_or(uri),
+            false => uri,
+        };
+        NameAddr::new(uri).to_value()
     }
 
     /// Who we are in From.

@@ -11,6 +11,7 @@ use super::requests::Outside;
 use super::services::{Services, Within};
 use super::subscribing::Ask;
 use crate::account::AccountId;
+use crate::registration::FlowId;
 use crate::transport::Flow;
 use crate::wire::{Request, Uri};
 use crate::{Error, ErrorKind, Limit, Result};
@@ -29,8 +30,8 @@ pub(super) enum Errand {
     Options(CallKey, Uri, Option<AccountId>),
     /// To send a request outside of dialogs.
     Outside(Box<Outside>),
-    /// To register an account.
-    Register(AccountId),
+    /// To register an account by one of its flows.
+    Register(FlowId),
     /// To subscribe to a state.
     Subscribe(Ask),
     /// To tell a watcher of our calls.

@@ -7,8 +7,7 @@ use msp_core::time::Instant;
 use super::UserAgent;
 use super::interface::Output;
 use super::services::Services;
-use crate::account::AccountId;
-use crate::registration::Step;
+use crate::registration::{FlowId, Step};
 use crate::transport::stun::{self, Stun, TransactionId};
 use crate::transport::{Beat, Flow, Keeper, Sign};
 use crate::wire::{HeaderName, Headers};
@@ -27,7 +26,7 @@ impl UserAgent {
             Some(response) => {
                 let random = self.services.random_below(u64::MAX);
                 let mut heard = None;
-                for id in self.services.accounts.ids() {
+                for id in self.services.accounts.flow_ids() {
                     let held = self.services.accounts.registration(id);
                     let keeper = held.and_then(|h| h.keeper.as_mut());
                     let sign = keeper.and_then(|k| k.heard(now, flow, &response, random));
@@ -45,7 +44,7 @@ impl UserAgent {
 
     /// Sends what is due so that nobody forgets us.
     pub(super) fn keep_alives_due(&mut self, now: Instant) {
-        for id in self.services.accounts.ids() {
+        for id in self.services.accounts.flow_ids() {
             let held = self.services.accounts.registration(id);
             let due = |k: &Keeper| k.deadline() <= now;
             if !held.is_some_and(|h| h.keeper.as_ref().is_some_and(due)) {
@@ -77,7 +76,7 @@ impl UserAgent {
         if flow.connection.is_none() {
             return;
         }
-        for id in self.services.accounts.ids() {
+        for id in self.services.accounts.flow_ids() {
             let held = self.services.accounts.registration(id);
             let there = |f: Flow| f.connection == flow.connection;
             if held.is_some_and(|h| h.flow.is_some_and(there)) {
@@ -87,12 +86,14 @@ impl UserAgent {
     }
 
     /// The way by which the registrar of an account reaches us is lost.
-    fn way_lost(&mut self, now: Instant, id: AccountId, why: &str) {
+    fn way_lost(&mut self, now: Instant, id: FlowId, why: &str) {
+        let beside = self.services.stands_beside(id);
         let number = self.services.random_below(u64::MAX);
         let Some(held) = self.services.accounts.registration(id) else {
             return;
         };
         held.flow = None;
+        held.machine.set_beside(beside);
         let keeper = held.keeper.take();
         let proven = keeper.is_some_and(|k| k.is_proven());
         let step = held
@@ -114,7 +115,7 @@ impl UserAgent {
 
 impl Services {
     /// The registrar of an account answered by `flow`: that is where it reaches us from now on.
-    pub(super) fn keep_way(&mut self, now: Instant, id: AccountId, flow: Flow, headers: &Headers) {
+    pub(super) fn keep_way(&mut self, now: Instant, id: FlowId, flow: Flow, headers: &Headers) {
         let timer = headers.flow_timer().ok().flatten();
         let offered = timer.is_some() || takes_stun(headers);
         let policy = self.config.flows.keep_alive;

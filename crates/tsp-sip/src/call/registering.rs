@@ -11,8 +11,10 @@ use super::errand::Errand;
 use super::failover::Chosen;
 use super::interface::Output;
 use super::services::{Purpose, Services, goes_to_sips, target_of};
-use crate::account::AccountId;
-use crate::registration::{Answer, Registration, RegistrationEvent, RegistrationKind, Step};
+use crate::account::{AccountId, loose};
+use crate::registration::{
+    Answer, FlowId, Registration, RegistrationEvent, RegistrationKind, Step,
+};
 use crate::transport::{Flow, Keeper};
 use crate::wire::{
     HeaderName, Headers, HostPort, Method, NameAddr, Request, Response, StatusCode, Uri,
@@ -26,6 +28,14 @@ const MOST_ROUTES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) machine: Registration,
+    /// Which of the account's flows it is, from 0.
+    pub(super) number_of_flow: u8,
+    /// The first hop knows nothing of flows: we register as if there were none (RFC 5626 section 11.6).
+    plain: bool,
+    /// The registrar knows of flows, and uses this one.
+    pub(super) outbound: bool,
+    /// The way that the last request went.
+    asked_by: Option<Flow>,
     call_id: String,
     tag: String,
     number: u32,
@@ -52,8 +62,13 @@ impl UserAgent {
             return;
         };
         let expires = account.registering.expires;
-        let held = Held {
+        let all = 0..account.registering.flows();
+        let held = |number_of_flow| Held {
             machine: Registration::new(expires),
+            number_of_flow,
+            plain: false,
+            outbound: false,
+            asked_by: None,
             call_id: self.services.token(),
             tag: self.services.token(),
             number: 0,
@@ -64,15 +79,22 @@ impl UserAgent {
             flow: None,
             keeper: None,
         };
-        self.services.accounts.set_registration(id, Some(held));
-        self.ask_registrar(now, id);
+        let flows = all.clone().map(held).collect();
+        self.services.accounts.set_registrations(id, flows);
+        for n in all {
+            self.ask_registrar(now, FlowId(id, n));
+        }
     }
 
     /// The application wants an account to be registered no more.
     pub(super) fn unregister(&mut self, now: Instant, id: AccountId) {
-        let held = self.services.accounts.registration(id);
-        if held.is_some_and(|h| h.machine.leave()) {
-            self.ask_registrar(now, id);
+        let mut all = self.services.accounts.flow_ids();
+        all.retain(|f| f.0 == id);
+        for id in all {
+            let held = self.services.accounts.registration(id);
+            if held.is_some_and(|h| h.machine.leave()) {
+                self.ask_registrar(now, id);
+            }
         }
     }
 
@@ -91,7 +113,7 @@ impl UserAgent {
     /// Asks for what is due.
     pub(super) fn registrations_due(&mut self, now: Instant) {
         self.keep_alives_due(now);
-        for id in self.services.accounts.ids() {
+        for id in self.services.accounts.flow_ids() {
             let held = self.services.accounts.registration(id);
             if held.is_some_and(|h| h.machine.timeout(now)) {
                 self.ask_registrar(now, id);
@@ -99,9 +121,10 @@ impl UserAgent {
         }
     }
 
-    pub(super) fn ask_registrar(&mut self, now: Instant, id: AccountId) {
-        let registrar = self.services.registrar(id);
-        let hop = registrar.map(|r| self.services.first_hop(Some(id), &Method::Register, &r));
+    pub(super) fn ask_registrar(&mut self, now: Instant, id: FlowId) {
+        let registrar = self.services.registrar(id.0);
+        let first = self.services.registration_routes(id).into_iter().next();
+        let hop = first.map(|r| r.uri().clone()).or(registrar);
         let target = hop.as_ref().and_then(target_of);
         let looked = target.map(|t| self.services.look_up(t, Errand::Register(id)));
         if !matches!(looked, Some(Ok(()))) {
@@ -113,20 +136,22 @@ impl UserAgent {
     pub(super) fn register_by(
         &mut self,
         now: Instant,
-        id: AccountId,
+        id: FlowId,
         way: std::result::Result<Chosen, Box<str>>,
     ) {
-        let way = match way {
+        let mut way = match way {
             Ok(way) => way,
             Err(why) => {
                 self.registrar_answered(now, id, None, &why);
                 return;
             }
         };
+        way.flow = self.services.way_of_its_own(id, way.flow);
         let request = self.services.registration_request(id, way.flow);
         let sent = request.and_then(|request| {
             let purpose = Purpose::Register(id);
-            self.services.send_by(now, way, request, purpose, Some(id))
+            self.services
+                .send_by(now, way, request, purpose, Some(id.0))
         });
         if let Err(error) = sent {
             self.registrar_answered(now, id, None, &error.to_string());
@@ -137,10 +162,11 @@ impl UserAgent {
     pub(super) fn registrar_answered(
         &mut self,
         now: Instant,
-        id: AccountId,
+        id: FlowId,
         response: Option<(Flow, &Response)>,
         why: &str,
     ) {
+        let beside = self.services.stands_beside(id);
         let mut numbers = Vec::new();
         // As many as one step draws at most.
         for _ in 0..2 {
@@ -149,7 +175,7 @@ impl UserAgent {
         let follows = self
             .services
             .accounts
-            .get(id)
+            .get(id.0)
             .map(|a| a.registering.follows_nat);
         let reason = match response {
             Some((_, response)) => &self.services.with_tried(&response.reason),
@@ -158,6 +184,11 @@ impl UserAgent {
         let Some(held) = self.services.accounts.registration(id) else {
             return;
         };
+        held.machine.set_beside(beside);
+        if response.is_some_and(|(_, r)| held.does_without_flows(r.status)) {
+            self.ask_registrar(now, id);
+            return;
+        }
         let answer = match response {
             None => Answer::Silence,
             Some((_, response)) => held.read(response),
@@ -177,12 +208,15 @@ impl UserAgent {
             }
             Step::Gone => {
                 let way = held.leave_way();
-                self.services.accounts.set_registration(id, None);
                 if let Some(way) = way {
                     self.services.release_way(way);
                 }
-                let kind = RegistrationKind::Unregistered;
-                self.services.tell_registration(id, kind);
+                let flows = self.services.accounts.flows_of(id.0);
+                if flows.iter().all(|f| f.machine.is_gone()) {
+                    self.services.accounts.set_registrations(id.0, Vec::new());
+                    let kind = RegistrationKind::Unregistered;
+                    self.services.tell_registration(id.0, kind);
+                }
             }
             Step::Registered(expires) => {
                 let Some((flow, response)) = response else {
@@ -199,7 +233,7 @@ impl UserAgent {
                     self.ask_registrar(now, id);
                 } else {
                     let kind = RegistrationKind::Registered { expires, contacts };
-                    self.services.tell_registration(id, kind);
+                    self.services.tell_registration(id.0, kind);
                 }
             }
         }
@@ -207,15 +241,60 @@ impl UserAgent {
 }
 
 impl Services {
-    /// An account is not registered.
+    /// An account is not registered, or only by another flow.
     pub(super) fn registration_failed(
         &mut self,
-        id: AccountId,
+        id: FlowId,
         status: Option<StatusCode>,
         reason: &str,
         retry_in: Duration,
     ) {
-        self.tell_registration(id, failed(status, reason, retry_in));
+        let kind = match self.stands_beside(id) {
+            false => failed(status, reason, retry_in),
+            true => RegistrationKind::FlowFailed {
+                edge: id.1.into(),
+                status,
+                reason: reason.into(),
+                retry_in,
+            },
+        };
+        self.tell_registration(id.0, kind);
+    }
+
+    /// Whether the account is reached by another flow than this.
+    pub(super) fn stands_beside(&self, id: FlowId) -> bool {
+        let mut all = self.accounts.flows_of(id.0).iter();
+        all.any(|f| f.number_of_flow != id.1 && f.flow.is_some())
+    }
+
+    /// The way of a flow: one that is not another flow's already, as far as there are such.
+    fn way_of_its_own(&mut self, id: FlowId, flow: Flow) -> Flow {
+        let others = self.accounts.flows_of(id.0).iter();
+        let mut others = others.filter(|f| f.number_of_flow != id.1);
+        let taken = flow.connection.is_some() && others.any(|f| f.asked_by == Some(flow));
+        let own = self.accounts.registration(id).and_then(|h| h.asked_by);
+        let flow = match own {
+            _ if !taken => flow,
+            Some(own) if own.remote == flow.remote && self.flows.is_open(own) => own,
+            _ => {
+                let name = self.flows.name_of(flow);
+                self.connect_anew(flow, name.as_deref())
+            }
+        };
+        if let Some(held) = self.accounts.registration(id) {
+            held.asked_by = Some(flow);
+        }
+        flow
+    }
+
+    /// The proxies that a REGISTER passes: the edge proxy of the flow, then those of the account.
+    fn registration_routes(&self, id: FlowId) -> Vec<NameAddr> {
+        let Some(account) = self.accounts.get(id.0) else {
+            return Vec::new();
+        };
+        let edge = account.registering.edges.get(usize::from(id.1));
+        let routes = account.routes(&Method::Register);
+        edge.map(loose).into_iter().chain(routes).collect()
     }
 
     fn tell_registration(&mut self, account: AccountId, kind: RegistrationKind) {
@@ -232,19 +311,19 @@ impl Services {
         }
     }
 
-    /// The next REGISTER of an account.
-    fn registration_request(&mut self, id: AccountId, flow: Flow) -> Result<Request> {
+    /// The next REGISTER of a flow.
+    fn registration_request(&mut self, id: FlowId, flow: Flow) -> Result<Request> {
         const NONE: Error = Error::new(ErrorKind::Unknown, "registration");
-        let registrar = self.registrar(id).ok_or(NONE)?;
-        let place = self.contact_address(flow, Some(id));
-        let account = self.accounts.get(id).ok_or(NONE)?;
-        let (aor, routes) = (
-            account.address(),
-            account.routes(&Method::Register).collect::<Vec<_>>(),
-        );
+        let registrar = self.registrar(id.0).ok_or(NONE)?;
+        let own = self.advertised(flow);
+        let routes = self.registration_routes(id);
+        let account = self.accounts.get(id.0).ok_or(NONE)?;
+        let aor = account.address();
         let instance = account.registering.instance.clone();
         let user = account.aor.user().map(|u| u.into_owned());
         let held = self.accounts.registration(id).ok_or(NONE)?;
+        let seen = held.seen.filter(|s| s.is_ipv4() == own.is_ipv4());
+        let place = seen.unwrap_or(own);
         let number = held.next_number();
         let (tag, call_id) = (held.tag.clone(), held.call_id.clone());
         let from = aor.clone().with_param("tag", &tag)?;
@@ -258,10 +337,12 @@ impl Services {
         let mut contact = NameAddr::new(own.clone());
         let mut supported = "path".to_owned();
         if let Some(instance) = instance {
-            contact = contact
-                .with_instance(&instance)?
-                .with_param("reg-id", "1")?;
-            supported.push_str(", outbound, gruu");
+            contact = contact.with_instance(&instance)?;
+            if !held.plain {
+                contact = contact.with_param("reg-id", &held.reg_id().to_string())?;
+                supported.push_str(", outbound");
+            }
+            supported.push_str(", gruu");
         }
         headers.put(HeaderName::Contact, contact.to_value());
         let expires = held.machine.expires().as_secs();
@@ -287,6 +368,20 @@ impl Held {
     fn deadline(&self) -> Option<Instant> {
         let keeper = self.keeper.as_ref().map(Keeper::deadline);
         self.machine.deadline().into_iter().chain(keeper).min()
+    }
+
+    /// Its number as registrars know it (RFC 5626 section 4.2.1).
+    fn reg_id(&self) -> u32 {
+        u32::from(self.number_of_flow) + 1
+    }
+
+    /// Whether a refusal says that there are no flows here, and we can do without: the first one can.
+    fn does_without_flows(&mut self, status: StatusCode) -> bool {
+        let can = status == StatusCode::FIRST_HOP_LACKS_OUTBOUND_SUPPORT
+            && self.number_of_flow == 0
+            && !self.plain;
+        self.plain |= can;
+        can
     }
 
     /// The registrar does not reach us any more by the way that is given.
@@ -315,8 +410,12 @@ impl Held {
     /// Our Contact among those of a response; registrars add parameters and change order and ports of others.
     fn own_contact(&self, headers: &Headers) -> Option<NameAddr> {
         let told = self.told.as_ref()?;
-        let mut all = headers.contacts().flatten();
-        all.find(|c| c.uri().user() == told.user() && c.uri().host_port() == told.host_port())
+        let ours =
+            |c: &NameAddr| c.uri().user() == told.user() && c.uri().host_port() == told.host_port();
+        let all: Vec<_> = headers.contacts().flatten().filter(ours).collect();
+        // Two flows may have one Contact.
+        let exactly = all.iter().find(|c| c.reg_id() == Some(self.reg_id()));
+        exactly.or_else(|| all.first()).cloned()
     }
 
     /// Takes what a success tells besides the interval.
@@ -324,6 +423,7 @@ impl Held {
         let routes = headers.service_route().flatten().take(MOST_ROUTES);
         self.service_routes = routes.map(|r| r.detached()).collect();
         self.gruu = self.own_contact(headers).and_then(|c| c.pub_gruu());
+        self.outbound = !self.plain && headers.list_has(&HeaderName::Require, "outbound");
     }
 
     /// Whether the registrar sees us at another address than we told it, which is noted.

@@ -28,6 +28,7 @@ use super::subscribing::{Ask, Subscriptions};
 use crate::account::AccountId;
 use crate::dialog::DialogId;
 use crate::memory::Memory;
+use crate::registration::FlowId;
 use crate::transaction::{ClientId, ServerId, TransactionLayer};
 use crate::transport::{Datagrams, Flow, Flows, Transport, stamp, way_back};
 use crate::wire::{
@@ -55,8 +56,8 @@ pub(super) enum Purpose {
     Aside(CallKey, Aside),
     /// A question of the application's, asked at this time.
     Options(CallKey, Instant),
-    /// The registration of an account.
-    Register(AccountId),
+    /// The registration of an account by one of its flows.
+    Register(FlowId),
     /// A subscription of ours.
     Subscribe(Ask),
     /// A notice to a watcher of our calls.
@@ -311,6 +312,11 @@ impl Services {
             self.flows.sent(self.now, there);
             return there;
         }
+        self.connect_anew(flow, name)
+    }
+
+    /// Another connection to where `flow` leads, whether or not one is there.
+    pub(super) fn connect_anew(&mut self, flow: Flow, name: Option<&str>) -> Flow {
         let random = self.random_below(u64::MAX);
         let flow = self.flows.dial(self.now, flow, name, random);
         let name = name.map(Into::into);

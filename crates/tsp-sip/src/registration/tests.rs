@@ -67,8 +67,8 @@ fn brief_intervals_grow_as_the_registrar_says() {
 fn failures_wait_longer_each_time() {
     let silent = |n| vec![Answer::Silence; n];
     for (answer, before, range) in [
-        (Answer::Silence, silent(0), [15, 30]),
-        (Answer::Refused(status(500), None), silent(1), [30, 60]),
+        (Answer::Silence, silent(0), [30, 60]),
+        (Answer::Refused(status(500), None), silent(1), [60, 120]),
         (
             Answer::Refused(status(503), Some(secs(100))),
             silent(0),
@@ -77,18 +77,19 @@ fn failures_wait_longer_each_time() {
         (
             Answer::Refused(status(503), Some(secs(10))),
             silent(0),
-            [15, 30],
+            [30, 60],
         ),
         (Answer::Silence, silent(40), [900, 1800]),
         (Answer::Refused(status(403), None), silent(0), [300, 600]),
         (Answer::Refused(status(401), None), silent(0), [300, 600]),
         (Answer::Refused(status(404), None), silent(9), [900, 1800]),
-        (Answer::Refused(status(480), None), silent(0), [15, 30]),
+        (Answer::Refused(status(480), None), silent(0), [30, 60]),
+        (Answer::Refused(status(430), None), silent(0), [30, 60]),
         // A success begins anew.
         (
             Answer::Silence,
             vec![Answer::Silence, Answer::Granted(None)],
-            [15, 30],
+            [30, 60],
         ),
     ] {
         let steps = range.map(|s| Step::Failed(secs(s)));
@@ -128,7 +129,7 @@ fn ways_that_do_not_last_are_made_again_later_each_time() {
     let (granted, now) = (Answer::Granted(None), Instant::ZERO);
     let mut registration = Registration::new(secs(600));
     assert_eq!(registration.way_lost(now, true, |_| 0), None);
-    for wait in [15, 30, 60] {
+    for wait in [30, 60, 120] {
         registration.answered(now, &granted, |_| 0);
         let step = registration.way_lost(now, false, |_| 0);
         assert_eq!(step, Some(Step::Failed(secs(wait))));
@@ -143,5 +144,12 @@ fn ways_that_do_not_last_are_made_again_later_each_time() {
     assert_eq!(step, Some(Step::Ask), "it lasted");
     registration.answered(later, &granted, |_| 0);
     let step = registration.way_lost(later, false, |_| 0);
-    assert_eq!(step, Some(Step::Failed(secs(15))), "counted anew");
+    assert_eq!(step, Some(Step::Failed(secs(30))), "counted anew");
+    // Where there is another way there is no haste.
+    let mut second = Registration::new(secs(600));
+    second.set_beside(true);
+    for wait in [90, 180, 360, 720, 900] {
+        let step = second.answered(now, &Answer::Silence, |_| 0);
+        assert_eq!(step, Step::Failed(secs(wait)));
+    }
 }

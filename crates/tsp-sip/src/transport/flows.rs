@@ -117,8 +117,12 @@ impl Flows {
         name: Option<Box<str>>,
         ping_after: Duration,
     ) {
-        self.by_peer
-            .insert((flow.transport, flow.remote, name.clone()), id);
+        let peer = (flow.transport, flow.remote, name.clone());
+        let kept = |id: &ConnectionId| self.links.get(id).is_some_and(|l| l.kept);
+        // What a registrar reaches us by is better than what is new.
+        if !self.by_peer.get(&peer).is_some_and(kept) {
+            self.by_peer.insert(peer, id);
+        }
         let mut link = Link {
             flow,
             name,
@@ -136,6 +140,11 @@ impl Flows {
         link.queued = link.next();
         self.due.push(Reverse((link.queued, id)));
         self.links.insert(id, link);
+    }
+
+    /// The name that the connection of `flow` was checked for.
+    pub(crate) fn name_of(&self, flow: Flow) -> Option<Box<str>> {
+        self.links.get(&flow.connection?)?.name.clone()
     }
 
     /// Whether the connection of `flow` is there, or is being opened.
@@ -163,6 +172,7 @@ impl Flows {
     pub(crate) fn keep(&mut self, flow: Flow, timer: Option<Duration>, random: u64) {
         let Some(link) = self.link(flow) else { return };
         link.kept = true;
+        let peer = (link.flow.transport, link.flow.remote, link.name.clone());
         if let Some(timer) = timer {
             let timer = timer.clamp(LEAST_PING, PING);
             let ms = u64::try_from(timer.as_millis()).unwrap_or(u64::MAX);
@@ -174,6 +184,9 @@ impl Flows {
         if let Some(id) = flow.connection.filter(|_| next < link.queued) {
             link.queued = next;
             self.due.push(Reverse((next, id)));
+        }
+        if let Some(id) = flow.connection {
+            self.by_peer.insert(peer, id);
         }
     }
 
@@ -208,6 +221,13 @@ impl Flows {
         let peer = (link.flow.transport, link.flow.remote, link.name);
         if self.by_peer.get(&peer) == Some(&id) {
             self.by_peer.remove(&peer);
+            let leads_there = |l: &Link| {
+                (l.flow.transport, l.flow.remote) == (peer.0, peer.1) && l.name == peer.2
+            };
+            let others = self.links.iter().filter(|(_, l)| leads_there(l));
+            if let Some((_, best)) = others.map(|(id, l)| (l.kept, *id)).max() {
+                self.by_peer.insert(peer, best);
+            }
         }
         link.asked
     }

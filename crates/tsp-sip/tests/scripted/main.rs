@@ -17,6 +17,7 @@ mod late_offer;
 mod long;
 mod media_half;
 mod message;
+mod outbound;
 mod peer;
 mod published;
 mod races;
