@@ -1,6 +1,7 @@
 //! Accounts of a phone: what a registration is doing.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tsp_sip::call::Command;
 use tsp_sip::registration::RegistrationKind;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::phone::Shared;
+use crate::phone::{Phone, Shared};
 
 /// How far the registration of an account is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,6 +78,19 @@ impl RegistrationState {
             },
             _ => Self::Unregistered,
         }
+    }
+}
+
+impl Phone {
+    /// Says that the machine has another address, or is in another network: registrars are told, connections made anew,
+    /// and the peers of calls that are up hear where we are. A phone that is bound to all addresses and registered somewhere
+    /// notices by itself within seconds. One that is bound to one address is bound to `bind` instead, at the same port, if
+    /// that is given; [`Phone::local_addr`] goes on to say where it was opened.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`].
+    pub fn network_changed(&self, bind: Option<IpAddr>) -> Result<()> {
+        self.shared.command(Command::NetworkChanged { bind })
     }
 }
 

@@ -60,5 +60,5 @@ pub use tsp_sip::subscription::{
     Participant, Presence, PresenceTuple, SubscriptionKind,
 };
 pub use tsp_sip::transaction::{Timers, TransactionStats};
-pub use tsp_sip::transport::{DatagramLimits, FlowPolicy, UdpKeepAlive};
+pub use tsp_sip::transport::{DatagramLimits, FlowPolicy, ReachedBy, UdpKeepAlive};
 pub use tsp_sip::wire::{Host, Uri};

@@ -161,3 +161,45 @@ async fn a_flood_is_dropped_and_the_call_goes_on() {
     alice.close().await;
     bob.close().await;
 }
+
+// Shows: the address changes within a call, from 127.0.0.1 to 127.0.0.2 on real sockets: the registrar hears of it, then the peer, and the call goes on | interop row 46
+#[tokio::test]
+async fn a_phone_moves_to_another_address_within_a_call() {
+    let registrar = Registrar::open().await;
+    let alice = builder().start().await.unwrap();
+    let bob = builder().start().await.unwrap();
+    let mut registration = alice.register(registrar.account()).unwrap();
+    registrar.grant("").await;
+    registration.registered().await.unwrap();
+    let to = format!("sip:bob@{}", bob.local_addr());
+    let call = alice.dial(&to).await.unwrap();
+    let incoming = bob.next_call().await.unwrap();
+    incoming.answer().await.unwrap();
+    call.connected().await.unwrap();
+    let moved: SocketAddr = (Ipv4Addr::new(127, 0, 0, 2), alice.local_addr().port()).into();
+    alice.network_changed(Some(moved.ip())).unwrap();
+    assert_eq!(registrar.grant("").await, moved);
+    let told = async {
+        while bob.stats().signalling.agent.received < 4 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    // The INVITE and its ACK, then those from the new address.
+    tokio::time::timeout(Duration::from_secs(10), told)
+        .await
+        .unwrap();
+    // What the peer says now goes to the new address: at the old one nobody is.
+    incoming.hang_up().await.unwrap();
+    assert_eq!(call.ended().await.unwrap().cause, EndCause::RemoteHangUp);
+    let mut asked = tokio::net::TcpStream::connect(moved).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut asked, b"\r\n\r\n")
+        .await
+        .unwrap();
+    let mut pong = [0; 2];
+    tokio::io::AsyncReadExt::read_exact(&mut asked, &mut pong)
+        .await
+        .unwrap();
+    assert_eq!(&pong, b"\r\n");
+    tokio::join!(registrar.grant(""), alice.close());
+    bob.close().await;
+}

@@ -258,6 +258,16 @@ impl Registration {
         tells
     }
 
+    /// Our address is another. Whether the registrar is to be told at once.
+    pub(crate) fn move_away(&mut self) -> bool {
+        let tells = !matches!(self.state, State::Leaving | State::Gone);
+        if tells {
+            self.state = State::Asking;
+            (self.failures, self.losses, self.rewrote, self.since) = (0, 0, false, None);
+        }
+        tells
+    }
+
     /// The way by which the registrar reaches us is lost. `proven`: it was one. What follows, if we were registered:
     /// another is made at once, or after a while where they do not last.
     pub(crate) fn way_lost(

@@ -27,7 +27,7 @@ pub(crate) use flows::{Action, Flows};
 pub(crate) use glance::Glance;
 pub(crate) use keeper::{Beat, Keeper, Sign};
 pub(crate) use patience::{Patience, Slow};
-pub use policy::{FlowPolicy, UdpKeepAlive};
+pub use policy::{FlowPolicy, ReachedBy, UdpKeepAlive};
 
 /// A transport protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -308,7 +308,8 @@ impl UserAgent {
     }
 
     fn new_request(&mut self, now: Instant, id: ServerId, flow: Flow, request: &Request) {
-        if let Some(objection) = self.services.objection(request) {
+        let scheme = self.services.objection_to_scheme(flow, request);
+        if let Some(objection) = self.services.objection(request).or(scheme) {
             self.services.stats.refused += 1;
             self.services.respond(now, id, &objection);
             return;
@@ -410,6 +411,10 @@ impl UserAgent {
                 expires,
             } => self.publish(now, account, &presence, expires),
             Command::Unpublish(account) => self.unpublish(now, account),
+            Command::NetworkChanged { .. } => {
+                self.services.stats.network_changes += 1;
+                self.network_changed(now);
+            }
             Command::Close => {
                 self.closing = true;
                 self.leave_states(now);
@@ -566,7 +571,7 @@ impl UserAgent {
     }
 
     /// What was sent that way did not leave: what waits for its first response there fails at once.
-    fn unreachable(&mut self, now: Instant, flow: Flow, why: Box<str>) {
+    pub(super) fn unreachable(&mut self, now: Instant, flow: Flow, why: Box<str>) {
         let there = |f: Flow| match flow.connection {
             Some(_) => f.connection == flow.connection,
             None => f.transport == flow.transport && f.remote == flow.remote,

@@ -38,6 +38,8 @@ pub(super) enum Errand {
     Notify(u32),
     /// To publish the presence of an account.
     Publish(AccountId),
+    /// To find where the way to the peer of a call begins now.
+    Move(CallKey, LegId),
     /// To tell the media half where the peer's media are.
     Media(CallKey, Box<Agreed>),
     /// To send a request within a dialog; if nothing is found it goes the way that messages came.
@@ -127,6 +129,11 @@ impl UserAgent {
             Errand::Outside(outside) => {
                 let way = way();
                 self.send_outside_by(now, *outside, way);
+            }
+            Errand::Move(key, leg) => {
+                // No connection is needed to know where it would begin.
+                let way = first.map(|r| Flow::to(r.transport, r.local, r.remote));
+                self.call_moved(now, key, leg, way);
             }
             Errand::Media(key, agreed) => {
                 self.media_found(now, key, *agreed, first.map(|r| r.remote.ip()));

@@ -202,6 +202,13 @@ pub enum Command {
     },
     /// Take back the presence of an account.
     Unpublish(AccountId),
+    /// The machine has another address, or is in another network: connections are made anew, registrations told, and the
+    /// peers of calls that are up hear where we and our media are now. Look-ups have to find the new address.
+    NetworkChanged {
+        /// For the driver: the address that takes the place of the one of its family that we were bound to, if it was one
+        /// of the machine's and not all of them.
+        bind: Option<IpAddr>,
+    },
     /// Refuse all calls from now on and end those that there are.
     Close,
 }
@@ -571,6 +578,8 @@ counters! {
         stun_answers,
         /// Datagrams of STUN that are damaged, or answer nothing.
         stray_stun,
+        /// Times that the machine had another address.
+        network_changes,
         /// Ways by which registrars reached us and that were lost, so that others were made.
         lost_ways,
         /// Connections that were closed because nobody used them.

@@ -12,7 +12,7 @@ use super::interface::{CallEventKind, EndCause, Ended};
 use super::policy::Redirect;
 use super::services::target_of;
 use super::state::Phase;
-use crate::wire::{Method, Preference, Response, Uri};
+use crate::wire::{Method, Preference, Response, Scheme, Uri};
 
 /// Whom a call is tried at, at most: redirections may go in circles, or on for ever.
 const MAX_TARGETS: usize = 8;
@@ -66,7 +66,11 @@ impl UserAgent {
         }
         match code {
             300..400 => {
-                let found = contacts(response);
+                let mut found = contacts(response);
+                if inviting.request.uri.scheme() == Scheme::Sips {
+                    // A secure call is not continued where others can read it (RFC 5630 section 5.1.1).
+                    found.retain(|uri| uri.scheme() == Scheme::Sips);
+                }
                 call.targets.add(&found);
                 if policy == Redirect::Ask && !call.targets.left.is_empty() {
                     inviting.answered = true;

@@ -205,6 +205,7 @@ impl UserAgent {
                 if let Some(way) = way {
                     self.services.release_way(way);
                 }
+                self.move_calls(id.0);
             }
             Step::Gone => {
                 let way = held.leave_way();
@@ -234,6 +235,7 @@ impl UserAgent {
                 } else {
                     let kind = RegistrationKind::Registered { expires, contacts };
                     self.services.tell_registration(id.0, kind);
+                    self.move_calls(id.0);
                 }
             }
         }
@@ -382,6 +384,13 @@ impl Held {
             && !self.plain;
         self.plain |= can;
         can
+    }
+
+    /// Our address is another: whether the registrar has to be told.
+    pub(super) fn move_away(&mut self) -> bool {
+        self.leave_way();
+        (self.seen, self.asked_by) = (None, None);
+        self.machine.move_away()
     }
 
     /// The registrar does not reach us any more by the way that is given.

@@ -65,6 +65,8 @@ pub(super) struct Call {
     pub(super) connected: bool,
     /// The transfer that we asked the peer for.
     pub(super) transfer: Option<Transfer>,
+    /// Our address changed, and the peer is told once the registrar knows.
+    pub(super) moves: bool,
     /// Digits that travel by INFO, the first one under way, with how long they are pressed.
     pub(super) digits: VecDeque<(Digit, Duration)>,
 }
@@ -302,6 +304,7 @@ impl Call {
             early: false,
             connected: false,
             transfer: None,
+            moves: false,
             digits: VecDeque::new(),
         }
     }

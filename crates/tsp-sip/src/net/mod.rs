@@ -3,6 +3,7 @@
 //! [`Endpoint::bind`] opens the sockets; [`Endpoint::run`] moves everything between them, the agent, the media half and
 //! the application until the agent is closed.
 
+mod moved;
 mod names;
 mod route;
 mod socket;
@@ -240,10 +241,13 @@ enum Turn {
     Found(LookupId, Found),
     Media,
     Deadline,
+    Check,
 }
 
 impl Driver {
     async fn run(&mut self, mut found: mpsc::UnboundedReceiver<(LookupId, Found)>, woken: &Notify) {
+        let mut check = tokio::time::interval(moved::CHECK);
+        check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.publish();
             if self.closing && self.agent.is_idle() {
@@ -264,6 +268,7 @@ impl Driver {
                     command = commands.recv(), if !closing => Turn::Command(command),
                     Some((lookup, ways)) = found.recv() => Turn::Found(lookup, ways),
                     () = woken.notified() => Turn::Media,
+                    _ = check.tick() => Turn::Check,
                     () = async { match wait { Some(d) => tokio::time::sleep(d).await, None => pending().await } } => Turn::Deadline,
                 }
             };
@@ -274,7 +279,18 @@ impl Driver {
                     self.receive(n);
                 }
                 Turn::News(news) => self.hear(now, news),
-                Turn::Command(Some(command)) => self.handle(now, Input::Command(command)),
+                Turn::Command(Some(command)) => {
+                    if let Command::NetworkChanged { bind } = command {
+                        self.move_to(bind);
+                    }
+                    self.handle(now, Input::Command(command));
+                }
+                Turn::Check if self.has_moved() => {
+                    self.move_to(None);
+                    let command = Command::NetworkChanged { bind: None };
+                    self.handle(now, Input::Command(command));
+                }
+                Turn::Check => {}
                 Turn::Command(None) => {
                     self.closing = true;
                     self.handle(now, Input::Command(Command::Close));

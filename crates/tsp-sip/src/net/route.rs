@@ -22,6 +22,17 @@ impl Routes {
         Self { bound, tls_port }
     }
 
+    pub(super) fn bound(&self) -> &[SocketAddr] {
+        &self.bound
+    }
+
+    /// A socket was opened in place of another.
+    pub(super) fn rebind(&mut self, old: SocketAddr, new: SocketAddr) {
+        for bound in self.bound.iter_mut().filter(|b| **b == old) {
+            *bound = new;
+        }
+    }
+
     /// Our end of the way to `remote`, if a socket of its family is there and the system knows a way: `source` tells
     /// the address that it begins with.
     pub(super) fn local_for(

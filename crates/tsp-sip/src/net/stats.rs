@@ -56,6 +56,8 @@ counters! {
         buffer_full,
         /// Datagrams that were not sent because no socket is of their family, or because the system refused.
         unsendable,
+        /// Times that the machine had another address and what we need could not be opened there.
+        not_moved,
         /// Messages that the link to the media half did not take, for it was full or its other end was gone.
         untold_media,
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use msp_core::time::Instant;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::stats::SocketStats;
 use super::stream::{self, Ending, Post, Said};
@@ -112,6 +112,9 @@ pub(super) struct Streams {
     admission: Admission,
     tasks: JoinSet<()>,
     arrivals: mpsc::Receiver<Arrival>,
+    arrived: mpsc::Sender<Arrival>,
+    /// Where connections are taken, by whom, and whether for TLS.
+    listening: Vec<(SocketAddr, bool, AbortHandle)>,
     tls: Option<Tls>,
     sayings: mpsc::Receiver<(Flow, Said)>,
     said: mpsc::Sender<(Flow, Said)>,
@@ -132,20 +135,60 @@ impl Streams {
     pub(super) fn new(listeners: Vec<Listener>, limits: StreamLimits, tls: Option<Tls>) -> Self {
         let (said, sayings) = mpsc::channel(SAYINGS);
         let (arrived, arrivals) = mpsc::channel(1);
-        let mut tasks = JoinSet::new();
-        for listener in listeners {
-            tasks.spawn(listen(listener, arrived.clone()));
-        }
-        Self {
+        let mut streams = Self {
             handles: HashMap::new(),
             accepted: 0,
             admission: Admission::new(limits.per_source, limits.in_all),
-            tasks,
+            tasks: JoinSet::new(),
             arrivals,
+            arrived,
+            listening: Vec::new(),
             tls,
             sayings,
             said,
+        };
+        for listener in listeners {
+            streams.listen(listener);
         }
+        streams
+    }
+
+    fn listen(&mut self, listener: Listener) {
+        // One that has no address any more takes nothing.
+        let Ok(address) = listener.listener.local_addr() else {
+            return;
+        };
+        let secure = listener.secure;
+        let task = self.tasks.spawn(listen(listener, self.arrived.clone()));
+        self.listening.push((address, secure, task));
+    }
+
+    /// Takes connections at `new` instead of `old`, at the same ports.
+    ///
+    /// # Errors
+    /// The error of the system, with the address that it is about; then all stays as it was.
+    pub(super) fn move_listeners(&mut self, old: IpAddr, new: IpAddr) -> io::Result<()> {
+        let here = self.listening.iter().filter(|(a, ..)| a.ip() == old);
+        let opened = here.map(|(address, secure, _)| {
+            let listener = Listener::bind(SocketAddr::new(new, address.port()))?;
+            Ok(if *secure {
+                listener.secured()
+            } else {
+                listener
+            })
+        });
+        let opened: Vec<_> = opened.collect::<io::Result<_>>()?;
+        self.listening.retain(|(address, _, task)| {
+            let stays = address.ip() != old;
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for listener in opened {
+            self.listen(listener);
+        }
+        Ok(())
     }
 
     /// The next thing that happens to a connection. Nothing is lost if nobody waits for it any more.

@@ -142,6 +142,14 @@ impl Flows {
         self.links.insert(id, link);
     }
 
+    /// The connections that we opened.
+    pub(crate) fn dialled(&self) -> Vec<Flow> {
+        let links = self.links.iter().filter(|(id, _)| id.is_dialled());
+        let mut all: Vec<_> = links.collect();
+        all.sort_unstable_by_key(|(id, _)| **id);
+        all.into_iter().map(|(_, link)| link.flow).collect()
+    }
+
     /// The name that the connection of `flow` was checked for.
     pub(crate) fn name_of(&self, flow: Flow) -> Option<Box<str>> {
         self.links.get(&flow.connection?)?.name.clone()

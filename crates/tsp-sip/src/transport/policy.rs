@@ -13,6 +13,8 @@ pub struct FlowPolicy {
     pub keep_alive: UdpKeepAlive,
     /// How many datagrams strangers may make us work for.
     pub datagrams: DatagramLimits,
+    /// By which scheme peers may reach us.
+    pub schemes: ReachedBy,
 }
 
 impl Default for FlowPolicy {
@@ -21,8 +23,22 @@ impl Default for FlowPolicy {
             long_by_tcp: true,
             keep_alive: UdpKeepAlive::Offered,
             datagrams: DatagramLimits::default(),
+            schemes: ReachedBy::Either,
         }
     }
+}
+
+/// By which scheme peers may reach us; others are told so (RFC 5630 section 5.1.2). A `sips` URI that came by a way that
+/// others can read is refused whatever this says.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum ReachedBy {
+    /// By both.
+    Either,
+    /// By `sip` only.
+    Sip,
+    /// By `sips` only.
+    Sips,
 }
 
 /// What is sent to a registrar over UDP every 24 to 29 seconds, or as often as its Flow-Timer says, so that NATs do not

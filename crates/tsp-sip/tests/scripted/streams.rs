@@ -19,7 +19,7 @@ pub(crate) struct Rig {
     now: Instant,
     sent: Vec<(Flow, String)>,
     pub(crate) opened: Vec<Flow>,
-    closed: Vec<Flow>,
+    pub(crate) closed: Vec<Flow>,
     targets: Vec<Target>,
 }
 
