@@ -7,10 +7,10 @@
 
 mod common;
 
-use common::{Ear, End, Mouth, connect, find, rest, speech, wait_for};
+use common::{Ear, End, Mouth, connect, find, prepare, rest, speech, wait_for};
 use msp_codecs::{Pcmu, round_trip};
 use msp_core::event::Cause;
-use msp_core::link::ToMsp;
+use msp_core::link::{OfferRole, ToMsp, ToTsp};
 use msp_core::provider::MediaCallState;
 use msp_engine::{Engine, EngineConfig};
 use std::net::IpAddr;
@@ -75,4 +75,34 @@ fn speech_is_heard_over_ipv4() {
 #[test]
 fn speech_is_heard_over_ipv6() {
     call_carries_speech("::1", 21_100);
+}
+
+/// An address of this machine that is none of the loopback, if there is one.
+fn address_of_ours() -> Option<IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Nothing is sent.
+    socket.connect("192.0.2.1:9").ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+// Shows: ports that are bound to all addresses are told anew where they are reached when a call is changed | interop row 46
+#[test]
+fn a_change_of_the_call_tells_where_its_ports_are_reached_now() {
+    let Some(ours) = address_of_ours().filter(|ip| !ip.is_loopback()) else {
+        println!("this machine has no address besides the loopback: skipped");
+        return;
+    };
+    let engine = engine("0.0.0.0", 46_200..=46_219);
+    let end = End::new(&engine, "alice");
+    let mut places = Vec::new();
+    // The way to ourselves begins where it ends.
+    for (generation, toward) in [(0, "127.0.0.1".parse().unwrap()), (1, ours)] {
+        end.say_on(0, generation, prepare(OfferRole::Offerer, toward));
+        let ToTsp::Local(local) = end.answer(&mut rest) else {
+            panic!()
+        };
+        places.push(local[0].local.unwrap().advertised);
+    }
+    assert_eq!(places[0].ip(), IpAddr::from([127, 0, 0, 1]));
+    assert_eq!((places[1].ip(), places[1].port()), (ours, places[0].port()));
 }

@@ -344,6 +344,9 @@ impl ControlCore {
             }
             None => {
                 let mut resources = lock(&self.resources);
+                if opening.located {
+                    return;
+                }
                 if result.is_ok() {
                     resources.outputs.push_back(ControlOutput::Discard(id));
                 }

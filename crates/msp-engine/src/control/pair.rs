@@ -50,6 +50,8 @@ pub(crate) struct Pair {
     pub(crate) capture: StreamId,
     pub(crate) render: StreamId,
     pub(crate) place: Place,
+    /// The request that asks where its ports are reached now.
+    pub(crate) locating: Option<RequestId>,
     pub(crate) published: Arc<Published>,
     /// The sample rates of what is sent and of what is heard; terminals that come are connected at them.
     rates: [ClockRate; 2],
@@ -80,6 +82,7 @@ impl Pair {
             capture,
             render,
             place: Place::None,
+            locating: None,
             published: Arc::default(),
             rates: [rate; 2],
             flow: Flow::default(),

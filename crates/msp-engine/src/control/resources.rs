@@ -13,6 +13,7 @@ use msp_core::params::MediaSlot;
 use msp_core::time::Instant;
 use msp_core::{Error, ErrorKind, Result};
 
+use super::offer::Ports;
 use crate::config::EngineConfig;
 use crate::ports::PortPool;
 use crate::random::Random;
@@ -42,6 +43,8 @@ pub(crate) struct OpenRequest {
 pub(crate) enum ControlOutput {
     /// Open ports, and say [`ControlInput::Opened`](super::ControlInput::Opened).
     Open(OpenRequest),
+    /// Say where these ports, which are open, are reached now, as [`ControlInput::Opened`](super::ControlInput::Opened).
+    Locate(OpenRequest),
     /// Give the sockets of a request, and what works with them, to a shard.
     Attach {
         request: RequestId,
@@ -67,6 +70,8 @@ pub(crate) struct Opening {
     pub(crate) call: CallKey,
     pub(crate) slot: MediaSlot,
     pub(crate) request: OpenRequest,
+    /// The ports are open: only where they are reached is asked for.
+    pub(crate) located: bool,
     tries: u32,
 }
 
@@ -162,11 +167,47 @@ impl Resources {
             call,
             slot,
             request,
+            located: false,
             tries: 1,
         };
         self.opening.insert(id, opening);
         self.outputs.push_back(ControlOutput::Open(request));
         Ok(id)
+    }
+
+    /// Asks where ports of a pair of `call` are reached from `toward` now: what is bound to all addresses of the machine
+    /// is reached at another when the machine has moved. `None` if they are bound to one.
+    pub(crate) fn locate(
+        &mut self,
+        config: &EngineConfig,
+        call: CallKey,
+        slot: MediaSlot,
+        ports: Ports,
+        toward: Option<IpAddr>,
+    ) -> Option<RequestId> {
+        let bind = config.bind_toward(toward)?;
+        if !bind.is_unspecified() || toward.is_none() {
+            return None;
+        }
+        let id = RequestId(self.next_request);
+        self.next_request += 1;
+        let request = OpenRequest {
+            id,
+            bind,
+            port: ports.rtp.bound.port(),
+            rtcp: ports.rtcp.is_some(),
+            toward,
+        };
+        let opening = Opening {
+            call,
+            slot,
+            request,
+            located: true,
+            tries: 1,
+        };
+        self.opening.insert(id, opening);
+        self.outputs.push_back(ControlOutput::Locate(request));
+        Some(id)
     }
 
     /// Tries a request again with another port, for somebody else has the one that was tried.

@@ -142,6 +142,11 @@ impl<D: Driver> Work<D> {
                 let input = ControlInput::Opened(request.id, result);
                 shared.core.handle(now, input);
             }
+            ControlOutput::Locate(request) => {
+                let result = self.locate(shared, request).map_err(OpenError::Other);
+                let input = ControlInput::Opened(request.id, result);
+                shared.core.handle(now, input);
+            }
             ControlOutput::Attach {
                 request,
                 shard,
@@ -182,7 +187,7 @@ impl<D: Driver> Work<D> {
             let address = SocketAddr::new(request.bind, port);
             self.driver.bind(address).map_err(|e| match e.kind() {
                 io::ErrorKind::AddrInUse => OpenError::InUse,
-                _ => unavailable(address, &e),
+                _ => OpenError::Other(unavailable(address, &e)),
             })
         };
         let rtp = bind(request.port)?;
@@ -191,6 +196,13 @@ impl<D: Driver> Work<D> {
         } else {
             None
         };
+        let opened = self.locate(shared, request).map_err(OpenError::Other)?;
+        self.opened.insert(request.id, (rtp, rtcp));
+        Ok(opened)
+    }
+
+    /// Where the ports of a request are reached.
+    fn locate(&self, shared: &Shared, request: OpenRequest) -> Result<Opened, Error> {
         let local_ip = self
             .driver
             .local_toward(request.bind, request.toward)
@@ -200,18 +212,16 @@ impl<D: Driver> Work<D> {
             bound: SocketAddr::new(local_ip, port),
             advertised: SocketAddr::new(advertised.unwrap_or(local_ip), port),
         };
-        let opened = Opened {
+        Ok(Opened {
             rtp: local(request.port),
-            rtcp: rtcp.as_ref().map(|_| local(request.port + 1)),
-        };
-        self.opened.insert(request.id, (rtp, rtcp));
-        Ok(opened)
+            rtcp: request.rtcp.then(|| local(request.port.saturating_add(1))),
+        })
     }
 }
 
-fn unavailable(address: SocketAddr, error: &io::Error) -> OpenError {
-    OpenError::Other(Error::new(
+fn unavailable(address: SocketAddr, error: &io::Error) -> Error {
+    Error::new(
         ErrorKind::ResourceUnavailable,
         format!("{address}: {error}"),
-    ))
+    )
 }

@@ -16,7 +16,7 @@ use super::{CallCore, Context, Waiting};
 use crate::control::legs::{Agreement, Legs};
 use crate::control::offer::{self, Ports};
 use crate::control::pair::{Pair, Place};
-use crate::control::resources::{ControlOutput, Opening};
+use crate::control::resources::{ControlOutput, Opening, RequestId};
 use crate::control::security;
 use crate::shard::{self, Birth, Garbage, LegChange, ShardCommand, Transport};
 
@@ -110,6 +110,9 @@ impl CallCore {
                         let what = format!("media from {bound} cannot move to another family");
                         return Err(Error::new(ErrorKind::Unsupported, what));
                     }
+                    pair.locating = cx
+                        .resources
+                        .locate(cx.config, self.key, pair.slot, ports, toward);
                 }
                 Place::Opening(_) | Place::Closed => {}
             }
@@ -133,6 +136,10 @@ impl CallCore {
     ) {
         let id = opening.request.id;
         let key = self.key;
+        if opening.located {
+            self.located(cx, id, result);
+            return;
+        }
         let pair = self
             .pairs
             .iter_mut()
@@ -186,6 +193,24 @@ impl CallCore {
         self.publish(cx);
     }
 
+    /// A driver says where ports of a pair are reached now, or does not know: then it is where it was.
+    fn located(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: RequestId,
+        result: Result<(LocalAddress, Option<LocalAddress>)>,
+    ) {
+        let mut pairs = self.pairs.iter_mut();
+        let Some(pair) = pairs.find(|p| p.locating == Some(id)) else {
+            return;
+        };
+        pair.locating = None;
+        if let (Place::Open { ports, .. }, Ok((rtp, rtcp))) = (&mut pair.place, result) {
+            *ports = Ports { rtp, rtcp };
+        }
+        self.answer_waiting(cx);
+    }
+
     fn refuse_waiting(&mut self, cx: &mut Context<'_>, error: &Error) {
         for waiting in std::mem::take(&mut self.waiting) {
             let body = ToTsp::Refused(error.clone());
@@ -194,7 +219,7 @@ impl CallCore {
     }
 
     fn answer_waiting(&mut self, cx: &mut Context<'_>) {
-        let opening = |p: &Pair| matches!(p.place, Place::Opening(_));
+        let opening = |p: &Pair| matches!(p.place, Place::Opening(_)) || p.locating.is_some();
         if self.pairs.iter().any(opening) {
             return;
         }
