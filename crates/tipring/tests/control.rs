@@ -96,7 +96,7 @@ async fn a_call_is_taken_over_by_another_device() {
     let (desk, mobile, peer) = (phone("a").await, phone("a").await, phone("p").await);
     let (at_desk, at_peer) = connect(&desk, &peer).await;
     let play = FilePlay::open(&sound, PlayOptions::default()).unwrap();
-    let record = FileRecord::create(&folder.join("heard.wav"), RecordOptions::default()).unwrap();
+    let record = FileRecord::create(folder.join("heard.wav"), RecordOptions::default()).unwrap();
     at_peer.select(Direction::Capture, play.clone()).unwrap();
     at_peer.select(Direction::Render, record.clone()).unwrap();
     let taken = mobile.take_over(&uri("a", &desk)).await.unwrap();
