@@ -7,7 +7,7 @@ use super::method::Method;
 use super::name::HeaderName;
 use super::name_addr::NameAddr;
 use super::params::{self, Params};
-use super::scan::{is_token, number, trim, trim_str};
+use super::scan::{cut, is_token, number, trim, trim_str};
 use super::text::Text;
 use super::via::Via;
 use crate::{Error, ErrorKind, Result};
@@ -27,7 +27,8 @@ impl CSeq {
     pub(super) fn parse(value: &[u8]) -> Result<Self> {
         const BAD: Error = Error::new(ErrorKind::Value, "CSeq");
         let value = std::str::from_utf8(trim(value)).map_err(|_| BAD)?;
-        let (digits, method) = value.split_once([' ', '\t']).ok_or(BAD)?;
+        let space = value.bytes().position(|b| matches!(b, b' ' | b'\t'));
+        let (digits, method) = value.split_at_checked(space.ok_or(BAD)?).ok_or(BAD)?;
         let number = number(digits.as_bytes(), Self::MAX)
             .and_then(|n| u32::try_from(n).ok())
             .ok_or(Error::new(ErrorKind::Number, "CSeq"))?;
@@ -73,20 +74,20 @@ impl MediaType {
 
     fn parse(value: &Bytes, what: &'static str) -> Result<Self> {
         let bad = Error::new(ErrorKind::Value, what);
-        let text = Text::new(value.slice_ref(trim(value)))?;
-        let (kind, rest) = text.split_once('/').ok_or(bad)?;
-        let (subtype, params) = rest
-            .split_at_checked(rest.find(';').unwrap_or(rest.len()))
-            .ok_or(bad)?;
+        let not_utf8 = |_| Error::new(ErrorKind::NotUtf8, "");
+        let text = std::str::from_utf8(trim(value)).map_err(not_utf8)?;
+        let (kind, rest) = cut(text, b'/').ok_or(bad)?;
+        let end = rest.bytes().position(|b| b == b';').unwrap_or(rest.len());
+        let (subtype, params) = rest.split_at_checked(end).ok_or(bad)?;
         let (kind, subtype) = (trim_str(kind), trim_str(subtype));
         if !is_token(kind.as_bytes()) || !is_token(subtype.as_bytes()) {
             return Err(bad);
         }
         params::check(params).map_err(|_| bad)?;
         Ok(Self {
-            kind: text.share(kind),
-            subtype: text.share(subtype),
-            params: Params::trusted(text.share(params)),
+            kind: Text::known_part_of(value, kind, &["application"]),
+            subtype: Text::known_part_of(value, subtype, &["sdp"]),
+            params: Params::trusted(Text::part_of(value, params)),
         })
     }
 }
@@ -104,7 +105,7 @@ impl Headers {
 
     /// All Via values, the top one first.
     pub fn vias(&self) -> impl Iterator<Item = Result<Via>> {
-        self.list(&HeaderName::Via).map(|v| Via::parse(&v))
+        self.read_list(&HeaderName::Via, Via::parse)
     }
 
     /// From.
@@ -215,8 +216,9 @@ impl Headers {
         name: &'a HeaderName,
         what: &'static str,
     ) -> impl Iterator<Item = Result<NameAddr>> + 'a {
-        self.list(name)
-            .map(move |v| NameAddr::parse(&v).map_err(|e| named(e, what)))
+        self.read_list(name, move |v| {
+            NameAddr::parse(v).map_err(|e| named(e, what))
+        })
     }
 
     fn number(&self, name: &HeaderName, what: &'static str, max: u64) -> Result<Option<u64>> {

@@ -145,6 +145,21 @@ impl Headers {
         })
     }
 
+    /// What `read` makes of each of the values of [`Headers::list`].
+    pub(super) fn read_list<'a, T>(
+        &'a self,
+        name: &'a HeaderName,
+        read: impl Fn(&Bytes) -> T + Copy + 'a,
+    ) -> impl Iterator<Item = T> + 'a {
+        self.all(name).flat_map(move |value| {
+            list_items(value).map(move |item| match item.len() == value.len() {
+                // Most fields hold one value: it needs no share of the buffer of its own.
+                true => read(value),
+                false => read(&value.slice_ref(item)),
+            })
+        })
+    }
+
     /// Whether a list field `name` has the token `token`, in any case.
     pub fn list_has(&self, name: &HeaderName, token: &str) -> bool {
         self.list(name)

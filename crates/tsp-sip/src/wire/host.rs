@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::scan::number;
+use bytes::Bytes;
+
+use super::scan::{all_are, number, trim_str};
 use super::text::Text;
 use crate::{Error, ErrorKind, Result};
 
@@ -28,10 +30,10 @@ impl Host {
         })
     }
 
-    pub(super) fn shared(whole: &Text, part: &str) -> Result<Self> {
+    pub(super) fn shared(whole: &Bytes, part: &str) -> Result<Self> {
         Ok(match parse(part)? {
             Some(ip) => Self::Ip(ip),
-            None => Self::Name(whole.share(part)),
+            None => Self::Name(Text::part_of(whole, part)),
         })
     }
 
@@ -83,7 +85,7 @@ impl HostPort {
         })
     }
 
-    pub(super) fn shared(whole: &Text, part: &str) -> Result<Self> {
+    pub(super) fn shared(whole: &Bytes, part: &str) -> Result<Self> {
         let (host, port) = split(part)?;
         Ok(Self {
             host: Host::shared(whole, host)?,
@@ -122,17 +124,20 @@ pub(super) fn split(text: &str) -> Result<(&str, Option<u16>)> {
     const BAD: Error = Error::new(ErrorKind::Host, "");
     let end = match text.strip_prefix('[') {
         Some(inner) => inner.find(']').ok_or(BAD)? + 2,
-        None => text.find(':').unwrap_or(text.len()),
+        None => {
+            let colon = text.bytes().position(|b| b == b':');
+            colon.unwrap_or(text.len())
+        }
     };
     let (host, rest) = text.split_at_checked(end).ok_or(BAD)?;
-    let rest = rest.trim_matches([' ', '\t']);
+    let rest = trim_str(rest);
     if rest.is_empty() {
-        return Ok((host.trim_end_matches([' ', '\t']), None));
+        return Ok((trim_str(host), None));
     }
-    let digits = rest.strip_prefix(':').ok_or(BAD)?.trim_matches([' ', '\t']);
+    let digits = trim_str(rest.strip_prefix(':').ok_or(BAD)?);
     let port = number(digits.as_bytes(), u64::from(u16::MAX)).and_then(|n| u16::try_from(n).ok());
     match port {
-        Some(port) if port != 0 => Ok((host.trim_end_matches([' ', '\t']), Some(port))),
+        Some(port) if port != 0 => Ok((trim_str(host), Some(port))),
         _ => Err(Error::new(ErrorKind::Number, "port")),
     }
 }
@@ -150,8 +155,8 @@ pub(super) fn parse(text: &str) -> Result<Option<IpAddr>> {
         return Ok(Some(IpAddr::V4(ip)));
     }
     // Underscores are no part of a host name, yet common in private networks.
-    let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-    if text.is_empty() || text.starts_with('.') || !text.bytes().all(fine) {
+    let fine = |b: u8| b.is_ascii_alphanumeric() | (b == b'-') | (b == b'.') | (b == b'_');
+    if text.is_empty() || text.starts_with('.') || !all_are(text.as_bytes(), fine) {
         return Err(BAD);
     }
     Ok(None)

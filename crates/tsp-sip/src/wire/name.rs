@@ -152,6 +152,7 @@ const fn hash(name: &[u8]) -> u8 {
 
 impl HeaderName {
     /// The known name that `text` is, in any case, long or compact.
+    #[inline]
     pub(super) fn known(text: &[u8]) -> Option<Self> {
         let mut slot = hash(text);
         loop {
@@ -179,6 +180,7 @@ impl HeaderName {
 }
 
 impl PartialEq for HeaderName {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Other(a), Self::Other(b)) => a.eq_ignore_ascii_case(b),

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::scan::{find_unquoted, is_token, quoted_len, trim, trim_str, unquote};
+use super::scan::{all_are, cut, find_unquoted, is_token, quoted_len, trim, trim_str, unquote};
 use super::text::Text;
 use crate::{Error, ErrorKind, Result};
 
@@ -121,7 +121,7 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn split(piece: &str) -> (&str, Option<&str>) {
-    match piece.split_once('=') {
+    match cut(piece, b'=') {
         Some((name, value)) => (trim_str(name), Some(trim_str(value))),
         None => (piece, None),
     }
@@ -131,8 +131,11 @@ fn split(piece: &str) -> (&str, Option<&str>) {
 pub(super) fn headed(value: &Bytes, what: &'static str) -> Result<(Text, Params)> {
     let bad = Error::new(ErrorKind::Value, what);
     let text = Text::new(value.slice_ref(trim(value))).map_err(|_| bad)?;
-    let end = text.find(';').unwrap_or(text.len());
-    let (head, params) = text.split_at_checked(end).ok_or(bad)?;
+    let whole = text.as_str();
+    let end = whole.bytes().position(|b| b == b';');
+    let (head, params) = whole
+        .split_at_checked(end.unwrap_or(whole.len()))
+        .ok_or(bad)?;
     check(params).map_err(|_| bad)?;
     let (head, params) = (text.share(trim_str(head)), text.share(params));
     Ok((head, Params::trusted(params)))
@@ -158,13 +161,27 @@ pub(super) fn check(text: &str) -> Result<()> {
     if !trimmed.starts_with(';') {
         return Err(BAD);
     }
-    for piece in pieces(trimmed) {
+    let fine = |piece: &str| {
         let (name, value) = split(piece);
-        if !is_token(name.as_bytes()) || !value.is_none_or(is_value) {
-            return Err(BAD);
+        is_token(name.as_bytes()) && value.is_none_or(is_value)
+    };
+    // Where nothing is quoted every semicolon parts; what stands in angle brackets is no value.
+    let fine = match trimmed.bytes().any(|b| b == b'"') {
+        true => pieces(trimmed).all(fine),
+        false => {
+            let mut rest = trimmed.get(1..);
+            std::iter::from_fn(|| {
+                let (piece, after) = match cut(rest?, b';') {
+                    Some((piece, after)) => (piece, Some(after)),
+                    None => (rest?, None),
+                };
+                rest = after;
+                Some(trim_str(piece))
+            })
+            .all(fine)
         }
-    }
-    Ok(())
+    };
+    if fine { Ok(()) } else { Err(BAD) }
 }
 
 /// A token, a host with its brackets and port, or a quoted string. Peers also write URIs and addresses bare,
@@ -173,10 +190,11 @@ fn is_value(value: &str) -> bool {
     if value.starts_with('"') {
         return quoted_len(value.as_bytes()) == Some(value.len());
     }
-    !value.is_empty()
-        && value
-            .bytes()
-            .all(|b| b > b' ' && b != 0x7f && !matches!(b, b'"' | b',' | b';' | b'<' | b'>'))
+    let fine = |b: u8| {
+        let parts = (b == b'"') | (b == b',') | (b == b';') | (b == b'<') | (b == b'>');
+        (b > b' ') & (b != 0x7f) & !parts
+    };
+    !value.is_empty() && all_are(value.as_bytes(), fine)
 }
 
 #[cfg(test)]

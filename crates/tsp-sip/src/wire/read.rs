@@ -216,12 +216,10 @@ fn header_line<'a>(message: &Bytes, line: &'a [u8]) -> Result<(HeaderName, &'a [
     let (name, value) = line.split_at_checked(colon).ok_or(BAD)?;
     // White space at the front would have made this a continuation line.
     let name = trim(name);
-    if !is_token(name) {
-        return Err(BAD);
-    }
     let name = match HeaderName::known(name) {
         Some(known) => known,
-        None => HeaderName::Other(Text::new(message.slice_ref(name))?),
+        None if is_token(name) => HeaderName::Other(Text::new(message.slice_ref(name))?),
+        None => return Err(BAD),
     };
     let value = value.get(1..).unwrap_or_default();
     if memchr::memchr2(b'\r', 0, value).is_some() && !control_bytes_are_harmless(value) {

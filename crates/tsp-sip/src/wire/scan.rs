@@ -29,6 +29,12 @@ pub(crate) const fn is_token_byte(b: u8) -> bool {
     TOKEN[b as usize]
 }
 
+/// Whether all of `bytes` are `fine`. It looks at every one: without a way out of the loop the compiler looks at many at once.
+#[inline]
+pub(crate) fn all_are(bytes: &[u8], fine: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(true, |all, &b| all & fine(b))
+}
+
 /// Whether `bytes` is a token: at least one byte, all of them token bytes.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&b| is_token_byte(b))
@@ -57,7 +63,17 @@ pub(crate) const fn trim(mut bytes: &[u8]) -> &[u8] {
 
 /// `text` without the white space around it.
 pub(crate) fn trim_str(text: &str) -> &str {
-    text.trim_matches([' ', '\t'])
+    let spaces = |b: &&u8| is_space(**b);
+    let start = text.as_bytes().iter().take_while(spaces).count();
+    let rest = text.get(start..).unwrap_or_default();
+    let end = rest.len() - rest.as_bytes().iter().rev().take_while(spaces).count();
+    rest.get(..end).unwrap_or_default()
+}
+
+/// `text` before and after the first `byte`, which is ASCII.
+pub(crate) fn cut(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|b| b == byte)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// The position of `wanted` outside of quoted strings and angle brackets; `None` also if one of these is not

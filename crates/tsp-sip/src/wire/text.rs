@@ -49,9 +49,27 @@ impl Text {
         &self.0
     }
 
+    /// The bytes, to share parts of them.
+    pub(super) const fn shared(&self) -> &Bytes {
+        &self.0
+    }
+
     /// The bytes, without a copy.
     pub fn into_bytes(self) -> Bytes {
         self.0
+    }
+
+    /// The text `part`, borrowed from `whole`.
+    pub(super) fn part_of(whole: &Bytes, part: &str) -> Self {
+        Self(whole.slice_ref(part.as_bytes()))
+    }
+
+    /// As [`Text::part_of`]; what is one of `known` needs no share of the buffer.
+    pub(super) fn known_part_of(whole: &Bytes, part: &str, known: &[&'static str]) -> Self {
+        match known.iter().find(|k| **k == part) {
+            Some(known) => Self::from_static(known),
+            None => Self::part_of(whole, part),
+        }
     }
 
     /// The part of this text that `part`, borrowed from it, covers.

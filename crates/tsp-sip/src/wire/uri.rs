@@ -7,7 +7,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 
 use super::host::{self, Host, HostPort};
-use super::scan::is_token;
+use super::scan::{all_are, is_token};
 use super::text::Text;
 use crate::{Error, ErrorKind, Limit, Result};
 
@@ -70,19 +70,24 @@ impl Uri {
         if text.len() > Self::MAX {
             return Err(Error::limit(Limit::Uri, ""));
         }
+        let whole = text.as_str();
         // Nothing that could end a line, a URI or a quoted string may stand in one.
-        if text
-            .bytes()
-            .any(|b| b <= b' ' || matches!(b, b'<' | b'>' | b'"' | 0x7f))
-        {
+        let fine = |b: u8| (b > b' ') & (b != b'<') & (b != b'>') & (b != b'"') & (b != 0x7f);
+        if !all_are(whole.as_bytes(), fine) {
             return Err(BAD);
         }
-        let colon = text.find(':').ok_or(BAD)?;
-        let scheme = scheme(text.get(..colon).unwrap_or_default())?;
+        let (scheme, colon) = match whole.as_bytes() {
+            // Nearly all that comes.
+            [b's', b'i', b'p', b':', ..] => (Scheme::Sip, 3),
+            other => {
+                let colon = other.iter().position(|&b| b == b':').ok_or(BAD)?;
+                (scheme(whole.get(..colon).unwrap_or_default())?, colon)
+            }
+        };
         let at = match scheme {
-            Scheme::Sip | Scheme::Sips => sip_parts(&text, colon + 1)?,
-            Scheme::Tel => tel_parts(&text, colon + 1)?,
-            Scheme::Other => other_parts(&text, colon + 1)?,
+            Scheme::Sip | Scheme::Sips => sip_parts(whole, colon + 1)?,
+            Scheme::Tel => tel_parts(whole, colon + 1)?,
+            Scheme::Other => other_parts(whole, colon + 1)?,
         };
         Ok(Self { text, scheme, at })
     }
@@ -166,7 +171,7 @@ impl Uri {
 
     /// The host; none in a `tel` URI or of a scheme that is not looked into.
     pub fn host(&self) -> Option<Host> {
-        Host::shared(&self.text, self.raw_host()?).ok()
+        Host::shared(self.text.shared(), self.raw_host()?).ok()
     }
 
     /// The host as it is written, IPv6 addresses in brackets.
@@ -391,27 +396,26 @@ fn scheme(text: &str) -> Result<Scheme> {
 }
 
 fn sip_parts(text: &str, start: usize) -> Result<Parts> {
-    let rest = text.get(start..).ok_or(BAD)?;
-    // Neither a host nor a parameter may hold an `@`, while a user may hold `;`, `?` and `/`.
-    let (user_end, host) = match rest.find('@') {
-        Some(0) => return Err(BAD),
-        Some(i) => (start + i, start + i + 1),
+    let marks = Marks::find(text.as_bytes(), start);
+    let (user_end, host) = match marks.at {
+        Some(at) if at == start => return Err(BAD),
+        Some(at) => (at, at + 1),
         None => (start, start),
     };
-    let user = text.get(start..user_end).unwrap_or_default();
-    let colon = user.find(':').map_or(user_end, |i| start + i);
-    if user_end > start && (colon == start || !escapes_are_whole(user)) {
+    let colon = marks.colon.unwrap_or(user_end);
+    if user_end > start && colon == start {
         return Err(BAD);
     }
-    let tail = text.get(host..).unwrap_or_default();
-    let params = host + tail.find([';', '?']).unwrap_or(tail.len());
-    let headers = host + tail.find('?').unwrap_or(tail.len());
+    let params = marks.params.unwrap_or(text.len());
+    let headers = marks.headers.unwrap_or(text.len());
     let (name, port) = host::split(text.get(host..params).unwrap_or_default())?;
     host::parse(name)?;
     let pairs_text = text.get(params..headers).unwrap_or_default();
-    if pairs(pairs_text, ';').any(|(n, _)| n.is_empty())
-        || !escapes_are_whole(text.get(params..).unwrap_or_default())
-    {
+    if pairs(pairs_text, ';').any(|(n, _)| n.is_empty()) {
+        return Err(BAD);
+    }
+    // There are none in a host.
+    if marks.escapes && !escapes_are_whole(text.get(start..).unwrap_or_default()) {
         return Err(BAD);
     }
     Ok(Parts {
@@ -424,6 +428,45 @@ fn sip_parts(text: &str, start: usize) -> Result<Parts> {
         params: offset(params),
         headers: offset(headers),
     })
+}
+
+/// What parts a `sip` URI.
+#[derive(Default)]
+struct Marks {
+    /// The first `@`: neither a host nor a parameter may hold one, while a user may hold `;`, `?` and `/`.
+    at: Option<usize>,
+    /// The first `:` before it.
+    colon: Option<usize>,
+    /// The first `;` or `?` after it.
+    params: Option<usize>,
+    /// The first `?` after it.
+    headers: Option<usize>,
+    /// There are escapes.
+    escapes: bool,
+}
+
+impl Marks {
+    fn find(text: &[u8], start: usize) -> Self {
+        let mut marks = Self::default();
+        let mut colon = None;
+        for (i, &b) in text.iter().enumerate().skip(start) {
+            match b {
+                b'@' if marks.at.is_none() => {
+                    (marks.at, marks.colon) = (Some(i), colon);
+                    (marks.params, marks.headers) = (None, None);
+                }
+                b':' => _ = colon.get_or_insert(i),
+                b';' => _ = marks.params.get_or_insert(i),
+                b'?' => {
+                    marks.params.get_or_insert(i);
+                    marks.headers.get_or_insert(i);
+                }
+                b'%' => marks.escapes = true,
+                _ => {}
+            }
+        }
+        marks
+    }
 }
 
 fn tel_parts(text: &str, start: usize) -> Result<Parts> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::host::{HostPort, bare_ip};
 use super::params::{self, Params};
-use super::scan::{is_token, number, trim, trim_str};
+use super::scan::{cut, is_token, number, trim, trim_str};
 use super::text::Text;
 use crate::{Error, ErrorKind, Result};
 
@@ -47,9 +47,11 @@ impl Via {
     /// # Errors
     /// [`ErrorKind::Value`] if it breaks the grammar, or the error of its host or port.
     pub fn parse(value: &Bytes) -> Result<Self> {
-        let text = Text::new(value.slice_ref(trim(value)))?;
-        let (protocol, rest) = text.split_once('/').ok_or(BAD)?;
-        let (version, rest) = rest.split_once('/').ok_or(BAD)?;
+        const TRANSPORTS: &[&str] = &["UDP", "TCP", "TLS", "WS", "WSS"];
+        let not_utf8 = |_| Error::new(ErrorKind::NotUtf8, "");
+        let text = std::str::from_utf8(trim(value)).map_err(not_utf8)?;
+        let (protocol, rest) = cut(text, b'/').ok_or(BAD)?;
+        let (version, rest) = cut(rest, b'/').ok_or(BAD)?;
         if !trim_str(protocol).eq_ignore_ascii_case("SIP")
             || !is_token(trim_str(version).as_bytes())
         {
@@ -60,15 +62,14 @@ impl Via {
         if !is_token(transport.as_bytes()) {
             return Err(BAD);
         }
-        let (sent_by, params) = rest
-            .split_at_checked(rest.find(';').unwrap_or(rest.len()))
-            .ok_or(BAD)?;
-        let sent_by = HostPort::shared(&text, trim_str(sent_by))?;
+        let end = rest.bytes().position(|b| b == b';').unwrap_or(rest.len());
+        let (sent_by, params) = rest.split_at_checked(end).ok_or(BAD)?;
+        let sent_by = HostPort::shared(value, trim_str(sent_by))?;
         params::check(params)?;
         Ok(Self {
-            transport: text.share(transport),
+            transport: Text::known_part_of(value, transport, TRANSPORTS),
             sent_by,
-            params: Params::trusted(text.share(trim_str(params))),
+            params: Params::trusted(Text::part_of(value, trim_str(params))),
         })
     }
 
