@@ -141,6 +141,52 @@ pub(crate) struct AccountArgs {
     pub(crate) proxy: Option<String>,
 }
 
+/// Who to say that calls.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct IdentityArgs {
+    /// The name beside our address
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) name: Option<String>,
+    /// Show this address instead of the account's: sip:+12015550100@example.com
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "anonymous")]
+    pub(crate) caller_id: Option<String>,
+    /// Do not show the called end who calls
+    #[arg(long)]
+    pub(crate) anonymous: bool,
+    /// Which field besides From says who calls, to whom --trust believes
+    #[arg(long, value_name = "FIELD", value_enum, default_value_t)]
+    pub(crate) identity: Field,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+}
+
+/// Whom to trust about who calls.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TrustArgs {
+    /// Who is believed about who calls, and told who we are: nobody, the account's provider, or anybody
+    #[arg(long = "trust", value_name = "WHOM", value_enum, default_value_t)]
+    pub(crate) whom: Trusted,
+}
+
+/// A field that says who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Field {
+    #[default]
+    From,
+    Preferred,
+    Asserted,
+    RemoteParty,
+}
+
+/// Who is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Trusted {
+    Nobody,
+    #[default]
+    Provider,
+    Anybody,
+}
+
 /// Options of `register`.
 #[derive(Debug, Args)]
 pub(crate) struct RegisterArgs {
@@ -251,6 +297,8 @@ pub(crate) struct CallArgs {
     #[command(flatten)]
     pub(crate) account: AccountArgs,
     #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+    #[command(flatten)]
     pub(crate) line: LineArgs,
     #[command(flatten)]
     pub(crate) media: MediaArgs,
@@ -276,6 +324,8 @@ pub(crate) struct AnswerArgs {
     #[command(flatten)]
     pub(crate) account: AccountArgs,
     #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    #[command(flatten)]
     pub(crate) line: LineArgs,
     #[command(flatten)]
     pub(crate) media: MediaArgs,
@@ -291,6 +341,8 @@ pub(crate) struct EchoArgs {
     /// Leave after this many calls
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_calls: Option<u32>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
     #[command(flatten)]
     pub(crate) line: LineArgs,
     #[command(flatten)]

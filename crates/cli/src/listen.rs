@@ -8,6 +8,7 @@ use tipring::{Account, Call, Phone, PhoneBuilder};
 use tokio::task::{JoinError, JoinSet, LocalSet};
 
 use crate::exit::{Fail, Failure};
+use crate::identity::{caller_json, describe};
 use crate::line::close;
 use crate::output::Output;
 use crate::verb::register::tell;
@@ -86,8 +87,12 @@ where
                     continue;
                 }
                 taken += 1;
-                let text = format!("call from {}", call.peer());
-                let fields = json!({ "from": call.peer() });
+                let (text, fields) = match call.caller() {
+                    Some(caller) => (describe(caller), caller_json(caller)),
+                    None => (call.peer().to_owned(), json!(null)),
+                };
+                let text = format!("call from {text}");
+                let fields = json!({ "from": call.peer(), "caller": fields });
                 out.event(SystemClock.now(), "incoming", &text, fields);
                 calls.spawn_local(one(call, taken));
             }

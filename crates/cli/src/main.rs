@@ -7,6 +7,7 @@ mod evidence;
 mod exit;
 #[cfg(feature = "faults")]
 mod faults;
+mod identity;
 mod impaired;
 mod line;
 mod listen;

@@ -14,7 +14,7 @@ use msp_core::stats::StreamStats;
 use msp_core::terminal::Terminal;
 use msp_terminals::{FilePlay, FileRecord, PlayOptions, RecordOptions};
 use tokio::sync::watch;
-use tsp_sip::call::{Command, EndCause, Ended};
+use tsp_sip::call::{Caller, Command, EndCause, Ended};
 use tsp_sip::wire::StatusCode;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -53,6 +53,8 @@ pub(crate) struct CallShared {
     pub(crate) replaces: Mutex<Option<Arc<Self>>>,
     /// Who is called.
     pub(crate) called: Box<str>,
+    /// Who calls, if it came in.
+    pub(crate) caller: Option<Box<Caller>>,
     /// How many more hops a call that came in may take.
     pub(crate) hops: u8,
     /// What dials; nothing once that was done, or if the call came in.
@@ -82,6 +84,11 @@ impl Call {
     /// Who is called: as it was dialled, or as the peer wrote it.
     pub fn called(&self) -> &str {
         &self.shared.called
+    }
+
+    /// Who calls, as far as whom the call came from is believed; nothing for a call of ours.
+    pub fn caller(&self) -> Option<&Caller> {
+        self.shared.caller.as_deref()
     }
 
     /// How many more hops a call that came in may take, if it is sent on (RFC 3261 section 20.22).

@@ -11,7 +11,7 @@ use msp_core::event::MspEvent;
 use msp_core::id::CallKey;
 use msp_core::link::Digit;
 use msp_core::time::Instant;
-use tsp_sip::call::{Ended, Side};
+use tsp_sip::call::{Caller, Ended, Side};
 use tsp_sip::subscription::MessageSummary;
 
 use crate::call::CallState;
@@ -35,6 +35,8 @@ pub enum EventKind {
     Incoming {
         /// Who calls: name and URI, as the peer wrote them.
         from: Box<str>,
+        /// Who calls, as far as whom the call came from is believed.
+        caller: Box<Caller>,
         /// Who is called.
         to: Box<str>,
     },

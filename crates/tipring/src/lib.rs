@@ -22,6 +22,7 @@ mod control;
 mod error;
 mod event;
 mod hub;
+mod identity;
 mod inherit;
 mod line;
 mod no_media;
@@ -49,7 +50,8 @@ pub use stats::PhoneStats;
 pub use subscription::Subscription;
 pub use tsp_sip::account::Account;
 pub use tsp_sip::call::{
-    AgentStats, CallPolicy, Domain, EndCause, Ended, OptionalForm, Side, Watchers,
+    AgentStats, CallPolicy, Caller, DiversionField, Domain, EndCause, Ended, IdentityField,
+    IdentityPolicy, OptionalForm, Redirect, Side, Trust, Watchers,
 };
 pub use tsp_sip::digest::{Credential, Key};
 pub use tsp_sip::net::{SignallingStats, SocketStats, TlsIdentity, TlsSettings};
@@ -61,4 +63,4 @@ pub use tsp_sip::subscription::{
 };
 pub use tsp_sip::transaction::{Timers, TransactionStats};
 pub use tsp_sip::transport::{DatagramLimits, FlowPolicy, ReachedBy, UdpKeepAlive};
-pub use tsp_sip::wire::{Host, Uri};
+pub use tsp_sip::wire::{Diversion, HistoryEntry, Host, NameAddr, TelNumber, Uri};

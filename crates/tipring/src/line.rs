@@ -179,14 +179,24 @@ impl Signals {
     fn take(&self, at: Instant, event: CallEvent) {
         let key = event.key;
         match event.kind {
-            CallEventKind::Incoming { from, to, hops, .. } => {
-                let how = How { hops, dial: None };
+            CallEventKind::Incoming {
+                from,
+                caller,
+                to,
+                hops,
+                ..
+            } => {
+                let how = How {
+                    hops,
+                    dial: None,
+                    caller: Some(caller.clone()),
+                };
                 match self.shared.create_call(key, &from, &to, how) {
                     Ok(call) => {
                         self.shared.bus.emit(&Event {
                             at,
                             call: Some(key),
-                            kind: EventKind::Incoming { from, to },
+                            kind: EventKind::Incoming { from, caller, to },
                         });
                         self.shared.offer_incoming(call.key);
                     }

@@ -21,7 +21,7 @@ use msp_core::trace::Trace;
 use msp_engine::{Clock, Engine, EngineConfig, SystemClock};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tsp_sip::account::{Account, AccountId};
-use tsp_sip::call::{CallPolicy, Command, Domain, EndCause, Ended, OptionalForm, Watchers};
+use tsp_sip::call::{CallPolicy, Caller, Command, Domain, EndCause, Ended, OptionalForm, Watchers};
 use tsp_sip::net::{StatsReader, TlsSettings};
 use tsp_sip::registrar::Location;
 use tsp_sip::registration::RegistrationEvent;
@@ -342,6 +342,8 @@ pub(crate) struct How {
     pub(crate) hops: u8,
     /// What dials it, if it is ours.
     pub(crate) dial: Option<Command>,
+    /// Who calls, if it came in.
+    pub(crate) caller: Option<Box<Caller>>,
 }
 
 /// What a phone, its calls and its signalling thread share.
@@ -429,6 +431,7 @@ impl Shared {
             replaces: Mutex::new(None),
             called: called.into(),
             hops: how.hops,
+            caller: how.caller,
             dial: Mutex::new(how.dial),
             state,
             media,
@@ -608,8 +611,8 @@ impl Phone {
 
     fn prepared(&self, key: CallKey, peer: &str, dial: Command) -> Result<Call> {
         let how = How {
-            hops: 0,
             dial: Some(dial),
+            ..How::default()
         };
         let shared = self.shared.create_call(key, peer, peer, how)?;
         Ok(Call {

@@ -149,6 +149,23 @@ impl Accounts {
         known && (!is_within_dialog(request) || within())
     }
 
+    /// Whether a server of the account's provider is at `ip`, or `request` goes to one first; of any account's if none is
+    /// named.
+    pub(super) fn provides(
+        &self,
+        id: Option<AccountId>,
+        ip: IpAddr,
+        request: Option<&Request>,
+    ) -> bool {
+        let Some(id) = id else {
+            return self.is_provider(ip);
+        };
+        self.by_id.get(&id).is_some_and(|held| {
+            let named = request.is_some_and(|r| held.serves(first_host(r)));
+            named || held.addresses.contains(&ip) || held.serves(Some(Host::Ip(ip)))
+        })
+    }
+
     /// Whether a server of the provider of any account is at `ip`.
     pub(super) fn is_provider(&self, ip: IpAddr) -> bool {
         let here = |h: &Held| h.addresses.contains(&ip) || h.serves(Some(Host::Ip(ip)));

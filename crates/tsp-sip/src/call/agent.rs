@@ -363,7 +363,16 @@ impl UserAgent {
         match command {
             Command::Dial { key, to, account } => {
                 self.services.watching.changed = true;
-                self.dial(key, &to, account);
+                self.dial(key, &to, account, None);
+            }
+            Command::DialAs {
+                key,
+                to,
+                account,
+                identity,
+            } => {
+                self.services.watching.changed = true;
+                self.dial(key, &to, account, Some(identity));
             }
             Command::DialLocation {
                 key,
@@ -715,6 +724,7 @@ impl UserAgent {
         };
         self.services.referrals.forget(key);
         self.services.focuses.remove(&key);
+        self.services.nobodies.remove(&key);
         self.services.fade(now, &call.call_id, key);
         for leg in &call.legs {
             self.services.dialogs.remove(leg.dialog.id());

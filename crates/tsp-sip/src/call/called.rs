@@ -7,6 +7,7 @@ use msp_core::id::{CallKey, LegId};
 use msp_core::time::Instant;
 
 use super::UserAgent;
+use super::caller::Caller;
 use super::causes;
 use super::content::description;
 use super::hold::holds;
@@ -127,7 +128,11 @@ impl UserAgent {
             .call_ids
             .entry(call_id.as_str().into())
             .or_insert(key);
+        let trust = &self.services.policy(account).identity.trusted;
+        let trusted = self.services.is_trusted(trust, account, flow, None);
+        let caller = Caller::of(&request.headers, leg.dialog.remote(), trusted);
         let kind = CallEventKind::Incoming {
+            caller: caller.into(),
             from: leg.dialog.remote().without_params().to_string().into(),
             to: leg.dialog.local().uri().to_string().into(),
             account,

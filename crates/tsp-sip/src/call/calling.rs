@@ -12,8 +12,10 @@ use msp_core::time::Instant;
 use super::UserAgent;
 use super::agent::ended;
 use super::content::{ACCEPT, description};
+use super::diverted::Trail;
 use super::errand::Errand;
 use super::failover::Chosen;
+use super::identity::{DiversionField, IdentityPolicy};
 use super::interface::{CallEventKind, EndCause, Ended};
 use super::media::agreed;
 use super::policy::Redirect;
@@ -36,7 +38,13 @@ const MAX_ANSWERED: usize = 64;
 
 impl UserAgent {
     /// The application calls `to`, which may name a call to take the place of.
-    pub(super) fn dial(&mut self, key: CallKey, to: &Uri, account: Option<AccountId>) {
+    pub(super) fn dial(
+        &mut self,
+        key: CallKey,
+        to: &Uri,
+        account: Option<AccountId>,
+        identity: Option<Box<IdentityPolicy>>,
+    ) {
         if !self.may_begin(key) {
             return;
         }
@@ -65,6 +73,7 @@ impl UserAgent {
         self.begin_call(key, to, account);
         if let Some(call) = self.calls.get_mut(&key) {
             call.replaces = replaces.map(Box::new);
+            call.identity = identity;
         }
     }
 
@@ -213,6 +222,23 @@ impl UserAgent {
                 .request_outside(account, Method::Invite, to, flow, names)?;
         if let Some(called) = called {
             request.headers.set(HeaderName::To, called);
+        }
+        let own = self.calls.get(&key).and_then(|c| c.identity.as_deref());
+        let identity = match own {
+            Some(own) => own,
+            None => &self.services.policy(account).identity,
+        };
+        self.services
+            .say_who_calls(identity, account, flow, &tag, &mut request)?;
+        let (diverted, hidden) = (identity.diverted, identity.hidden);
+        if hidden {
+            self.services.nobodies.insert(key);
+        }
+        if let Some(call) = self.calls.get_mut(&key)
+            && diverted != DiversionField::None
+        {
+            let trail = call.trail.get_or_insert_with(|| Trail::from(to).into());
+            trail.dress(diverted, &mut request.headers);
         }
         let cseq = CSeq {
             number,
@@ -559,12 +585,17 @@ impl UserAgent {
         let keep = target.is_none() || !rewrite;
         let called = inviting.request.headers.get(&HeaderName::To).cloned();
         let called = called.filter(|_| keep);
+        let sent_on = target.is_some();
         let (to, way) = target.unwrap_or_else(|| {
             let same = Chosen::only(inviting.flow);
             (inviting.request.uri.clone(), same)
         });
         let flow = way.flow;
         let number = inviting.request.headers.cseq().map(|c| c.number + 1);
+        let trail = self.calls.get_mut(&key).and_then(|c| c.trail.as_mut());
+        if let Some(trail) = trail.filter(|_| sent_on) {
+            trail.lead_to(&to);
+        }
         let Ok((invite, request)) =
             self.send_invite(now, key, &to, flow, offer, (number.unwrap_or(1), called))
         else {

@@ -30,7 +30,11 @@ impl UserAgent {
 impl Services {
     /// Our Contact in the call `key`, see [`Services::contact`].
     pub(super) fn contact_in(&self, key: CallKey, flow: Flow, sips: bool) -> Bytes {
-        let contact = self.contact(flow, self.accounts.of_call(key), sips);
+        let account = self.accounts.of_call(key);
+        let contact = match self.nobodies.contains(&key) {
+            true => self.contact_of_nobody(flow, account, sips),
+            false => self.contact(flow, account, sips),
+        };
         if !self.focuses.contains(&key) {
             return contact;
         }

@@ -8,6 +8,8 @@ use msp_core::id::CallKey;
 use msp_core::link::{Digit, Envelope, ToMsp, ToTsp};
 use msp_core::trace::Way;
 
+use super::caller::Caller;
+use super::identity::IdentityPolicy;
 use super::policy::CallPolicy;
 use super::requests::RequestPolicy;
 use super::served::Domain;
@@ -83,6 +85,17 @@ pub enum Command {
         to: Uri,
         /// For which account; for none, straight and under the agent's own name.
         account: Option<AccountId>,
+    },
+    /// The same under an identity policy of the call's own.
+    DialAs {
+        /// The key of the call.
+        key: CallKey,
+        /// Whom.
+        to: Uri,
+        /// For which account, if for one.
+        account: Option<AccountId>,
+        /// Who we say that we are.
+        identity: Box<IdentityPolicy>,
     },
     /// Call a user of the domain that we serve at one of its contacts, by the way that it registered.
     DialLocation {
@@ -334,6 +347,8 @@ pub enum CallEventKind {
     Incoming {
         /// Who calls: name and URI of From, as the peer wrote them.
         from: Box<str>,
+        /// Who calls, as far as the peer is believed.
+        caller: Box<Caller>,
         /// Who is called: the URI of To, as the peer wrote it.
         to: Box<str>,
         /// Which account of ours is called, if it is one.

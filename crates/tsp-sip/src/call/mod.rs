@@ -9,6 +9,7 @@
 mod accounts;
 mod agent;
 mod called;
+mod caller;
 mod calling;
 mod capabilities;
 mod causes;
@@ -17,11 +18,13 @@ mod change;
 mod content;
 mod deadlines;
 mod detour;
+mod diverted;
 mod errand;
 mod failover;
 mod flood;
 mod focus;
 mod hold;
+mod identity;
 mod info;
 mod interface;
 mod keeping;
@@ -54,6 +57,8 @@ mod update;
 mod within;
 
 pub use agent::UserAgent;
+pub use caller::Caller;
+pub use identity::{DiversionField, IdentityField, IdentityPolicy, Trust};
 pub use interface::{
     AgentConfig, AgentStats, CallEvent, CallEventKind, Command, EndCause, Ended, Input, Kept,
     LookupId, Output, Recipient, Route, Side, Target,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::identity::IdentityPolicy;
 use super::security::MediaSecurity;
 
 /// How calls are made, answered and changed.
@@ -31,6 +32,8 @@ pub struct CallPolicy {
     pub lock_codec: bool,
     /// Whether media are encrypted.
     pub security: MediaSecurity,
+    /// Who we say that we are, and who is believed about that.
+    pub identity: IdentityPolicy,
 }
 
 /// Whether provisional responses are acknowledged (RFC 3262).
@@ -60,6 +63,7 @@ impl Default for CallPolicy {
             hold_sound: HoldSound::default(),
             lock_codec: false,
             security: MediaSecurity::default(),
+            identity: IdentityPolicy::default(),
         }
     }
 }

@@ -64,13 +64,19 @@ impl UserAgent {
         if call.targets.known.is_empty() {
             call.targets.known.push(inviting.request.uri.clone());
         }
+        let mut found = match code {
+            300..400 => contacts(response),
+            _ => Vec::new(),
+        };
+        if inviting.request.uri.scheme() == Scheme::Sips {
+            // A secure call is not continued where others can read it (RFC 5630 section 5.1.1).
+            found.retain(|uri| uri.scheme() == Scheme::Sips);
+        }
+        if let Some(trail) = &mut call.trail {
+            trail.end(response, &found);
+        }
         match code {
             300..400 => {
-                let mut found = contacts(response);
-                if inviting.request.uri.scheme() == Scheme::Sips {
-                    // A secure call is not continued where others can read it (RFC 5630 section 5.1.1).
-                    found.retain(|uri| uri.scheme() == Scheme::Sips);
-                }
                 call.targets.add(&found);
                 if policy == Redirect::Ask && !call.targets.left.is_empty() {
                     inviting.answered = true;

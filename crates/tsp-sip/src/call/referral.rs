@@ -192,7 +192,7 @@ impl UserAgent {
         let to = referral.to.clone();
         let account: Option<AccountId> = self.services.accounts.of_call(key);
         self.services.referrals.made.insert(call, key);
-        self.dial(call, &to, account);
+        self.dial(call, &to, account, None);
         if self.services.config.requests.instant_transfers {
             self.tell_referrer(now, key, StatusCode::OK);
         }

@@ -356,7 +356,9 @@ impl Services {
         let policy = self.policy(account);
         let reliable = (policy.reliable != Reliable::Off).then_some(TAG);
         let timers = policy.timers.is_some().then_some(timer::TAG);
-        let tags = reliable.into_iter().chain(timers);
+        let history = policy.identity.diverted.has_history();
+        let history = history.then_some(OptionTags::HISTINFO);
+        let tags = reliable.into_iter().chain(timers).chain(history);
         // They are tokens, and few.
         OptionTags::new(tags.chain(self.transfer_tags())).unwrap_or_default()
     }

@@ -139,6 +139,8 @@ pub(super) struct Services {
     pub(super) publications: Publications,
     /// Calls that are legs of a conference of ours.
     pub(super) focuses: HashSet<CallKey>,
+    /// Calls of ours in which nobody is told who we are.
+    pub(super) nobodies: HashSet<CallKey>,
     pub(super) random: Random,
     pub(super) transactions: TransactionLayer,
     pub(super) out: VecDeque<Output>,
@@ -202,6 +204,7 @@ impl Services {
             watching: Watching::default(),
             publications: Publications::default(),
             focuses: HashSet::new(),
+            nobodies: HashSet::new(),
             random,
             out: VecDeque::new(),
             now: Instant::ZERO,

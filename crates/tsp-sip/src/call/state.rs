@@ -11,8 +11,10 @@ use msp_core::params::MediaParams;
 use msp_core::time::Instant;
 use tsp_sdp::OfferAnswer;
 
+use super::diverted::Trail;
 use super::failover::Chosen;
 use super::hold::Hold;
+use super::identity::IdentityPolicy;
 use super::late::Owed;
 use super::redirect::Targets;
 use super::reliable::{Provisional, When};
@@ -55,6 +57,10 @@ pub(super) struct Call {
     pub(super) armed: Option<Instant>,
     /// The call at the peer's that it takes the place of.
     pub(super) replaces: Option<Box<Replaces>>,
+    /// Who we say that we are, if the call has its own policy for that.
+    pub(super) identity: Option<Box<IdentityPolicy>>,
+    /// Who was called before, if that is told.
+    pub(super) trail: Option<Box<Trail>>,
     /// When the caller is told again that we ring.
     pub(super) remind: Option<Instant>,
     /// The application was told that the other end rings.
@@ -299,6 +305,8 @@ impl Call {
             passage: None,
             armed: None,
             replaces: None,
+            identity: None,
+            trail: None,
             remind: None,
             rang: false,
             early: false,

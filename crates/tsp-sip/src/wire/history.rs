@@ -56,6 +56,12 @@ impl Diversion {
     pub fn to_value(&self) -> Bytes {
         self.0.to_value()
     }
+
+    /// A copy that does not keep the buffer of a message alive.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self(self.0.detached())
+    }
 }
 
 /// One entry of History-Info: whom a request was sent to, and how it came there (RFC 7044 section 5).
@@ -127,6 +133,27 @@ impl HistoryEntry {
     /// The entry as it is written.
     pub fn to_value(&self) -> Bytes {
         self.0.to_value()
+    }
+
+    /// This entry with the reason why the request did not stay at the target, unless it has one or is of a scheme that
+    /// cannot hold it.
+    #[must_use]
+    pub fn left_for(self, reason: &Reason) -> Self {
+        if self.reason().is_some() {
+            return self;
+        }
+        let value = reason.to_value();
+        let value = String::from_utf8_lossy(&value);
+        match self.uri().with_header("Reason", &value) {
+            Ok(uri) => Self(self.0.with_uri(uri)),
+            Err(_) => self,
+        }
+    }
+
+    /// A copy that does not keep the buffer of a message alive.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self(self.0.detached())
     }
 }
 

@@ -42,6 +42,12 @@ impl NameAddr {
         self
     }
 
+    /// This address with `uri` in the place of its own.
+    pub(super) fn with_uri(mut self, uri: Uri) -> Self {
+        self.uri = uri;
+        self
+    }
+
     /// This address with the header parameter `name` set to `value`.
     ///
     /// # Errors

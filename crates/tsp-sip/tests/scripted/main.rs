@@ -12,6 +12,7 @@ mod failover;
 mod flooded;
 mod forked;
 mod hold;
+mod identity;
 mod kept;
 mod late_offer;
 mod long;
