@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use msp_core::id::CallKey;
 
+use super::numbers::same_number;
 use super::policy::CallPolicy;
 use super::registering;
 use super::services::{Random, Services, goes_to_sips, token};
@@ -14,7 +15,7 @@ use crate::account::{Account, AccountId, loose};
 use crate::digest::DigestClient;
 use crate::registration::{FlowId, MOST_FLOWS};
 use crate::transport::{Flow, Transport};
-use crate::wire::{HeaderName, Headers, Host, HostPort, Method, NameAddr, Request, Uri};
+use crate::wire::{HeaderName, Headers, Host, HostPort, Method, NameAddr, Request, Scheme, Uri};
 
 /// Addresses of a provider that are remembered; the oldest is forgotten.
 const MOST_ADDRESSES: usize = 8;
@@ -225,7 +226,7 @@ impl Accounts {
     }
 
     /// The account that a request is meant for: the one whose address the Request-URI is, else the one whose address
-    /// To is, else the one that the user part of the Request-URI, which is that of our Contact, belongs to.
+    /// To is, else the one whose number either is, else the one that the user part of the Request-URI, which is that of our Contact, belongs to.
     pub(super) fn called(&self, request: &Request) -> Option<AccountId> {
         let to = request.headers.to().ok();
         let find = |fits: &dyn Fn(&Account) -> bool| {
@@ -239,6 +240,8 @@ impl Accounts {
             .map(|(id, _)| *id)
             .or_else(|| find(&|a| same_person(&a.aor, &request.uri)))
             .or_else(|| find(&|a| to.as_ref().is_some_and(|to| same_person(&a.aor, to.uri()))))
+            .or_else(|| find(&|a| same_number(&a.aor, &request.uri)))
+            .or_else(|| find(&|a| to.as_ref().is_some_and(|to| same_number(&a.aor, to.uri()))))
             .or_else(|| {
                 find(&|a| request.uri.user().is_some() && a.aor.user() == request.uri.user())
             })
@@ -292,8 +295,13 @@ impl Services {
 
     /// Where a request of `method` to `to` goes first: to the first proxy of the account, or straight.
     pub(super) fn first_hop(&self, account: Option<AccountId>, method: &Method, to: &Uri) -> Uri {
-        let route = account.and_then(|id| self.routes(id, method).into_iter().next());
-        route.map_or_else(|| to.clone(), |r| r.uri().clone())
+        if let Some(route) = account.and_then(|id| self.routes(id, method).into_iter().next()) {
+            return route.uri().clone();
+        }
+        // A number says nothing of where it leads: the provider knows.
+        let provider = account.filter(|_| to.scheme() == Scheme::Tel);
+        let provider = provider.and_then(|id| self.accounts.get(id));
+        provider.map_or_else(|| to.clone(), |a| a.aor.clone())
     }
 
     /// The proxies that a request of an account goes through: its own, then those that its registrar named

@@ -20,7 +20,7 @@ use crate::account::AccountId;
 use crate::dialog::{Dialog, tagged_response};
 use crate::transaction::{Cancelled, ServerId};
 use crate::transport::Flow;
-use crate::wire::{Alert, HeaderName, Request, StatusCode};
+use crate::wire::{Alert, HeaderName, Request, StatusCode, TelNumber};
 
 /// How often a caller is told that we still ring, so that no proxy takes the call for dead
 /// (RFC 3261 section 13.3.1.1).
@@ -266,11 +266,14 @@ impl Services {
         request: &Request,
     ) -> Option<Instant> {
         let from = request.headers.from().ok()?;
-        let (user, host) = (from.uri().user(), from.uri().host()?.to_string());
-        let name = user.map(|u| format!("{u}@{host}"));
+        let (user, host) = (from.uri().user(), from.uri().host());
+        let host = host.map(|h| h.to_string());
+        let name = host.as_ref().and_then(|h| Some(format!("{}@{h}", user?)));
+        let number = TelNumber::from_uri(from.uri()).ok().map(|n| n.to_string());
+        let names = [host, name, number];
         let is = |who: &str| {
-            who.eq_ignore_ascii_case(&host)
-                || name.as_ref().is_some_and(|n| who.eq_ignore_ascii_case(n))
+            let mut names = names.iter().flatten();
+            names.any(|n| who.eq_ignore_ascii_case(n))
         };
         let may = match &self.policy(account).auto_answer {
             AutoAnswer::Nobody => false,

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::identity::is_anonymous;
-use crate::wire::{Diversion, Headers, HistoryEntry, NameAddr, Party, RemoteParty, TelNumber, Uri};
+use super::numbers::number_of;
+use crate::wire::{Diversion, Headers, HistoryEntry, NameAddr, Party, RemoteParty, TelNumber};
 
 /// Who sent a call on, at most; what a peer says beyond that is not kept.
 const MOST: usize = 20;
@@ -67,15 +68,6 @@ impl Caller {
             history,
         }
     }
-}
-
-/// The number that `uri` is; many peers write a global one without saying `user=phone`.
-fn number_of(uri: &Uri) -> Option<TelNumber> {
-    let plain = || {
-        let user = uri.user().filter(|u| u.starts_with('+'))?;
-        TelNumber::new(&user, None).ok()
-    };
-    TelNumber::from_uri(uri).ok().or_else(plain)
 }
 
 /// Whether Privacy asks to hide the caller. What cannot be read may ask for it.

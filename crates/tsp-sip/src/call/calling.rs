@@ -28,7 +28,7 @@ use crate::account::AccountId;
 use crate::dialog::{Dialog, DialogId};
 use crate::transaction::ClientId;
 use crate::transport::Flow;
-use crate::wire::{CSeq, HeaderName, Method, Request, Response, StatusCode, Text, Uri};
+use crate::wire::{CSeq, HeaderName, Method, Request, Response, Scheme, StatusCode, Text, Uri};
 
 /// How long a phone rings before we give up: as long as proxies wait (RFC 3261 section 16.6, timer C).
 const PATIENCE: Duration = Duration::from_secs(181);
@@ -54,8 +54,12 @@ impl UserAgent {
                 .tell(key, ended(EndCause::BadAddress, None, why));
             return;
         };
+        let to = self.services.called_as(account, to);
         let hop = self.services.first_hop(account, &Method::Invite, &to);
-        let way = target_of(&hop).ok_or("no way to this URI");
+        let way = target_of(&hop).ok_or_else(|| match hop.scheme() {
+            Scheme::Tel => "a telephone number needs an account",
+            _ => "no way to this URI",
+        });
         let way = way.map(|target| self.services.look_up(target, Errand::Dial(key)));
         match way {
             Ok(Ok(())) => {}

@@ -40,6 +40,7 @@ impl UserAgent {
     }
 
     pub(super) fn ask(&mut self, key: CallKey, to: Uri, account: Option<AccountId>) {
+        let to = self.services.called_as(account, to);
         let hop = self.services.first_hop(account, &Method::Options, &to);
         let Some(target) = target_of(&hop) else {
             self.services.tell(

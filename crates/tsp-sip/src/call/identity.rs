@@ -151,9 +151,7 @@ impl Services {
             let contact = self.contact_of_nobody(flow, account, sips);
             request.headers.set(HeaderName::Contact, contact);
             let privacy = Privacy::new(&[Privacy::ID])?;
-            request
-                .headers
-                .put(HeaderName::Privacy, privacy.to_value());
+            request.headers.put(HeaderName::Privacy, privacy.to_value());
         }
         let field = match identity.carried_by {
             IdentityField::From => return Ok(()),
@@ -175,7 +173,12 @@ impl Services {
     }
 
     /// Where we are reached, without saying who that is (RFC 3323 section 4.1).
-    pub(super) fn contact_of_nobody(&self, flow: Flow, account: Option<AccountId>, sips: bool) -> Bytes {
+    pub(super) fn contact_of_nobody(
+        &self,
+        flow: Flow,
+        account: Option<AccountId>,
+        sips: bool,
+    ) -> Bytes {
         let place = self.contact_address(flow, account);
         NameAddr::new(reached("anonymous", flow, place, sips)).to_value()
     }

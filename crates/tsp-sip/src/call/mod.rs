@@ -33,6 +33,7 @@ mod media;
 mod message;
 mod moving;
 mod notifying;
+mod numbers;
 mod outline;
 mod policy;
 mod publishing;
@@ -64,6 +65,7 @@ pub use interface::{
     LookupId, Output, Recipient, Route, Side, Target,
 };
 pub use notifying::{WatchPolicy, Watchers};
+pub use numbers::NumberForm;
 pub use outline::Outline;
 pub use policy::{
     AutoAnswer, CallPolicy, ChangeBy, EarlyMedia, HoldForm, HoldSound, Redirect, RefreshedBy,

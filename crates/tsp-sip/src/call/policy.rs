@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::identity::IdentityPolicy;
+use super::numbers::NumberForm;
 use super::security::MediaSecurity;
 
 /// How calls are made, answered and changed.
@@ -34,6 +35,8 @@ pub struct CallPolicy {
     pub security: MediaSecurity,
     /// Who we say that we are, and who is believed about that.
     pub identity: IdentityPolicy,
+    /// How a telephone number that is dialled is written.
+    pub numbers: NumberForm,
 }
 
 /// Whether provisional responses are acknowledged (RFC 3262).
@@ -64,6 +67,7 @@ impl Default for CallPolicy {
             lock_codec: false,
             security: MediaSecurity::default(),
             identity: IdentityPolicy::default(),
+            numbers: NumberForm::default(),
         }
     }
 }
@@ -137,7 +141,7 @@ pub enum AutoAnswer {
     Nobody,
     /// Everybody.
     Anybody,
-    /// Callers whose From names one of these: `user@host` or `host`, in any case.
+    /// Callers whose From names one of these: `user@host`, `host` or a number, in any case.
     Callers(Vec<Box<str>>),
 }
 

@@ -64,14 +64,19 @@ impl UserAgent {
         if call.targets.known.is_empty() {
             call.targets.known.push(inviting.request.uri.clone());
         }
-        let mut found = match code {
+        let found = match code {
             300..400 => contacts(response),
             _ => Vec::new(),
         };
-        if inviting.request.uri.scheme() == Scheme::Sips {
-            // A secure call is not continued where others can read it (RFC 5630 section 5.1.1).
-            found.retain(|uri| uri.scheme() == Scheme::Sips);
-        }
+        let account = self.services.accounts.of_call(key);
+        let written = |uri| self.services.called_as(account, uri);
+        let mut found: Vec<_> = found.into_iter().map(written).collect();
+        // A secure call is not continued where others can read it (RFC 5630 section 5.1.1).
+        let secure = inviting.request.uri.scheme() == Scheme::Sips;
+        found.retain(|uri| {
+            let hop = self.services.first_hop(account, &Method::Invite, uri);
+            target_of(&hop).is_some() && (!secure || uri.scheme() == Scheme::Sips)
+        });
         if let Some(trail) = &mut call.trail {
             trail.end(response, &found);
         }
@@ -158,7 +163,7 @@ impl UserAgent {
 fn contacts(response: &Response) -> Vec<Uri> {
     let readable = response.headers.contacts().filter_map(Result::ok);
     let mut found: Vec<_> = readable
-        .filter(|c| target_of(c.uri()).is_some())
+        .filter(|c| c.uri().scheme() != Scheme::Other)
         .map(|c| {
             let q = c.preference().map_or(1000, Preference::thousandths);
             (q, c.uri().filtered(|_| true).detached())

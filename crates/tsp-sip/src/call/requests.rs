@@ -36,6 +36,9 @@ pub struct RequestPolicy {
     /// An INVITE may ask for the place of another call (RFC 3891). Call-ID and tags show its right, so whoever can read
     /// the signalling can take a call.
     pub replaces: bool,
+    /// Whom we pass a call on to with a consultation is named with the call that it shall take the place of; otherwise the
+    /// peer calls it anew, and the consultation is ours to end. Some peers reject whatever says Replaces.
+    pub send_replaces: bool,
     /// NOTIFY is taken that tells of messages that wait though nobody asked; otherwise it is answered 481.
     pub unsolicited: bool,
     /// Who is told of our calls.
@@ -51,6 +54,7 @@ impl Default for RequestPolicy {
             transfers: true,
             instant_transfers: false,
             replaces: true,
+            send_replaces: true,
             unsolicited: true,
             watching: WatchPolicy::default(),
         }
@@ -84,8 +88,9 @@ pub(super) struct Outside {
 
 impl UserAgent {
     /// Sends a request outside of dialogs, once its way is known.
-    pub(super) fn send_outside(&mut self, now: Instant, outside: Outside) {
+    pub(super) fn send_outside(&mut self, now: Instant, mut outside: Outside) {
         let (key, aside) = (outside.key, outside.aside);
+        outside.to = self.services.called_as(outside.account, outside.to);
         let hop = self
             .services
             .first_hop(outside.account, &outside.method, &outside.to);

@@ -73,13 +73,17 @@ impl UserAgent {
         let leg = call
             .filter(|c| c.connected && matches!(c.phase, Phase::Up))
             .and_then(|c| c.confirmed());
+        let send_replaces = self.services.config.requests.send_replaces;
         let target = leg.map(|leg| {
             let id = leg.dialog.id();
             // Seen from who gets the INVITE, its own tag is To's (RFC 3891 section 3).
             let replaces = Replaces::new(&id.call_id, &id.remote_tag, &id.local_tag)?;
             let uri = leg.dialog.target();
-            uri.filtered(|name| !name.eq_ignore_ascii_case("method"))
-                .with_header("Replaces", &replaces.to_string())
+            let uri = uri.filtered(|name| !name.eq_ignore_ascii_case("method"));
+            match send_replaces {
+                true => uri.with_header("Replaces", &replaces.to_string()),
+                false => Ok(uri),
+            }
         });
         match target {
             Some(Ok(to)) if key != consultation => self.transfer(now, key, &to),

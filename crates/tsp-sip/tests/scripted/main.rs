@@ -19,6 +19,7 @@ mod long;
 mod media_half;
 mod message;
 mod moved;
+mod numbers;
 mod outbound;
 mod peer;
 mod published;

@@ -205,6 +205,31 @@ fn a_consultation_is_named_in_refer_to() {
     }
 }
 
+// Shows: attended transfer by us to a peer that takes no Replaces: it calls anew | interop row 44
+#[test]
+fn a_peer_that_takes_no_replaces_is_passed_on_without() {
+    let mut w = alone(Manner::Answer);
+    let mut config = crate::support::config("user");
+    config.requests.send_replaces = false;
+    let mut n = 0;
+    w.phones[0].agent = tsp_sip::call::UserAgent::new(config, move |b: &mut [u8]| {
+        n += 1;
+        b.fill(n);
+    });
+    call_up(&mut w, "x");
+    let key = w.phones[0].incoming()[0];
+    let (consultation, invite) = dial(&mut w, 9);
+    let contact = "Contact: <sip:carol@192.0.2.9:5060;transport=udp>\n";
+    let ok = with_sdp(&invite.response("200 OK", "c1", contact), SDP);
+    ask(&mut w, &ok);
+    w.command(0, Command::TransferTo { key, consultation });
+    w.run(ms(1));
+    let refer = w.heard().remove(0);
+    let wanted = "<sip:carol@192.0.2.9:5060;transport=udp>";
+    assert_eq!(field(&refer, "Refer-To"), Some(wanted));
+    assert!(!refer.contains("Replaces"), "{refer}");
+}
+
 fn refer_in(number: u32, our_tag: &str, to: &str, extra: &str) -> String {
     within(
         "REFER",
