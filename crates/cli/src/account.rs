@@ -3,7 +3,7 @@
 use std::fs;
 
 use msp_core::secret::Secret;
-use tipring::{Account, Credential, Key, Uri};
+use tipring::{Account, Credential, Key, Uri, target_uri};
 
 use crate::args::AccountArgs;
 use crate::exit::{Fail, Failure};
@@ -86,12 +86,7 @@ impl AccountArgs {
 
 /// What people write when they mean a SIP URI.
 pub(crate) fn uri(text: &str) -> Option<Uri> {
-    let has_scheme = ["sip:", "sips:"].iter().any(|s| text.starts_with(s));
-    let text = match has_scheme {
-        true => text.to_owned(),
-        false => format!("sip:{text}"),
-    };
-    Uri::new(text).ok()
+    target_uri(text).ok()
 }
 
 /// The host in what the user wrote for a peer.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use msp_core::secret::Secret;
-use tipring::Package;
+use tipring::{Package, Profile};
 
 /// Places and answers SIP calls, plays and records them, and proves what was heard.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ pub(crate) enum Verb {
     Serve(ServeArgs),
     /// Send a text to a user
     Message(MessageArgs),
+    /// Say what a profile switches and why, or which profiles there are
+    Profile(ProfileArgs),
     /// Subscribe to a state of somebody's and tell it
     Watch(WatchArgs),
 }
@@ -90,18 +92,17 @@ pub(crate) struct LineArgs {
     /// Ports for RTP and RTCP
     #[arg(long, value_name = "FIRST-LAST", value_parser = port_range)]
     pub(crate) ports: Option<(u16, u16)>,
-    /// Whether media are encrypted with keys in SDP: never, if the peer can, or always
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
-    pub(crate) srtp: Srtp,
+    /// Whether media are encrypted with keys in SDP: never, if the peer can, or always; never unless a profile says more
+    #[arg(long, value_name = "WHEN", value_enum)]
+    pub(crate) srtp: Option<Srtp>,
     /// Send the keys of --srtp even where the signalling can be read by anybody
     #[arg(long)]
     pub(crate) srtp_keys_in_clear: bool,
 }
 
 /// Whether media are encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Srtp {
-    #[default]
     Off,
     Optional,
     Required,
@@ -141,6 +142,27 @@ pub(crate) struct AccountArgs {
     pub(crate) proxy: Option<String>,
 }
 
+/// Which kind of peer is spoken to.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PeerArgs {
+    /// Settings that suit a kind of peer, which `tipring profile` lists; other options go before it
+    #[arg(long, value_name = "NAME", value_parser = profile)]
+    pub(crate) profile: Option<&'static Profile>,
+    /// TOML file of settings: the options of the verb without --, each as key = value; those that are written go before it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Options of `profile`.
+#[derive(Debug, Args)]
+pub(crate) struct ProfileArgs {
+    /// Which; all are listed without
+    #[arg(value_name = "NAME", value_parser = profile)]
+    pub(crate) name: Option<&'static Profile>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
 /// Who to say that calls.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct IdentityArgs {
@@ -153,9 +175,12 @@ pub(crate) struct IdentityArgs {
     /// Do not show the called end who calls
     #[arg(long)]
     pub(crate) anonymous: bool,
-    /// Which field besides From says who calls, to whom --trust believes
-    #[arg(long, value_name = "FIELD", value_enum, default_value_t)]
-    pub(crate) identity: Field,
+    /// Which field besides From says who calls, to whom --trust believes; none unless a profile says more
+    #[arg(long, value_name = "FIELD", value_enum)]
+    pub(crate) identity: Option<Field>,
+    /// How a telephone number is written for the provider; as sip unless a profile says more
+    #[arg(long, value_name = "SCHEME", value_enum)]
+    pub(crate) numbers: Option<Numbers>,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
 }
@@ -169,13 +194,19 @@ pub(crate) struct TrustArgs {
 }
 
 /// A field that says who calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Field {
-    #[default]
     From,
     Preferred,
     Asserted,
     RemoteParty,
+}
+
+/// A form of a telephone number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Numbers {
+    Sip,
+    Tel,
 }
 
 /// Who is trusted.
@@ -205,6 +236,10 @@ pub(crate) struct RegisterArgs {
     /// Address and port for SIP; port 0 takes any
     #[arg(long, value_name = "IP[:PORT]", value_parser = bind_address)]
     pub(crate) bind: Option<Bind>,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+    #[command(flatten)]
+    pub(crate) peer: PeerArgs,
     #[command(flatten)]
     pub(crate) account: AccountArgs,
     #[command(flatten)]
@@ -301,6 +336,8 @@ pub(crate) struct CallArgs {
     #[command(flatten)]
     pub(crate) line: LineArgs,
     #[command(flatten)]
+    pub(crate) peer: PeerArgs,
+    #[command(flatten)]
     pub(crate) media: MediaArgs,
     #[command(flatten)]
     pub(crate) proof: ProofArgs,
@@ -328,6 +365,8 @@ pub(crate) struct AnswerArgs {
     #[command(flatten)]
     pub(crate) line: LineArgs,
     #[command(flatten)]
+    pub(crate) peer: PeerArgs,
+    #[command(flatten)]
     pub(crate) media: MediaArgs,
     #[command(flatten)]
     pub(crate) proof: ProofArgs,
@@ -346,6 +385,8 @@ pub(crate) struct EchoArgs {
     #[command(flatten)]
     pub(crate) line: LineArgs,
     #[command(flatten)]
+    pub(crate) peer: PeerArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
@@ -358,6 +399,10 @@ pub(crate) struct OptionsArgs {
     /// Address and port for SIP; port 0 takes any
     #[arg(long, value_name = "IP[:PORT]", value_parser = bind_address)]
     pub(crate) bind: Option<Bind>,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -447,6 +492,11 @@ fn bind_address(text: &str) -> Result<Bind, String> {
         Ok(ip) => Ok(Bind { ip, port: None }),
         Err(_) => Err("expected an IP address, with or without a port".into()),
     }
+}
+
+fn profile(name: &str) -> Result<&'static Profile, String> {
+    let names = || Profile::all().iter().map(Profile::name).collect::<Vec<_>>();
+    Profile::named(name).ok_or_else(|| format!("there are {}", names().join(", ")))
 }
 
 fn password(text: &str) -> Result<Secret<String>, String> {

@@ -1,44 +1,52 @@
 //! Who calls: what the user wants said about it, and what is told of a call that came in.
 
 use serde_json::{Value, json};
-use tipring::{Caller, Diversion, IdentityField, IdentityPolicy, NameAddr, Trust};
+use tipring::{Caller, Diversion, IdentityField, NameAddr, NumberForm, PhoneBuilder, Trust};
 
 use crate::account::uri;
-use crate::args::{Field, IdentityArgs, TrustArgs, Trusted};
+use crate::args::{Field, IdentityArgs, Numbers, TrustArgs, Trusted};
 use crate::exit::{Fail, Failure};
 
 impl TrustArgs {
-    pub(crate) fn policy(&self) -> IdentityPolicy {
-        let mut policy = IdentityPolicy::default();
-        policy.trusted = match self.whom {
+    /// The phone of `builder` with this.
+    pub(crate) fn on(&self, builder: PhoneBuilder) -> PhoneBuilder {
+        builder.trust(match self.whom {
             Trusted::Nobody => Trust::Nobody,
             Trusted::Provider => Trust::Provider,
             Trusted::Anybody => Trust::Anybody,
-        };
-        policy
+        })
     }
 }
 
 impl IdentityArgs {
-    pub(crate) fn policy(&self) -> Result<IdentityPolicy, Fail> {
-        let mut policy = self.trust.policy();
-        policy.hidden = self.anonymous;
-        policy.name = self.name.as_deref().unwrap_or_default().into();
-        policy.carried_by = match self.identity {
-            Field::From => IdentityField::From,
-            Field::Preferred => IdentityField::Preferred,
-            Field::Asserted => IdentityField::Asserted,
-            Field::RemoteParty => IdentityField::RemoteParty,
-        };
-        if let Some(shown) = &self.caller_id {
-            let wrong = || {
-                let text = format!("--caller-id: '{shown}' is no address like alice@example.com");
-                Fail::new(Failure::Usage, text)
-            };
-            let shown = NameAddr::new(uri(shown).ok_or_else(wrong)?);
-            policy.shown = Some(shown.with_display(&policy.name));
+    /// The phone of `builder` with this.
+    pub(crate) fn on(&self, builder: PhoneBuilder) -> Result<PhoneBuilder, Fail> {
+        let mut builder = self.trust.on(builder);
+        if let Some(numbers) = self.numbers {
+            builder = builder.numbers(match numbers {
+                Numbers::Sip => NumberForm::Sip,
+                Numbers::Tel => NumberForm::Tel,
+            });
         }
-        Ok(policy)
+        if let Some(field) = self.identity {
+            builder = builder.identity_field(match field {
+                Field::From => IdentityField::From,
+                Field::Preferred => IdentityField::Preferred,
+                Field::Asserted => IdentityField::Asserted,
+                Field::RemoteParty => IdentityField::RemoteParty,
+            });
+        }
+        let name = self.name.as_deref().unwrap_or_default();
+        let wrong = |shown: &str| {
+            let text = format!("--caller-id: '{shown}' is no address like alice@example.com");
+            Fail::new(Failure::Usage, text)
+        };
+        let shown = match self.caller_id.as_deref() {
+            Some(shown) => Some(uri(shown).ok_or_else(|| wrong(shown))?),
+            None => None,
+        };
+        let shown = shown.map(|uri| NameAddr::new(uri).with_display(name));
+        Ok(builder.shown(name, shown).hidden(self.anonymous))
     }
 }
 

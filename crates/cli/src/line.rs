@@ -7,7 +7,7 @@ use tipring::msp_core::trace::Trace;
 use tipring::msp_engine::{Clock, SystemClock};
 use tipring::{Phone, PhoneBuilder, SecurityPolicy, TlsIdentity, TlsSettings};
 
-use crate::args::{Bind, LineArgs, Srtp, TlsArgs};
+use crate::args::{Bind, LineArgs, PeerArgs, Srtp, TlsArgs};
 use crate::exit::{Fail, Failure};
 use crate::output::{Output, phone_json};
 
@@ -57,7 +57,7 @@ pub(crate) async fn close(phone: Phone, out: &Output) {
 
 impl TlsArgs {
     /// The settings, if anything was said.
-    fn settings(&self) -> Option<TlsSettings> {
+    pub(crate) fn settings(&self) -> Option<TlsSettings> {
         let files = self.tls_cert.clone().zip(self.tls_key.clone());
         let identity = files.map(|(certificates, key)| TlsIdentity { certificates, key });
         (identity.is_some() || self.tls_ca.is_some()).then(|| TlsSettings {
@@ -75,18 +75,24 @@ impl LineArgs {
         target: Option<&str>,
         port: u16,
         trace: Trace,
+        peer: &PeerArgs,
     ) -> Result<PhoneBuilder, Fail> {
         let bind = self.bind.unwrap_or_else(|| bind_for(target));
         let mut builder = Phone::builder()
             .bind(bind.or_port(port))
             .trace(trace)
-            .security(match self.srtp {
+            .keys_in_clear(self.srtp_keys_in_clear)
+            .media_timeout(MEDIA_TIMEOUT);
+        if let Some(profile) = peer.profile {
+            builder = builder.profile(profile);
+        }
+        if let Some(srtp) = self.srtp {
+            builder = builder.security(match srtp {
                 Srtp::Off => SecurityPolicy::Off,
                 Srtp::Optional => SecurityPolicy::Optional,
                 Srtp::Required => SecurityPolicy::Required,
-            })
-            .keys_in_clear(self.srtp_keys_in_clear)
-            .media_timeout(MEDIA_TIMEOUT);
+            });
+        }
         if !self.codec.is_empty() {
             let names = self
                 .codec

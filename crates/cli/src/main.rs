@@ -13,6 +13,7 @@ mod line;
 mod listen;
 mod output;
 mod scratch;
+mod settings;
 mod talk;
 mod tape;
 mod verb;
@@ -26,7 +27,14 @@ use args::{Cli, Verb};
 use exit::{Fail, Failure};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let args = match settings::expand(std::env::args_os().collect()) {
+        Ok(args) => args,
+        Err(fail) => {
+            eprintln!("tipring: {fail}");
+            return fail.exit_code();
+        }
+    };
+    let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(e) => {
             // Help and version are no failure; everything else is a matter of usage.
@@ -65,6 +73,10 @@ fn run(verb: Verb) -> Result<(), Fail> {
             Verb::Options(args) => verb::options::run(&args).await,
             Verb::Message(args) => verb::message::run(&args).await,
             Verb::Watch(args) => verb::watch::run(&args).await,
+            Verb::Profile(args) => {
+                verb::profile::run(&args);
+                Ok(())
+            }
         }
     })
 }

@@ -6,6 +6,7 @@ pub(crate) mod echo;
 pub(crate) mod loop_back;
 pub(crate) mod message;
 pub(crate) mod options;
+pub(crate) mod profile;
 pub(crate) mod register;
 pub(crate) mod serve;
 pub(crate) mod watch;

@@ -4,38 +4,16 @@
 mod common;
 
 use std::net::UdpSocket;
-use std::time::Duration;
 
-use common::{Beside, Run, program};
+use common::Beside;
+use common::peer::{Busy, field};
 use serde_json::Value;
 
 /// The INVITE of `tipring call` with `args`, at a peer that is busy.
 fn invite(args: &[&str]) -> String {
-    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-    peer.set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
-    let target = format!("sip:bob@{}", peer.local_addr().unwrap());
-    let busy = std::thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        let (n, from) = peer.recv_from(&mut buffer).unwrap();
-        let text = String::from_utf8_lossy(&buffer[..n]).into_owned();
-        let copied = ["Via: ", "From: ", "To: ", "Call-ID: ", "CSeq: "];
-        let copied = copied.map(|name| text.lines().find(|l| l.starts_with(name)).unwrap());
-        let copied = copied.join("\r\n");
-        let answer = format!("SIP/2.0 486 Busy Here\r\n{copied}\r\nContent-Length: 0\r\n\r\n");
-        peer.send_to(answer.as_bytes(), from).unwrap();
-        text
-    });
-    let own = ["call", &*target, "--bind", "127.0.0.1:0"];
-    let run = Run::of(&mut program(&[&own, args].concat()));
-    assert_eq!(run.code, Some(3), "{run:?}");
-    busy.join().unwrap()
-}
-
-fn field<'a>(message: &'a str, name: &str) -> Option<&'a str> {
-    message
-        .lines()
-        .find_map(|l| l.strip_prefix(name).and_then(|l| l.strip_prefix(": ")))
+    let busy = Busy::start();
+    let target = format!("sip:bob@{}", busy.address);
+    busy.invite(&[&["call", &*target], args].concat())
 }
 
 // Shows: the program says who calls as it is told to: a name, another address, the field, or nobody | interop row 31
@@ -110,5 +88,21 @@ fn a_call_that_comes_in_is_told_with_its_caller() {
         assert_eq!(caller["asserted"], false);
         assert!(from.contains(caller["uri"].as_str().unwrap()), "{told}");
         assert_eq!(caller["diversions"].as_array().unwrap().len(), 0);
+    }
+}
+
+// Shows: the program dials a number by the account's provider, as it is told to write it | interop row 30
+#[test]
+fn a_number_is_dialled_by_the_provider() {
+    for (more, target) in [
+        (&[][..], "sip:+12015550123@127.0.0.1:PORT;user=phone"),
+        (&["--numbers", "tel"], "tel:+12015550123"),
+    ] {
+        let busy = Busy::start();
+        let user = format!("alice@{}", busy.address);
+        let own = ["call", "+1 (201) 555-0123", "--user", &*user];
+        let target = target.replace("PORT", &busy.address.port().to_string());
+        let invite = busy.invite(&[&own[..], more].concat());
+        assert_eq!(invite.split(' ').nth(1), Some(&*target), "{invite}");
     }
 }

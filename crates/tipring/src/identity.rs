@@ -2,7 +2,8 @@
 
 use std::sync::PoisonError;
 
-use tsp_sip::call::{Command, IdentityPolicy};
+use tsp_sip::call::{Command, IdentityField, IdentityPolicy, NumberForm, Trust};
+use tsp_sip::wire::NameAddr;
 
 use crate::call::Call;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,6 +14,42 @@ impl PhoneBuilder {
     #[must_use]
     pub fn identity(mut self, policy: IdentityPolicy) -> Self {
         self.policy.identity = policy;
+        self
+    }
+
+    /// Who is believed about who calls, and may be told who we are.
+    #[must_use]
+    pub fn trust(mut self, whom: Trust) -> Self {
+        self.policy.identity.trusted = whom;
+        self
+    }
+
+    /// Which field besides From says who calls.
+    #[must_use]
+    pub const fn identity_field(mut self, field: IdentityField) -> Self {
+        self.policy.identity.carried_by = field;
+        self
+    }
+
+    /// The name beside our address, which may be empty, and what From says instead of that address, if anything.
+    #[must_use]
+    pub fn shown(mut self, name: impl Into<Box<str>>, address: Option<NameAddr>) -> Self {
+        self.policy.identity.name = name.into();
+        self.policy.identity.shown = address;
+        self
+    }
+
+    /// Whether the called end shall not know who calls.
+    #[must_use]
+    pub const fn hidden(mut self, hide: bool) -> Self {
+        self.policy.identity.hidden = hide;
+        self
+    }
+
+    /// How telephone numbers that are dialled are written for an account's provider.
+    #[must_use]
+    pub const fn numbers(mut self, form: NumberForm) -> Self {
+        self.policy.numbers = form;
         self
     }
 }

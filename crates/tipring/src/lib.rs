@@ -27,6 +27,7 @@ mod inherit;
 mod line;
 mod no_media;
 mod phone;
+mod profile;
 mod server;
 mod stats;
 mod subscription;
@@ -45,13 +46,15 @@ pub use msp_engine;
 pub use msp_terminals as terminals;
 pub use no_media::NoMedia;
 pub use phone::{PeerCapabilities, Phone, PhoneBuilder};
+pub use profile::{Profile, Switch};
 pub use server::Server;
 pub use stats::PhoneStats;
 pub use subscription::Subscription;
+pub use target::target_uri;
 pub use tsp_sip::account::Account;
 pub use tsp_sip::call::{
     AgentStats, CallPolicy, Caller, DiversionField, Domain, EndCause, Ended, IdentityField,
-    IdentityPolicy, OptionalForm, Redirect, Side, Trust, Watchers,
+    IdentityPolicy, NumberForm, OptionalForm, Redirect, RequestPolicy, Side, Trust, Watchers,
 };
 pub use tsp_sip::digest::{Credential, Key};
 pub use tsp_sip::net::{SignallingStats, SocketStats, TlsIdentity, TlsSettings};

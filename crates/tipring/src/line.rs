@@ -11,7 +11,7 @@ use msp_core::link::TspEnd;
 use msp_core::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use tsp_sip::call::{
-    AgentConfig, CallEvent, CallEventKind, Command, EndCause, Ended, RequestPolicy, Side, UserAgent,
+    AgentConfig, CallEvent, CallEventKind, Command, EndCause, Ended, Side, UserAgent,
 };
 use tsp_sip::net::{Connections, Endpoint, StatsReader};
 use tsp_sip::subscription::{Notice, SubscriptionEvent, SubscriptionKind};
@@ -83,8 +83,7 @@ impl Line {
         if ready.send(Ok(started)).is_err() {
             return;
         }
-        let mut requests = RequestPolicy::default();
-        requests.watching.who = self.builder.watchers;
+        let mut requests = self.builder.requests.clone();
         if self.builder.domain.is_some() {
             // A server passes on calls and nothing else: who asks for more is told so.
             requests.messages = false;

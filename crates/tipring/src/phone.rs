@@ -21,7 +21,9 @@ use msp_core::trace::Trace;
 use msp_engine::{Clock, Engine, EngineConfig, SystemClock};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tsp_sip::account::{Account, AccountId};
-use tsp_sip::call::{CallPolicy, Caller, Command, Domain, EndCause, Ended, OptionalForm, Watchers};
+use tsp_sip::call::{
+    CallPolicy, Caller, Command, Domain, EndCause, Ended, OptionalForm, RequestPolicy, Watchers,
+};
 use tsp_sip::net::{StatsReader, TlsSettings};
 use tsp_sip::registrar::Location;
 use tsp_sip::registration::RegistrationEvent;
@@ -63,12 +65,12 @@ pub struct PhoneBuilder {
     pub(crate) tls: Option<TlsSettings>,
     pub(crate) flows: FlowPolicy,
     pub(crate) user: Box<str>,
-    codecs: Vec<Box<str>>,
+    pub(crate) codecs: Vec<Box<str>>,
     ports: Option<RangeInclusive<u16>>,
     media_timeout: Option<Duration>,
     pub(crate) policy: CallPolicy,
     pub(crate) timers: Timers,
-    pub(crate) watchers: Watchers,
+    pub(crate) requests: RequestPolicy,
     provider: Option<Arc<dyn Provider>>,
     pub(crate) trace: Trace,
     account: Option<Account>,
@@ -88,7 +90,7 @@ impl Default for PhoneBuilder {
             media_timeout: None,
             policy: CallPolicy::default(),
             timers: Timers::default(),
-            watchers: Watchers::Provider,
+            requests: RequestPolicy::default(),
             provider: None,
             trace: Trace::OFF,
             account: None,
@@ -199,8 +201,8 @@ impl PhoneBuilder {
     /// Who may subscribe to the state of our calls (RFC 4235), as busy lamps do; without this those that come by the provider
     /// of an account.
     #[must_use]
-    pub const fn watchers(mut self, watchers: Watchers) -> Self {
-        self.watchers = watchers;
+    pub fn watchers(mut self, watchers: Watchers) -> Self {
+        self.requests.watching.who = watchers;
         self
     }
 

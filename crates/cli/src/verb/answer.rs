@@ -20,8 +20,10 @@ pub(crate) async fn run(args: &AnswerArgs) -> Result<(), Fail> {
     Files::open(&args.media, None, false)?;
     let account = args.account.registered()?;
     let evidence = Evidence::new(args.proof.wants_trace());
-    let mut builder = args.line.builder(None, SIP_PORT, evidence.trace())?;
-    builder = builder.identity(args.trust.policy());
+    let mut builder = args
+        .line
+        .builder(None, SIP_PORT, evidence.trace(), &args.peer)?;
+    builder = args.trust.on(builder);
     if let Some(bind) = args.line.bind.filter(|_| args.no_media) {
         if bind.ip.is_unspecified() {
             let text = "--no-media: peers have to be told an address: name one with --bind";

@@ -13,8 +13,10 @@ use tipring::msp_engine::{Clock, SystemClock};
 pub(crate) async fn run(args: &CallArgs) -> Result<(), Fail> {
     let files = Files::open(&args.media, args.media.record.clone(), args.proof.judges())?;
     let evidence = Evidence::new(args.proof.wants_trace());
-    let mut builder = args.line.builder(Some(&args.target), 0, evidence.trace())?;
-    builder = builder.identity(args.identity.policy()?);
+    let mut builder = args
+        .line
+        .builder(Some(&args.target), 0, evidence.trace(), &args.peer)?;
+    builder = args.identity.on(builder)?;
     if let Some(account) = args.account.account(&args.target)? {
         builder = builder.account(account);
     }

@@ -13,8 +13,8 @@ use crate::output::Output;
 use crate::talk::{Files, Plan, talk};
 
 pub(crate) async fn run(args: &EchoArgs) -> Result<(), Fail> {
-    let builder = args.line.builder(None, SIP_PORT, Trace::OFF)?;
-    let builder = builder.identity(args.trust.policy());
+    let builder = args.line.builder(None, SIP_PORT, Trace::OFF, &args.peer)?;
+    let builder = args.trust.on(builder);
     let out = Output::new(&args.output, SystemClock.now());
     listen(builder, None, out, args.max_calls, |call, _| one(call, out)).await
 }

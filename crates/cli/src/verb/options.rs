@@ -14,7 +14,14 @@ pub(crate) async fn run(args: &OptionsArgs) -> Result<(), Fail> {
     let bind = args
         .bind
         .map_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into(), |b| b.or_port(0));
-    let phone = Phone::builder().bind(bind).start().await?;
+    let mut builder = Phone::builder().bind(bind);
+    if let Some(account) = args.account.account(&args.target)? {
+        builder = builder.account(account);
+    }
+    if let Some(tls) = args.tls.settings() {
+        builder = builder.tls(tls);
+    }
+    let phone = builder.start().await?;
     let out = Output::new(&args.output, SystemClock.now());
     let answer = phone.options(&args.target).await;
     phone.close().await;

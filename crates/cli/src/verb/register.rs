@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::json;
 use tipring::msp_engine::{Clock, SystemClock};
-use tipring::{Phone, RegistrationState};
+use tipring::{Phone, RegistrationState, Uri};
 
 use crate::account::uri;
 use crate::args::RegisterArgs;
@@ -22,12 +22,19 @@ pub(crate) async fn run(args: &RegisterArgs) -> Result<(), Fail> {
                 format!("--registrar: '{registrar}' is no host"),
             )
         };
-        account.registering.registrar = Some(uri(registrar).ok_or_else(wrong)?);
+        account.registering.registrar = Some(uri(registrar).filter(Uri::is_sip).ok_or_else(wrong)?);
     }
     let bind = args
         .bind
         .map_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into(), |b| b.or_port(0));
-    let phone = Phone::builder().bind(bind).start().await?;
+    let mut builder = Phone::builder().bind(bind);
+    if let Some(profile) = args.peer.profile {
+        builder = builder.profile(profile);
+    }
+    if let Some(tls) = args.tls.settings() {
+        builder = builder.tls(tls);
+    }
+    let phone = builder.start().await?;
     let out = Output::new(&args.output, SystemClock.now());
     let mut registration = phone.register(account)?;
     let mut result = Ok(());

@@ -9,11 +9,12 @@ use tipring::msp_core::trace::Trace;
 use tipring::msp_engine::{Clock, SystemClock};
 use tipring::{Credential, Domain, Host, Key, RegistrarLimits, Server};
 
-use crate::args::ServeArgs;
-use crate::exit::{Fail, Failure};
+use crate::args::{PeerArgs, ServeArgs};
+use crate::exit::Fail;
 use crate::line::GOODBYES;
 use crate::listen::SIP_PORT;
 use crate::output::{Output, phone_json};
+use crate::settings;
 
 /// The file that names the domain and its users.
 #[derive(Deserialize)]
@@ -35,7 +36,9 @@ struct User {
 pub(crate) async fn run(args: &ServeArgs) -> Result<(), Fail> {
     let domain = read(&args.office)?;
     let (host, users) = (domain.host.to_string(), domain.users.len());
-    let builder = args.line.builder(None, SIP_PORT, Trace::OFF)?;
+    let builder = args
+        .line
+        .builder(None, SIP_PORT, Trace::OFF, &PeerArgs::default())?;
     let out = Output::new(&args.output, SystemClock.now());
     let server = Server::start(builder, domain).await?;
     let local = server.phone().local_addr();
@@ -82,10 +85,10 @@ async fn twice() {
 }
 
 fn read(path: &Path) -> Result<Domain, Fail> {
-    let named = |why: String| Fail::new(Failure::Usage, format!("{}: {why}", path.display()));
-    let text = Secret::new(std::fs::read_to_string(path).map_err(|e| named(e.to_string()))?);
+    let named = |why: String| settings::named(path, &why);
+    let text = settings::read(path)?;
     let office: Office =
-        toml::from_str(text.expose()).map_err(|e| named(why(text.expose(), &e)))?;
+        toml::from_str(text.expose()).map_err(|e| named(settings::why(text.expose(), &e)))?;
     let host = Host::new(&office.domain)
         .map_err(|_| named(format!("domain: '{}' is no host", office.domain)))?;
     if office.user.is_empty() {
@@ -109,23 +112,6 @@ fn read(path: &Path) -> Result<Domain, Fail> {
         users,
         limits: RegistrarLimits::default(),
     })
-}
-
-/// What is wrong with a text, and in which line; never the line itself, which may hold a password.
-fn why(text: &str, error: &toml::de::Error) -> String {
-    let before = error.span().and_then(|span| text.get(..span.start));
-    // A value of a wrong type is quoted, and may be a password.
-    let message = match error.message().split_once(", expected") {
-        Some((_, wanted)) if error.message().starts_with("invalid") => format!("expected{wanted}"),
-        _ => error.message().to_owned(),
-    };
-    match before {
-        Some(before) => {
-            let line = before.matches('\n').count() + 1;
-            format!("line {line}: {message}")
-        }
-        None => message,
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::{Run, program};
+
 pub(crate) struct Peer {
     address: SocketAddr,
     thread: JoinHandle<()>,
@@ -81,6 +83,45 @@ fn serve(sip: &UdpSocket, profile: &str, lines: &str, sends: &dyn Fn(u16) -> boo
             number += 1;
         }
     }
+}
+
+/// A peer that is busy.
+pub(crate) struct Busy {
+    pub(crate) address: SocketAddr,
+    asked: JoinHandle<String>,
+}
+
+impl Busy {
+    pub(crate) fn start() -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let patience = Some(Duration::from_secs(20));
+        socket.set_read_timeout(patience).unwrap();
+        let address = socket.local_addr().unwrap();
+        let asked = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            let (n, from) = socket.recv_from(&mut buffer).unwrap();
+            let text = String::from_utf8_lossy(&buffer[..n]).into_owned();
+            let busy = answer(&text, "Content-Length: 0\r\n\r\n");
+            let busy = busy.replace("200 OK", "486 Busy Here");
+            socket.send_to(busy.as_bytes(), from).unwrap();
+            text
+        });
+        Self { address, asked }
+    }
+
+    /// The INVITE of the program with `args`, which fails.
+    pub(crate) fn invite(self, args: &[&str]) -> String {
+        let run = Run::of(&mut program(&[args, &["--bind", "127.0.0.1:0"]].concat()));
+        assert_eq!(run.code, Some(3), "{run:?}");
+        self.asked.join().unwrap()
+    }
+}
+
+/// The value of a field.
+pub(crate) fn field<'a>(message: &'a str, name: &str) -> Option<&'a str> {
+    message
+        .lines()
+        .find_map(|l| l.strip_prefix(name).and_then(|l| l.strip_prefix(": ")))
 }
 
 /// 200 with what the request said of itself (RFC 3261 section 8.2.6.2).
