@@ -275,6 +275,29 @@ fn c15_after_a_hold_media_are_missed_anew_and_only_sound_is_a_recovery() {
     assert!(recovered(&b));
 }
 
+// Shows: a peer whose packets cannot be played is not taken for gone, a stranger's do not count
+#[test]
+fn c15_packets_of_an_unknown_payload_type_are_a_sign_of_life_if_the_peer_sends_them() {
+    for (from, gone) in [(format!("{A}:4242"), false), ("203.0.113.9:9".into(), true)] {
+        let mut world = World::with(31, |c| c.media_timeout(Some(Duration::from_secs(2))));
+        let (a, b) = world.ends();
+        b.render().select(Ear::new()).unwrap();
+        let (_, params) = world.agree(&a, &b);
+        let socket = world.sim.socket(from.parse().unwrap()).unwrap();
+        for number in 0..50 {
+            let mut packet = [0; 172];
+            (packet[0], packet[1], packet[3]) = (0x80, 99, number);
+            socket.send(world.sim.now(), rtp_of(&params), &packet);
+            world.run_ms(100);
+        }
+        let drops = b.render().stats().drops;
+        assert!(drops.get(DropReason::UnknownPayloadType) > 40, "{from}");
+        assert_eq!(told_lost(&b), gone, "{from}");
+        world.run_ms(2100);
+        assert!(gone || told_lost(&b), "who falls silent is missed as ever");
+    }
+}
+
 // Shows: late work is made up or skipped, and the timestamp follows time
 #[test]
 fn after_a_long_stall_only_what_could_still_wait_is_rendered() {

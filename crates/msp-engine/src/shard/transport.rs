@@ -37,7 +37,7 @@ pub(crate) struct Transport {
     pub(super) legs: Legs,
     pub(super) terminals: Terminals,
     pub(super) pace: Pace,
-    /// When media were last heard, and since when they are waited for.
+    /// When media were last heard, and since when they are waited for: nothing but them is a sign of life as of then.
     pub(super) heard: Instant,
     pub(super) awaited: Instant,
     /// They did not come in time.
@@ -437,7 +437,15 @@ impl Transport {
             }
             Received::Sound | Received::Event | Received::Held | Received::Report => None,
             Received::Other(_) => Some(DropReason::NotMedia),
-            Received::Dropped(reason) => Some(reason),
+            Received::Dropped(reason) => {
+                // Whoever sends what we cannot play is no less there.
+                let odd = is_heard && reason == DropReason::UnknownPayloadType;
+                let peer = self.legs.heard_mut().and_then(|session| session.target());
+                if odd && peer.is_some_and(|peer| peer.ip() == from.ip()) {
+                    self.awaited = self.awaited.max(arrival.at);
+                }
+                Some(reason)
+            }
         }
     }
 

@@ -15,7 +15,9 @@ use crate::account::{Account, AccountId, loose};
 use crate::digest::DigestClient;
 use crate::registration::{FlowId, MOST_FLOWS};
 use crate::transport::{Flow, Transport};
-use crate::wire::{HeaderName, Headers, Host, HostPort, Method, NameAddr, Request, Scheme, Uri};
+use crate::wire::{
+    HeaderName, Headers, Host, HostPort, Method, NameAddr, Request, Scheme, Text, Uri,
+};
 
 /// Addresses of a provider that are remembered; the oldest is forgotten.
 const MOST_ADDRESSES: usize = 8;
@@ -180,13 +182,15 @@ impl Accounts {
         }
     }
 
-    /// Takes challenges to `refused`. Whether there is anything new to prove.
+    /// Takes challenges to `refused`, which the realms `answered` asked for before. Whether there is anything new to
+    /// prove.
     pub(super) fn challenged(
         &mut self,
         id: AccountId,
         refused: &Request,
         headers: &Headers,
         proxy: bool,
+        answered: &[Text],
         random: &mut Random,
     ) -> bool {
         let Some(held) = self.by_id.get_mut(&id) else {
@@ -195,7 +199,7 @@ impl Accounts {
         let credentials = &held.account.credentials;
         let cnonce = || token(random);
         held.digest
-            .challenged(credentials, refused, headers, proxy, cnonce)
+            .challenged(credentials, refused, headers, proxy, answered, cnonce)
     }
 
     /// A server of the account's took what was proved.

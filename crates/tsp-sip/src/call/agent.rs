@@ -677,6 +677,12 @@ impl UserAgent {
         if call.is_over() {
             return;
         }
+        if let Some(leg) = call.confirmed().map(|l| l.id) {
+            self.refuse_postponed(now, key, leg, StatusCode::REQUEST_TERMINATED);
+        }
+        let Some(call) = self.calls.get_mut(&key) else {
+            return;
+        };
         self.alive = self.alive.saturating_sub(1);
         call.transfer = None;
         // What is still served dies with the call, or its transaction would wait for ever.

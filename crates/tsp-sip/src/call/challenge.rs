@@ -15,7 +15,7 @@ use crate::dialog::DialogId;
 use crate::transaction::ClientId;
 use crate::transport::Flow;
 use crate::wire::auth::Challenge;
-use crate::wire::{CSeq, HeaderName, Method, Request, Response, StatusCode};
+use crate::wire::{CSeq, HeaderName, Headers, Method, Request, Response, StatusCode, Text};
 
 /// How often a request is sent again for challenges of its server, and of proxies.
 const TRIES: u8 = 3;
@@ -32,10 +32,12 @@ pub(super) struct Retry {
 }
 
 /// How often a request was sent again already.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Tries {
     server: u8,
     proxy: u8,
+    /// The realms that asked for it.
+    realms: Vec<Text>,
 }
 
 impl Services {
@@ -165,13 +167,19 @@ impl UserAgent {
             refused.headers.put(name, value);
         }
         let random = &mut self.services.random;
-        let fresh =
-            self.services
-                .accounts
-                .challenged(account, &refused, &response.headers, proxy, random);
+        let answered = &retry.tries.realms;
+        let fresh = self.services.accounts.challenged(
+            account,
+            &refused,
+            &response.headers,
+            proxy,
+            answered,
+            random,
+        );
         if !fresh {
             return false;
         }
+        retry.tries.realms.extend(realms(&response.headers));
         let mut request = retry.request;
         self.renumber(&mut request, purpose);
         let cseq = request.headers.get(&HeaderName::CSeq).cloned();
@@ -277,14 +285,18 @@ impl UserAgent {
             Purpose::Invite(call) | Purpose::Change(call, _) | Purpose::Within(call, ..) => call,
             _ => return,
         };
-        let headers = &response.headers;
-        let all = headers.www_challenges().chain(headers.proxy_challenges());
-        let realm = all.flatten().find_map(|c| match c {
-            Challenge::Digest(challenge) => Some(challenge.realm.as_str().into()),
-            Challenge::Other { .. } => None,
-        });
-        let realm = realm.unwrap_or_default();
+        let realm = realms(&response.headers).next();
+        let realm = realm.map_or_else(Box::default, |r| r.as_str().into());
         self.services
             .tell(call, CallEventKind::ChallengeRefused { realm });
     }
+}
+
+/// The realms of the challenges of a response.
+fn realms(headers: &Headers) -> impl Iterator<Item = Text> {
+    let all = headers.www_challenges().chain(headers.proxy_challenges());
+    all.flatten().filter_map(|c| match c {
+        Challenge::Digest(challenge) => Some(challenge.realm.detached()),
+        Challenge::Other { .. } => None,
+    })
 }

@@ -374,6 +374,7 @@ impl Leg {
         self.change.is_none()
             && (early || self.serving.is_none())
             && self.asked.is_none()
+            && self.postponed.is_none()
             && self.owed.is_none()
             && self.unacknowledged.is_none()
             && self.applying.is_empty()

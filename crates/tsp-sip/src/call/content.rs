@@ -8,7 +8,8 @@ use crate::wire::multipart::{self, Part};
 use crate::wire::{HeaderName, Headers};
 
 /// The bodies that a call takes, as Accept lists them.
-pub(super) const ACCEPT: &str = "application/sdp, multipart/mixed, multipart/alternative";
+pub(super) const ACCEPT: &str =
+    "application/sdp, multipart/mixed, multipart/alternative, application/pidf+xml";
 
 /// What was found in a body.
 #[derive(Default, Debug)]
@@ -63,6 +64,8 @@ impl Content {
             Ok(Some(media)) if media.is("multipart", "alternative") => {
                 return Self::best(headers, parts);
             }
+            // Where the caller is (RFC 6442 section 3) helps who routes a call; who is called needs none of it.
+            Ok(Some(media)) if media.is("application", "pidf+xml") => return Self::default(),
             // Kinds of multipart that nobody knows are read as mixed (RFC 2046 section 5.1.3).
             Ok(Some(media)) if media.kind().eq_ignore_ascii_case("multipart") => {
                 return Self::all(headers, parts);

@@ -242,6 +242,7 @@ impl UserAgent {
         if owed.is_some() && owed == applied {
             self.say_owed(now, key, leg_id);
         }
+        self.serve_postponed(now, key, leg_id);
         self.arm(key);
         true
     }

@@ -36,6 +36,7 @@ mod notifying;
 mod numbers;
 mod outline;
 mod policy;
+mod postponed;
 mod publishing;
 mod redirect;
 mod referral;

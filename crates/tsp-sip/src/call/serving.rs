@@ -299,6 +299,9 @@ impl UserAgent {
         status: StatusCode,
     ) -> bool {
         self.refuse_asked(now, key, leg_id, status);
+        if self.refuse_postponed(now, key, leg_id, status) {
+            return true;
+        }
         let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg_id)) else {
             return false;
         };

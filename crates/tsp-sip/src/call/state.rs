@@ -16,6 +16,7 @@ use super::failover::Chosen;
 use super::hold::Hold;
 use super::identity::IdentityPolicy;
 use super::late::Owed;
+use super::postponed::Postponed;
 use super::redirect::Targets;
 use super::reliable::{Provisional, When};
 use super::served::Passage;
@@ -146,6 +147,8 @@ pub(super) struct Leg {
     pub(super) serving: Option<Serving>,
     /// The UPDATE or PRACK of the peer's whose offer we have not answered.
     pub(super) asked: Option<Serving>,
+    /// The INVITE of the peer's that waits for the media half.
+    pub(super) postponed: Option<Box<Postponed>>,
     /// Offer and answer of the INVITE that makes the leg are over before its 2xx, which says nothing new (RFC 6337 section
     /// 2.1).
     pub(super) settled: bool,
@@ -377,6 +380,7 @@ impl Leg {
             due: None,
             serving: None,
             asked: None,
+            postponed: None,
             settled: false,
             peer: PeerCan { update: false },
             hold: Hold::NONE,

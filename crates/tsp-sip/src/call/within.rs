@@ -93,7 +93,7 @@ impl UserAgent {
     }
 
     /// The peer wants to change a call (RFC 3261 section 14.2).
-    fn changed(
+    pub(super) fn changed(
         &mut self,
         now: Instant,
         id: ServerId,
@@ -117,15 +117,19 @@ impl UserAgent {
                 .refuse(now, id, request, StatusCode::CALL_DOES_NOT_EXIST);
             return;
         }
-        if leg.serving.is_some() || leg.asked.is_some() {
+        if leg.serving.is_some() || leg.asked.is_some() || leg.postponed.is_some() {
             self.ask_later(now, id, request);
             return;
         }
-        // Our own offer is open or about to be: in our INVITE, in a 2xx whose ACK has not come, or with an answer that does not hold yet.
+        // Our own offer is open or about to be: in our INVITE, in a 2xx whose ACK has not come, or with an answer that names a host.
         let open = leg.media.state() != tsp_sdp::State::Stable;
-        if !up || open || looking_up || leg.change.is_some() || !leg.applying.is_empty() {
+        if !up || open || looking_up || leg.change.is_some() {
             self.services
                 .refuse(now, id, request, StatusCode::REQUEST_PENDING);
+            return;
+        }
+        if !leg.applying.is_empty() {
+            self.postpone(id, flow, request, key, leg_id);
             return;
         }
         // The peer that goes on from our 2xx has it, though its ACK is lost or late (RFC 5407 section 3.1.4).

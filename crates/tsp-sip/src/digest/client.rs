@@ -79,13 +79,15 @@ impl DigestClient {
     /// Takes the challenges of a 401 (`proxy` is false) or a 407: of those of a realm the topmost that is supported and
     /// that there is a credential for (RFC 8760 section 2.4). Whether there is anything new to send: a challenge that
     /// repeats the nonce that `refused`, the request, was proved with, without calling it stale, says that the
-    /// password is wrong. `random` makes a token.
+    /// password is wrong, and so does any that comes for a proof to one of the realms `answered`, which asked for this
+    /// very request before (RFC 7616 section 3.3). `random` makes a token.
     pub fn challenged(
         &mut self,
         credentials: &[Credential],
         refused: &Request,
         headers: &Headers,
         proxy: bool,
+        answered: &[Text],
         mut random: impl FnMut() -> String,
     ) -> bool {
         let challenges: Vec<_> = match proxy {
@@ -108,7 +110,8 @@ impl DigestClient {
             let Some(credential) = credentials.iter().find(|c| c.fits(&realm, hash)) else {
                 continue;
             };
-            fresh |= challenge.stale || !was_proved(refused, proxy, &challenge);
+            let again = answered.contains(&realm);
+            fresh |= challenge.stale || !was_proved(refused, proxy, &challenge, again);
             taken.push(realm.clone());
             let user = escaped(&credential.user);
             let ha1 = match &credential.key {
@@ -204,11 +207,13 @@ fn is_supported(qop: &[Qop]) -> bool {
     qop.is_empty() || qop.iter().any(|q| !matches!(q, Qop::Other(_)))
 }
 
-/// Whether a request has credentials for this very nonce and algorithm.
-fn was_proved(request: &Request, proxy: bool, challenge: &DigestChallenge) -> bool {
+/// Whether a request has credentials for this algorithm and this very nonce, or for `any` nonce of the realm.
+fn was_proved(request: &Request, proxy: bool, challenge: &DigestChallenge, any: bool) -> bool {
     let fits = |c: crate::Result<Credentials>| {
         matches!(c, Ok(Credentials::Digest(c))
-            if c.realm == challenge.realm && c.nonce == challenge.nonce && c.algorithm() == challenge.algorithm())
+            if c.realm == challenge.realm
+                && (any || c.nonce == challenge.nonce)
+                && c.algorithm() == challenge.algorithm())
     };
     match proxy {
         true => request.headers.proxy_authorizations().any(fits),

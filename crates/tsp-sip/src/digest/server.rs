@@ -247,9 +247,14 @@ mod tests {
         server.challenge(at, &mut response, false, false, 7);
         let mut client = DigestClient::default();
         let credentials = [Credential::password("alice", password)];
-        let new = client.challenged(&credentials, &request, &response.headers, false, || {
-            "c".into()
-        });
+        let new = client.challenged(
+            &credentials,
+            &request,
+            &response.headers,
+            false,
+            &[],
+            || "c".into(),
+        );
         assert!(new);
         client.authorize(&mut request);
         (request, client)

@@ -195,7 +195,7 @@ fn the_topmost_challenge_that_is_supported_is_answered() {
         "Digest realm=\"r\", nonce=\"d\", algorithm=MD5, qop=\"auth\"",
         "Digest realm=\"s\", nonce=\"e\"",
     ]);
-    assert!(client.challenged(&bob(), &request(""), &headers, false, || "cn".into()));
+    assert!(client.challenged(&bob(), &request(""), &headers, false, &[], || "cn".into()));
     let made = proofs(&mut client);
     assert_eq!(made.len(), 2, "{made:?}");
     assert!(
@@ -211,7 +211,7 @@ fn the_topmost_challenge_that_is_supported_is_answered() {
     let key = Key::Ha1(Hash::Md5, Secret::new("0".repeat(32)));
     let (realm, user) = (Some("r".into()), "bob".into());
     let only = [Credential { realm, user, key }];
-    assert!(client.challenged(&only, &request(""), &headers, false, || "cn".into()));
+    assert!(client.challenged(&only, &request(""), &headers, false, &[], || "cn".into()));
     let made = proofs(&mut client);
     assert!(
         made.len() == 1 && made[0].contains("nonce=\"d\""),
@@ -224,7 +224,7 @@ fn the_topmost_challenge_that_is_supported_is_answered() {
 fn a_nonce_is_used_again_with_a_count_until_the_server_has_another() {
     let mut client = DigestClient::default();
     let headers = asked(&["Digest realm=\"r\", nonce=\"a\", qop=\"auth\", opaque=\"o\\\"p\""]);
-    assert!(client.challenged(&bob(), &request(""), &headers, false, || "cn".into()));
+    assert!(client.challenged(&bob(), &request(""), &headers, false, &[], || "cn".into()));
     for n in 1..=17 {
         let made = proofs(&mut client).remove(0);
         assert!(made.contains(&format!("nc={n:08x}")), "{made}");
@@ -243,24 +243,34 @@ fn a_nonce_is_used_again_with_a_count_until_the_server_has_another() {
 fn the_same_nonce_again_is_a_refusal_unless_it_is_stale() {
     let mut client = DigestClient::default();
     let first = asked(&["Digest realm=\"r\", nonce=\"a\", qop=\"auth\""]);
-    assert!(client.challenged(&bob(), &request(""), &first, false, || "cn".into()));
+    assert!(client.challenged(&bob(), &request(""), &first, false, &[], || "cn".into()));
     let proof = proofs(&mut client).remove(0);
     let refused = request(&format!("Authorization: {proof}\r\n"));
-    assert!(!client.challenged(&bob(), &refused, &first, false, || "cn".into()));
+    assert!(!client.challenged(&bob(), &refused, &first, false, &[], || "cn".into()));
     let stale = asked(&["Digest realm=\"r\", nonce=\"a\", qop=\"auth\", stale=TRUE"]);
-    assert!(client.challenged(&bob(), &refused, &stale, false, || "cn".into()));
+    assert!(client.challenged(&bob(), &refused, &stale, false, &[], || "cn".into()));
     let other = asked(&["Digest realm=\"r\", nonce=\"b\", qop=\"auth\""]);
-    assert!(client.challenged(&bob(), &refused, &other, false, || "cn".into()));
+    assert!(client.challenged(&bob(), &refused, &other, false, &[], || "cn".into()));
+    // This one was asked for already: the server had the chance to say what is wrong with the nonce.
+    let asked_before = ["r".into()];
+    assert!(
+        !client.challenged(&bob(), &refused, &other, false, &asked_before, || "cn"
+            .into())
+    );
+    assert!(
+        client.challenged(&bob(), &refused, &stale, false, &asked_before, || "cn"
+            .into())
+    );
 }
 
 #[test]
 fn nothing_is_proved_without_a_credential_for_the_realm() {
     let mut client = DigestClient::default();
     let headers = asked(&["Digest realm=\"python\", nonce=\"1234\""]);
-    assert!(!client.challenged(&[], &request(""), &headers, false, || "cn".into()));
+    assert!(!client.challenged(&[], &request(""), &headers, false, &[], || "cn".into()));
     let mut other = bob();
     other[0].realm = Some("provider".into());
-    assert!(!client.challenged(&other, &request(""), &headers, false, || "cn".into()));
+    assert!(!client.challenged(&other, &request(""), &headers, false, &[], || "cn".into()));
     assert!(proofs(&mut client).is_empty());
 }
 
@@ -268,7 +278,7 @@ fn nothing_is_proved_without_a_credential_for_the_realm() {
 fn passwords_are_not_shown() {
     let mut client = DigestClient::default();
     let headers = asked(&["Digest realm=\"r\", nonce=\"a\""]);
-    assert!(client.challenged(&bob(), &request(""), &headers, false, || "cn".into()));
+    assert!(client.challenged(&bob(), &request(""), &headers, false, &[], || "cn".into()));
     let shown = format!("{:?} {client:?}", bob());
     assert!(
         !shown.contains("zanzibar") && !shown.contains("ha1"),

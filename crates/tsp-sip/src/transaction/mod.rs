@@ -27,7 +27,7 @@ use crate::wire::{HeaderName, Method, Request, Response, StatusCode};
 use crate::{Error, ErrorKind, Limit, Result};
 use client::Client;
 use key::{ClientKey, ServerKey};
-use server::Server;
+use server::{Server, number_of};
 
 /// A transaction that we began.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -92,6 +92,8 @@ counters! {
     TransactionStats {
         /// Requests that came again and were absorbed or answered again.
         retransmitted_requests,
+        /// Requests of another number under a branch that was used before, answered 400.
+        reused_branches,
         /// Responses that came again and were absorbed.
         absorbed_responses,
         /// ACKs to refusals, which end here, and copies of them.
@@ -115,6 +117,15 @@ counters! {
 enum Id {
     Client(ClientId),
     Server(ServerId),
+}
+
+/// A request that was answered for good.
+#[derive(Debug)]
+struct Answered {
+    /// Its number.
+    number: Option<u32>,
+    /// What copies of it are answered with; they are absorbed if there is nothing.
+    last: Option<Box<Answer>>,
 }
 
 /// What copies of a request are answered with, in as little room as it takes.
@@ -144,8 +155,8 @@ pub struct TransactionLayer {
     by_server_key: HashMap<ServerKey, ServerId>,
     /// INVITEs of ours that were answered with success.
     accepted: Memory<ClientId>,
-    /// Requests that were answered for good, and with what copies of them are answered.
-    answered: Memory<Option<Box<Answer>>>,
+    /// Requests that were answered for good.
+    answered: Memory<Answered>,
     /// Deadlines, earliest first. An entry counts only if its transaction still has that very deadline.
     deadlines: BinaryHeap<Reverse<(Instant, Id)>>,
     outputs: VecDeque<Output>,
@@ -275,7 +286,18 @@ impl TransactionLayer {
             self.receive_ack(now, flow, known, request);
             return Ok(());
         }
-        if let Some((server, _)) = known.and_then(|id| self.servers.get(&id)) {
+        let number = number_of(&request);
+        let open = known.and_then(|id| self.servers.get(&id));
+        let first = open.map(|(server, _)| server.number);
+        let first = first.or_else(|| Some(self.answered.get(&key)?.number));
+        if first.is_some_and(|first| first != number) {
+            // Every request has a branch of its own (RFC 3261 section 8.1.1.7). This one is no copy, and nobody would answer it.
+            self.stats.reused_branches += 1;
+            let back = stamp(&mut request, flow)?;
+            self.answer_at_once(back, request.response(StatusCode::BAD_REQUEST));
+            return Ok(());
+        }
+        if let Some((server, _)) = open {
             self.stats.retransmitted_requests += 1;
             if let Some(bytes) = server.retransmission() {
                 self.stats.retransmissions += 1;
@@ -288,7 +310,7 @@ impl TransactionLayer {
         }
         if let Some(answer) = self.answered.get(&key) {
             self.stats.retransmitted_requests += 1;
-            if let Some(Answer { flow, bytes }) = answer.as_deref() {
+            if let Some(Answer { flow, bytes }) = answer.last.as_deref() {
                 self.stats.retransmissions += 1;
                 self.outputs.push_back(Output::Transmit {
                     flow: *flow,
@@ -434,6 +456,11 @@ impl TransactionLayer {
         self.stats.overloaded += 1;
         let mut response = request.response(StatusCode::SERVICE_UNAVAILABLE);
         response.headers.put(HeaderName::RetryAfter, "5");
+        self.answer_at_once(flow, response);
+    }
+
+    /// Sends a response without a transaction: a copy of the request gets another.
+    fn answer_at_once(&mut self, flow: Flow, response: Response) {
         let bytes = crate::wire::Message::Response(response).to_bytes();
         self.outputs.push_back(Output::Transmit { flow, bytes });
     }
@@ -523,8 +550,11 @@ impl TransactionLayer {
                 bytes: bytes[..].into(),
             };
             let until = now + self.timers.transaction();
-            self.answered
-                .put(until, key, last.map(answer).map(Box::new));
+            let answered = Answered {
+                number: server.number,
+                last: last.map(answer).map(Box::new),
+            };
+            self.answered.put(until, key, answered);
             self.by_server_key.remove(key);
             self.servers.remove(&id);
             return;

@@ -37,6 +37,8 @@ pub(super) struct Server {
     invite: bool,
     state: State,
     pub(super) flow: Flow,
+    /// The number of the request.
+    pub(super) number: Option<u32>,
     /// What a retransmission of the request is answered with.
     last: Option<Bytes>,
     /// A 100 that leaves if nobody answers in time.
@@ -67,6 +69,7 @@ impl Server {
                 State::Trying
             },
             flow,
+            number: number_of(request),
             last: None,
             trying: (!prompt).then(trying),
             interval: timers.t1,
@@ -181,4 +184,9 @@ impl Server {
         self.retransmit = None;
         self.end = None;
     }
+}
+
+/// The number of a request, if it can be read.
+pub(super) fn number_of(request: &Request) -> Option<u32> {
+    request.headers.cseq().ok().map(|c| c.number)
 }

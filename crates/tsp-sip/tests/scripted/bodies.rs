@@ -52,6 +52,26 @@ fn an_offer_and_an_answer_among_other_parts_make_a_call() {
     );
 }
 
+// Shows: the caller's location beside the description keeps nobody from taking the call | RFC 6442 3, interop row 34
+#[test]
+fn where_the_caller_is_need_not_be_understood() {
+    let mut w = alone(Manner::Answer);
+    let invite = with_sdp(&plain("INVITE sip:192.0.2.2", "m2", "1 INVITE", ""), SDP);
+    let located = parted(&invite, "Content-Type: application/pidf+xml\n");
+    let heard = ask(&mut w, &located);
+    let ok = heard.last().expect("an answer");
+    assert!(
+        ok.starts_with("SIP/2.0 200") && ok.contains("m=audio"),
+        "{ok}"
+    );
+    let options = ask_once(
+        &mut w,
+        &plain("OPTIONS sip:192.0.2.2", "m3", "1 OPTIONS", ""),
+    );
+    let accept = field(&options, "Accept").unwrap_or_default();
+    assert!(accept.contains("application/pidf+xml"), "{options}");
+}
+
 // Shows: a part that has to be understood and is not gets 415 | RFC 5621 8.3
 #[test]
 fn parts_that_have_to_be_understood_are_refused() {

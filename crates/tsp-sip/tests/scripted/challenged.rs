@@ -153,6 +153,27 @@ fn a_wrong_password_is_not_tried_again() {
     assert!(w.phones[0].ended(CallKey(1)).is_some());
 }
 
+// Shows: a proof that is refused with another nonce is not tried again unless the nonce was stale | RFC 7616 3.3, RFC 3261 22.1
+#[test]
+fn a_refused_proof_is_not_tried_again_with_another_nonce() {
+    let mut w = world(|_| {});
+    let first = dial(&mut w, 1);
+    let second = again(&mut w, &first, "407 No", BY_PROXY);
+    let other = BY_PROXY.replace("n1", "n2");
+    let heard = ask(&mut w, &second.response("407 No", "t", &other));
+    assert!(heard.len() == 1 && heard[0].starts_with("ACK"), "{heard:?}");
+    assert!(w.phones[0].ended(CallKey(1)).is_some());
+
+    // A nonce of an earlier call is another matter: servers forget them and do not say so.
+    let next = dial(&mut w, 2);
+    let proof = field(&next.text, "Proxy-Authorization").expect("a proof");
+    assert!(proof.contains("nonce=\"n2\""), "{proof}");
+    let fresh = BY_PROXY.replace("n1", "n3");
+    let retried = again(&mut w, &next, "407 No", &fresh);
+    let heard = ask(&mut w, &retried.response("407 No", "t", BY_PROXY));
+    assert!(heard.len() == 1 && heard[0].starts_with("ACK"), "{heard:?}");
+}
+
 #[test]
 fn a_call_that_was_taken_back_is_not_made_again() {
     let mut w = world(|_| {});

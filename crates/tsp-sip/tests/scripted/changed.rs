@@ -1,14 +1,15 @@
 //! Calls that the peer changes.
 
 use msp_core::error::ErrorKind;
+use msp_core::id::CallKey;
 use msp_core::link::{Finality, ToMsp};
-use tsp_sip::call::EndCause;
+use tsp_sip::call::{Command, EndCause};
 
 use crate::peer::{
     CONTACT, PEER, SDP, US, alone, ask, ask_once, call_up, change, dial, field, ms, plain, seconds,
     tag, with_sdp, within,
 };
-use crate::support::Manner;
+use crate::support::{Manner, World, kept};
 
 // Shows: the peer changes a call: one change at a time, taken back if it fails | RFC 3261 14.2, RFC 6141
 #[test]
@@ -177,6 +178,7 @@ fn a_second_change_has_to_wait_for_the_first() {
 fn a_change_has_to_wait_until_an_answer_to_our_offer_holds() {
     // The media half has not applied it yet, or it names a host whose address is not known yet.
     for slow in ["media", "names"] {
+        let waits = slow == "media";
         let mut w = alone(Manner::Answer);
         w.names = vec![("media.example", "192.0.2.88")];
         let heard = ask(
@@ -190,8 +192,15 @@ fn a_change_has_to_wait_until_an_answer_to_our_offer_holds() {
         let ack = with_sdp(&within("ACK", "x", 1, &our_tag, ""), &named);
         assert!(ask(&mut w, &ack).is_empty());
         let told = w.phones[0].media.len();
-        let pending = ask_once(&mut w, &change("x", 2, &our_tag));
-        assert!(pending.starts_with("SIP/2.0 491"), "{slow}: {pending}");
+        let heard = ask(&mut w, &change("x", 2, &our_tag));
+        match &heard[..] {
+            [] => assert!(waits, "{slow}"),
+            [pending] => assert!(
+                !waits && pending.starts_with("SIP/2.0 491"),
+                "{slow}: {pending}"
+            ),
+            _ => panic!("{slow}: {heard:?}"),
+        }
         assert_eq!(w.phones[0].media.len(), told, "{slow}");
         let key = w.phones[0].incoming()[0];
         assert!(!w.phones[0].is_connected(key), "{slow}");
@@ -200,37 +209,85 @@ fn a_change_has_to_wait_until_an_answer_to_our_offer_holds() {
         w.release_media(0);
         w.release_names();
         assert!(w.phones[0].is_connected(key), "{slow}");
+        w.run(ms(1));
+        let heard = w.heard();
+        assert_eq!(heard.len(), usize::from(waits), "{slow}: {heard:?}");
+        assert!(heard.iter().all(|m| m.starts_with("SIP/2.0 200")));
         ask(&mut w, &within("ACK", "x", 2, &our_tag, ""));
         let ok = ask_once(&mut w, &change("x", 3, &our_tag));
         assert!(ok.starts_with("SIP/2.0 200"), "{slow}: {ok}");
     }
 }
 
-#[test]
-fn a_change_has_to_wait_until_the_answer_to_our_invite_holds() {
+/// A call of ours whose answer the media half has not applied yet, and requests of the peer's within it.
+fn answered_and_not_applied() -> (World, CallKey, impl Fn(&str) -> String) {
     let mut w = alone(Manner::Silent);
     let (key, invite) = dial(&mut w, 1);
     w.phones[0].mute_media = true;
-    ask_once(
-        &mut w,
-        &with_sdp(&invite.response("200 OK", "p1", CONTACT), SDP),
-    );
-    let our = |name| field(&invite.text, name).unwrap();
-    let change = |number| {
-        change("x", number, "")
+    let ok = with_sdp(&invite.response("200 OK", "p1", CONTACT), SDP);
+    assert!(ask_once(&mut w, &ok).starts_with("ACK "));
+    let ours = move |request: &str| {
+        let our = |name| field(&invite.text, name).unwrap_or_default();
+        request
             .replace("Call-ID: c-x", &format!("Call-ID: {}", our("Call-ID")))
             .replace(
                 "To: <sip:user@192.0.2.2>;tag=",
                 &format!("To: {}", our("From")),
             )
     };
-    let pending = ask_once(&mut w, &change(1));
-    assert!(pending.starts_with("SIP/2.0 491"), "{pending}");
+    (w, key, ours)
+}
+
+// Shows: a change that comes right after our ACK waits until the answer is applied, and is served then | RFC 3261 14.2
+#[test]
+fn a_change_has_to_wait_until_the_answer_to_our_invite_holds() {
+    let (mut w, key, ours) = answered_and_not_applied();
+    assert!(ask(&mut w, &ours(&change("x", 1, ""))).is_empty());
+    let second = ask_once(&mut w, &ours(&change("x", 2, "")));
+    assert!(second.starts_with("SIP/2.0 500"), "one at a time: {second}");
     w.phones[0].mute_media = false;
     w.release_media(0);
     assert!(w.phones[0].is_connected(key));
-    let ok = ask_once(&mut w, &change(2));
+    w.run(ms(1));
+    let ok = w.heard().remove(0);
     assert!(ok.starts_with("SIP/2.0 200"), "{ok}");
+    assert_eq!(field(&ok, "CSeq"), Some("1 INVITE"));
+    assert!(ok.contains("m=audio"), "{ok}");
+}
+
+#[test]
+fn a_change_that_waits_can_be_taken_back_and_ends_with_the_call() {
+    let (mut w, key, ours) = answered_and_not_applied();
+    let invite = ours(&change("x", 1, ""));
+    assert!(ask(&mut w, &invite).is_empty());
+    let (head, _) = invite.split_once("\nContent-Type").unwrap();
+    let cancel = format!("{head}\n\n")
+        .replacen("INVITE ", "CANCEL ", 1)
+        .replace("1 INVITE", "1 CANCEL");
+    let heard = ask(&mut w, &cancel);
+    let starts: Vec<_> = heard.iter().map(|m| &m[..11]).collect();
+    assert_eq!(starts, ["SIP/2.0 200", "SIP/2.0 487"], "{heard:?}");
+    assert!(w.phones[0].ended(key).is_none());
+
+    let (mut w, key, ours) = answered_and_not_applied();
+    assert!(ask(&mut w, &ours(&change("x", 1, ""))).is_empty());
+    let heard = ask(&mut w, &ours(&within("BYE", "x", 2, "", "")));
+    let starts: Vec<_> = heard.iter().map(|m| &m[..11]).collect();
+    assert_eq!(starts, ["SIP/2.0 200", "SIP/2.0 487"], "{heard:?}");
+    assert!(w.phones[0].ended(key).is_some());
+    w.run(seconds(70));
+    assert_eq!(kept(&w, 0), (0, 0, 0));
+
+    // We hang up.
+    let (mut w, key, ours) = answered_and_not_applied();
+    assert!(ask(&mut w, &ours(&change("x", 1, ""))).is_empty());
+    w.command(0, Command::HangUp(key));
+    w.run(ms(1));
+    let heard = w.heard();
+    assert!(
+        heard.iter().any(|m| m.starts_with("SIP/2.0 487")),
+        "{heard:?}"
+    );
 }
 
 // Shows: the peer changes a call: one change at a time, taken back if it fails
