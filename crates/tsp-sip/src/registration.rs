@@ -164,6 +164,8 @@ pub(crate) struct Registration {
     brief: u8,
     /// The address was taken over since the last refresh that was due.
     rewrote: bool,
+    /// The registrar may have something to forget: it took us, or did not say.
+    bound: bool,
     /// Since when the registrar has us, if it does.
     since: Option<Instant>,
     /// Ways that were lost one after the other before they had lasted.
@@ -192,6 +194,7 @@ impl Registration {
             failures: 0,
             brief: 0,
             rewrote: false,
+            bound: false,
             since: None,
             losses: 0,
             beside: false,
@@ -238,13 +241,19 @@ impl Registration {
         due
     }
 
-    /// It shall end. Whether that has to be asked for now.
-    pub(crate) fn leave(&mut self) -> bool {
-        let asks = !matches!(self.state, State::Leaving | State::Gone);
-        if asks {
-            self.state = State::Leaving;
+    /// It shall end. What follows, if it does not end already: nobody is asked to forget what was only ever refused.
+    pub(crate) fn leave(&mut self) -> Option<Step> {
+        match self.state {
+            State::Leaving | State::Gone => None,
+            State::Waiting(_) if !self.bound => {
+                self.state = State::Gone;
+                Some(Step::Gone)
+            }
+            State::Asking | State::Waiting(_) => {
+                self.state = State::Leaving;
+                Some(Step::Ask)
+            }
         }
-        asks
     }
 
     /// Our address is another than was told. Whether to tell it at once: only once for each refresh, for where the
@@ -306,6 +315,7 @@ impl Registration {
             }
             State::Asking | State::Waiting(_) => {}
         }
+        self.bound |= matches!(answer, Answer::Granted(_) | Answer::Silence);
         match answer {
             Answer::Granted(granted) => {
                 self.failures = 0;

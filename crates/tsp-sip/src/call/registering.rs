@@ -92,8 +92,10 @@ impl UserAgent {
         all.retain(|f| f.0 == id);
         for id in all {
             let held = self.services.accounts.registration(id);
-            if held.is_some_and(|h| h.machine.leave()) {
-                self.ask_registrar(now, id);
+            match held.and_then(|h| h.machine.leave()) {
+                Some(Step::Gone) => self.registration_gone(id),
+                Some(_) => self.ask_registrar(now, id),
+                None => {}
             }
         }
     }
@@ -207,18 +209,7 @@ impl UserAgent {
                 }
                 self.move_calls(id.0);
             }
-            Step::Gone => {
-                let way = held.leave_way();
-                if let Some(way) = way {
-                    self.services.release_way(way);
-                }
-                let flows = self.services.accounts.flows_of(id.0);
-                if flows.iter().all(|f| f.machine.is_gone()) {
-                    self.services.accounts.set_registrations(id.0, Vec::new());
-                    let kind = RegistrationKind::Unregistered;
-                    self.services.tell_registration(id.0, kind);
-                }
-            }
+            Step::Gone => self.registration_gone(id),
             Step::Registered(expires) => {
                 let Some((flow, response)) = response else {
                     return;
@@ -238,6 +229,20 @@ impl UserAgent {
                     self.move_calls(id.0);
                 }
             }
+        }
+    }
+
+    /// Nothing is left of a registration by one flow; of the account's if it was the last.
+    fn registration_gone(&mut self, id: FlowId) {
+        let held = self.services.accounts.registration(id);
+        if let Some(way) = held.and_then(|h| h.leave_way()) {
+            self.services.release_way(way);
+        }
+        let flows = self.services.accounts.flows_of(id.0);
+        if flows.iter().all(|f| f.machine.is_gone()) {
+            self.services.accounts.set_registrations(id.0, Vec::new());
+            let kind = RegistrationKind::Unregistered;
+            self.services.tell_registration(id.0, kind);
         }
     }
 }

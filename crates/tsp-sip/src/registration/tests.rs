@@ -115,9 +115,26 @@ fn an_address_is_taken_over_once_for_each_refresh() {
 }
 
 #[test]
+fn whoever_was_only_refused_has_nothing_to_take_back() {
+    let refused = Answer::Refused(StatusCode::FORBIDDEN, None);
+    for (first, follows) in [
+        (&refused, Step::Gone),
+        (&Answer::Silence, Step::Ask),
+        (&Answer::Granted(None), Step::Ask),
+    ] {
+        let mut registration = Registration::new(secs(600));
+        registration.answered(Instant::ZERO, first, |_| 0);
+        assert!(registration.timeout(Instant::ZERO + secs(3600)));
+        registration.answered(Instant::ZERO + secs(3600), &refused, |_| 0);
+        assert_eq!(registration.leave(), Some(follows));
+    }
+}
+
+#[test]
 fn whoever_leaves_asks_for_nothing_more() {
     let mut registration = Registration::new(secs(600));
-    assert!(registration.leave() && !registration.leave());
+    assert_eq!(registration.leave(), Some(Step::Ask));
+    assert_eq!(registration.leave(), None);
     assert_eq!(registration.expires(), Duration::ZERO);
     let step = registration.answered(Instant::ZERO, &Answer::Silence, |_| 0);
     assert_eq!((step, registration.deadline()), (Step::Gone, None));

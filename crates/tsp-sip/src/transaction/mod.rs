@@ -92,7 +92,7 @@ counters! {
     TransactionStats {
         /// Requests that came again and were absorbed or answered again.
         retransmitted_requests,
-        /// Requests of another number under a branch that was used before, answered 400.
+        /// INVITEs of another number under a branch that was used before, answered 400.
         reused_branches,
         /// Responses that came again and were absorbed.
         absorbed_responses,
@@ -290,8 +290,9 @@ impl TransactionLayer {
         let open = known.and_then(|id| self.servers.get(&id));
         let first = open.map(|(server, _)| server.number);
         let first = first.or_else(|| Some(self.answered.get(&key)?.number));
-        if first.is_some_and(|first| first != number) {
-            // Every request has a branch of its own (RFC 3261 section 8.1.1.7). This one is no copy, and nobody would answer it.
+        if request.method == Method::Invite && first.is_some_and(|first| first != number) {
+            // Every request has a branch of its own (RFC 3261 section 8.1.1.7). This one is no copy, and as one it would be
+            // absorbed in silence.
             self.stats.reused_branches += 1;
             let back = stamp(&mut request, flow)?;
             self.answer_at_once(back, request.response(StatusCode::BAD_REQUEST));

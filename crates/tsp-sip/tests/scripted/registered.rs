@@ -156,6 +156,11 @@ fn endless_challenges_end() {
             told(&mut w)[..],
             [RegistrationKind::Failed { .. }]
         ));
+        // It has nothing of ours, and is not asked to forget it.
+        w.command(0, Command::Unregister(ID));
+        w.run(ms(1));
+        assert!(w.heard().is_empty());
+        assert_eq!(told(&mut w), [RegistrationKind::Unregistered]);
     }
 }
 
