@@ -27,6 +27,15 @@ pub(crate) fn canonical_suite(name: &str) -> &str {
     }
 }
 
+/// A suite as it is registered, or as many write it: its letters may come in either case (RFC 4568 section 9.2).
+fn in_capitals(name: &str) -> String {
+    let capitals = name.to_ascii_uppercase();
+    let known = SUITES
+        .iter()
+        .any(|(suite, _)| *suite == canonical_suite(&capitals));
+    if known { capitals } else { name.to_owned() }
+}
+
 /// The longest key and salt of a suite that is not known, in bytes.
 const LONGEST_KEY: usize = 64;
 
@@ -48,14 +57,14 @@ pub(crate) fn parse_crypto(value: &str) -> Option<Vec<MasterKey>> {
         return None;
     }
     let tag: u32 = all_digits(tag)?.parse().ok()?;
-    let suite = words.next()?;
+    let suite = in_capitals(words.next()?);
     let inline = words.next()?;
     if words.any(|param| !param.starts_with("KDR=0") && !param.starts_with("WSH=")) {
         return None;
     }
     let mut keys: Vec<MasterKey> = Vec::new();
     for key in inline.split(';') {
-        let (key_and_salt, mki) = parse_inline(suite, key)?;
+        let (key_and_salt, mki) = parse_inline(&suite, key)?;
         let differs = |k: &MasterKey| match (k.mki, mki) {
             (Some(one), Some(other)) => one.0 != other.0 && one.1 == other.1,
             _ => false,
@@ -65,7 +74,7 @@ pub(crate) fn parse_crypto(value: &str) -> Option<Vec<MasterKey>> {
         }
         keys.push(MasterKey {
             tag,
-            suite: suite.into(),
+            suite: suite.as_str().into(),
             key_and_salt,
             mki,
         });
@@ -78,7 +87,11 @@ type Identifier = (u64, u8);
 
 /// Reads `inline:key|lifetime|mki:length` of a suite.
 fn parse_inline(suite: &str, key: &str) -> Option<(Secret<Vec<u8>>, Option<Identifier>)> {
-    let mut parts = key.strip_prefix("inline:")?.split('|');
+    let (method, key) = key.split_once(':')?;
+    let mut parts = key.split('|');
+    if !method.eq_ignore_ascii_case("inline") {
+        return None;
+    }
     let key_and_salt = Secret::new(base64_decode(parts.next()?)?);
     let length = key_and_salt.expose().len();
     let known = SUITES
@@ -285,6 +298,25 @@ mod tests {
                    inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|2:4";
         let mkis: Vec<_> = parse_crypto(two).unwrap().iter().map(|k| k.mki).collect();
         assert_eq!(mkis, [Some((1, 4)), Some((2, 4))]);
+    }
+
+    // Shows: the names of suites are known in either case | RFC 4568 9.2, interop row 55
+    #[test]
+    fn suites_are_known_in_either_case() {
+        let key = "PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR";
+        let read = |suite: &str, method: &str| {
+            let keys = parse_crypto(&format!("1 {suite} {method}:{key}")).unwrap();
+            keys[0].suite.to_string()
+        };
+        for (suite, method) in [
+            ("AeS_Cm_128_HmAC_shA1_80", "inline"),
+            ("aes_cm_128_hmac_sha1_80", "INLINE"),
+        ] {
+            assert_eq!(read(suite, method), "AES_CM_128_HMAC_SHA1_80");
+        }
+        assert_eq!(read("Somebody's_own", "inline"), "Somebody's_own");
+        // The length of the key is held to either.
+        assert!(parse_crypto(&format!("1 aes_cm_256_hmac_sha1_80 inline:{key}")).is_none());
     }
 
     #[test]
