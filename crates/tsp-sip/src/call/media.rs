@@ -353,13 +353,14 @@ impl UserAgent {
         }
     }
 
-    /// No media came for as long as the policy of the media half allows: the peer is gone, and the call ends here. An
-    /// application only sees it.
+    /// No media came for as long as the policy of the media half allows: the peer is gone, and the call ends here, unless the
+    /// peer holds it and has no music to send. An application only sees it.
     fn media_lost(&mut self, now: Instant, key: CallKey, leg: LegId) {
         let Some(call) = self.calls.get_mut(&key) else {
             return;
         };
-        if !matches!(call.phase, Phase::Up) || call.confirmed().is_none_or(|l| l.id != leg) {
+        let lost = |l: &mut Leg| l.id == leg && !l.hold.theirs();
+        if !matches!(call.phase, Phase::Up) || !call.confirmed().is_some_and(lost) {
             return;
         }
         self.hang_up_for(now, key, leg, "no media came");

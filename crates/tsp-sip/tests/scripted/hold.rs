@@ -1,9 +1,10 @@
 //! Holding by either end, and the codec that is locked.
 
-use msp_core::id::CallKey;
-use msp_core::link::ToMsp;
+use msp_core::id::{CallKey, LegId};
+use msp_core::link::{Envelope, ToMsp, ToTsp};
 use msp_core::media::MediaDirection;
-use tsp_sip::call::{CallEventKind, CallPolicy, Command, HoldForm, HoldSound, Side};
+use msp_core::params::MediaSlot;
+use tsp_sip::call::{CallEventKind, CallPolicy, Command, HoldForm, HoldSound, Input, Side};
 use tsp_sip::wire::StatusCode;
 
 use crate::peer::{
@@ -405,4 +406,36 @@ fn an_echo_of_our_hold_is_none_of_the_peers() {
         let told = events(&w, key, before + 1);
         assert_eq!(told, [CallEventKind::Resumed(Side::Local)]);
     }
+}
+
+/// The media half misses media in the call.
+fn miss_media(w: &mut World, key: CallKey) {
+    let generation = w.phones[0].media.last().expect("a message").generation;
+    let missed = Envelope {
+        call: key,
+        leg: LegId(0),
+        generation,
+        body: ToTsp::MediaLost { slot: MediaSlot(0) },
+    };
+    w.give(0, Input::Msp(missed));
+    w.drain(0);
+    w.run(ms(1));
+}
+
+// Shows: a peer that holds may be silent for as long as it likes; once it is back it is missed | RFC 3264 8.4, interop rows 38 and 57
+#[test]
+fn who_holds_need_not_be_heard() {
+    let mut w = alone(Manner::Answer);
+    let our_tag = call_up(&mut w, "x");
+    let key = w.phones[0].incoming()[0];
+    for (number, direction) in [(2, "a=sendonly\n"), (3, "a=sendrecv\n")] {
+        let sdp = SDP.replace("o=- 1 1", &format!("o=- 1 {number}")) + direction;
+        let change = with_sdp(&within("INVITE", "x", number, &our_tag, ""), &sdp);
+        assert!(ask_once(&mut w, &change).starts_with("SIP/2.0 200"));
+        ask(&mut w, &within("ACK", "x", number, &our_tag, ""));
+        miss_media(&mut w, key);
+        let over = w.phones[0].ended(key).is_some();
+        assert_eq!(over, direction == "a=sendrecv\n", "{direction}");
+    }
+    assert!(w.heard().iter().any(|m| m.starts_with("BYE ")));
 }
