@@ -72,6 +72,7 @@ impl UserAgent {
             Input::Received { flow, bytes } => self.received(now, flow, &bytes),
             Input::Unreachable { flow } => self.unreachable(now, flow, Box::default()),
             Input::Accepted { flow } => self.services.flows.accepted(now, flow),
+            Input::Proved { flow, names } => self.services.flows.proved(flow, names),
             Input::Garbled { flow, bytes, error } => {
                 self.services.stats.garbled += 1;
                 self.unreadable(flow, &bytes, error, &Limits::default());
@@ -242,6 +243,7 @@ impl UserAgent {
             Some(crate::Error::new(crate::ErrorKind::Version, ""))
         };
         let Some(error) = fault else {
+            self.services.note_alias(flow, &request);
             let transactions = &mut self.services.transactions;
             if let Err(error) = transactions.receive_request(now, flow, request) {
                 self.services.stats.unreadable += 1;

@@ -41,6 +41,13 @@ pub enum Input {
         /// What it is called from now on.
         flow: Flow,
     },
+    /// The peer of a connection that was accepted proved that it stands for these domains (RFC 5922 section 7.1).
+    Proved {
+        /// The connection.
+        flow: Flow,
+        /// The domains that its certificate names.
+        names: Vec<Box<str>>,
+    },
     /// What came on a connection cannot be cut into messages; it is closed once it is said so.
     Garbled {
         /// The connection.
@@ -597,6 +604,8 @@ counters! {
         network_changes,
         /// Ways by which registrars reached us and that were lost, so that others were made.
         lost_ways,
+        /// Connections of peers that are used for requests to them too, as they asked (RFC 5923).
+        aliases,
         /// Connections that were closed because nobody used them.
         idle_flows,
         /// Connections that were closed because nobody answered there any more.

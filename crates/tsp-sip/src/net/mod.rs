@@ -381,6 +381,7 @@ impl Driver {
         match said {
             Said::Opened if flow.connection.is_some_and(|c| c.is_dialled()) => {}
             Said::Opened => self.handle(now, Input::Accepted { flow }),
+            Said::Proved(names) => self.handle(now, Input::Proved { flow, names }),
             Said::Received(bytes) => {
                 self.counted.received_on_streams += 1;
                 self.handle(now, Input::Received { flow, bytes });

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::tls::{explain_tls, server_name};
+use super::tls::{explain_tls, names_of, server_name};
 use crate::transport::{Flow, Patience, Slow};
 use crate::wire::{Frame, Framer, Limits};
 
@@ -42,6 +42,8 @@ const PONG: &[u8] = b"\r\n";
 pub(super) enum Said {
     /// It can be used.
     Opened,
+    /// Its peer, who opened it, proved to stand for these domains.
+    Proved(Vec<Box<str>>),
     /// A message, or a line break or two.
     Received(Bytes),
     /// What came cannot be cut into messages: nothing more is read.
@@ -120,7 +122,15 @@ pub(super) async fn take(stream: TcpStream, post: Post, secured: Option<TlsAccep
         return carry(stream, post).await;
     };
     let why = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => return opened(stream, post).await,
+        Ok(Ok(stream)) => {
+            let chain = stream.get_ref().1.peer_certificates();
+            let names = chain.and_then(|c| c.first()).map(names_of);
+            let _unheard = post.said.send((post.flow, Said::Opened)).await;
+            if let Some(names) = names {
+                let _unheard = post.said.send((post.flow, Said::Proved(names))).await;
+            }
+            return carry(stream, post).await;
+        }
         Ok(Err(error)) => explain_tls(&error),
         Err(_) => "the handshake takes too long".to_owned(),
     };

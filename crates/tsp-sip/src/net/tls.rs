@@ -18,7 +18,7 @@ use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use verify::SipVerifier;
-pub(super) use verify::explain;
+pub(super) use verify::{explain, names_of};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(10);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use msp_core::time::Instant;
 
 use super::{ConnectionId, Flow, Transport};
+use crate::wire::HostPort;
 
 /// How long a connection may carry no message. Calls outlast theirs: what comes next opens another.
 const IDLE: Duration = Duration::from_secs(15 * 60);
@@ -61,7 +62,14 @@ struct Link {
     last_ping: Instant,
     /// When its entry in the queue is.
     queued: Instant,
+    /// The domains that its peer proved to stand for.
+    proved: Vec<Box<str>>,
+    /// What it is used for besides, as the peer asked.
+    aliases: Vec<Peer>,
 }
+
+/// Domains that one peer is reached as on its connection, at most.
+const MOST_ALIASES: usize = 8;
 
 /// What has to be done about a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,6 +144,8 @@ impl Flows {
             timed: false,
             last_ping: now,
             queued: now,
+            proved: Vec::new(),
+            aliases: Vec::new(),
         };
         link.queued = link.next();
         self.due.push(Reverse((link.queued, id)));
@@ -173,6 +183,40 @@ impl Flows {
         if let Some(link) = self.link(flow) {
             link.asked = true;
         }
+    }
+
+    /// The peer of a connection proved to stand for these domains.
+    pub(crate) fn proved(&mut self, flow: Flow, names: Vec<Box<str>>) {
+        if let Some(link) = self.link(flow) {
+            link.proved = names;
+        }
+    }
+
+    /// The peer of a connection that it opened wants to be reached on it as `sent_by`. Whether it is from now on: as who it
+    /// proved to be, and not instead of a connection that is there.
+    pub(crate) fn alias(&mut self, flow: Flow, sent_by: &HostPort) -> bool {
+        let Some(link) = self.link(flow).filter(|l| !l.is_dialled()) else {
+            return false;
+        };
+        let host: Box<str> = sent_by.host.to_string().into();
+        let proved = link.proved.iter().any(|n| n.eq_ignore_ascii_case(&host));
+        let port = sent_by
+            .port
+            .unwrap_or_else(|| flow.transport.default_port());
+        let there = SocketAddr::new(link.flow.remote.ip(), port);
+        let peer = (link.flow.transport, there, Some(host));
+        let new = !link.aliases.contains(&peer) && link.aliases.len() < MOST_ALIASES;
+        let Some(id) = flow.connection.filter(|_| proved && new) else {
+            return false;
+        };
+        if self.by_peer.contains_key(&peer) {
+            return false;
+        }
+        self.by_peer.insert(peer.clone(), id);
+        if let Some(link) = self.link(flow) {
+            link.aliases.push(peer);
+        }
+        true
     }
 
     /// A registrar reaches us on a connection: it does not end for want of messages. `timer`: the silence that the server
@@ -226,6 +270,11 @@ impl Flows {
         else {
             return false;
         };
+        for alias in link.aliases {
+            if self.by_peer.get(&alias) == Some(&id) {
+                self.by_peer.remove(&alias);
+            }
+        }
         let peer = (link.flow.transport, link.flow.remote, link.name);
         if self.by_peer.get(&peer) == Some(&id) {
             self.by_peer.remove(&peer);

@@ -93,6 +93,11 @@ impl Via {
         self.params.raw("branch").filter(|b| !b.is_empty())
     }
 
+    /// `alias`: whoever opened the connection wants to be reached on it (RFC 5923 section 5).
+    pub fn alias(&self) -> bool {
+        self.params.has("alias")
+    }
+
     /// The address that the request really came from, as the receiver noted it.
     pub fn received(&self) -> Option<IpAddr> {
         bare_ip(self.params.raw("received")?)

@@ -1,6 +1,7 @@
 //! A user agent and scripted peers whose messages are literal bytes.
 
 mod accounts;
+mod alias;
 mod bodies;
 mod called;
 mod calling;

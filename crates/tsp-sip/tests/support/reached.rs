@@ -35,7 +35,7 @@ pub fn place(agent: &UserAgent, input: &Input) -> Place {
             (Some(message.call), name)
         }
         Input::Unreachable { .. } => (None, "unreachable".into()),
-        Input::Accepted { .. } => (None, "accepted".into()),
+        Input::Accepted { .. } | Input::Proved { .. } => (None, "accepted".into()),
         Input::Garbled { .. } => (None, "garbled".into()),
         Input::Closed { .. } => (None, "closed".into()),
         Input::Resolved { .. } => (None, "resolved".into()),

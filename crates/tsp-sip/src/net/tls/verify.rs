@@ -109,6 +109,13 @@ fn domains(certificate: &EndEntityCert<'_>) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
+/// The domains that the certificate of a peer stands for, which is trusted already.
+pub(in crate::net) fn names_of(certificate: &CertificateDer<'_>) -> Vec<Box<str>> {
+    let read = EndEntityCert::try_from(certificate);
+    let names = read.map(|c| domains(&c)).unwrap_or_default();
+    names.into_iter().map(Into::into).collect()
+}
+
 fn domain_of_uri(uri: &str) -> Option<&str> {
     let (scheme, rest) = uri.split_once(':')?;
     let host = rest.split([';', '?', ':']).next()?;
