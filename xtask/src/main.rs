@@ -19,7 +19,7 @@ cargo xtask ci      [--no-install]            everything that has to hold before
 cargo xtask test    [--no-install]            the tests, then the calls with real peers
 cargo xtask interop [--no-install] [ARGS...]  only the calls with real peers (`--list` names them)
 cargo xtask bench   [NAMES...]                ours beside the other; without names writes docs/measurements.md
-cargo xtask mutate  [NAMES...]                bugs put into a copy of the product, one at a time: the tests have to find each
+cargo xtask mutate  [NAMES...]                bugs put into a copy of the product, turned on one at a time: the tests have to find each
 cargo xtask fuzz    [--seconds N] [TARGETS...] the fuzz targets under cargo-fuzz, each for a while
 cargo xtask conformance                       writes what the tests say they show into docs/conformance.md
 

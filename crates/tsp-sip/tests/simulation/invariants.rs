@@ -109,6 +109,23 @@ pub(crate) fn changed(network: &Network, outcome: &mut Outcome) {
     }
 }
 
+/// Long after the last transfer: each came about and the call is over, or it did not.
+pub(crate) fn passed_on(network: &Network, outcome: &mut Outcome) {
+    for (phone, player) in network.players.iter().enumerate() {
+        let up = |key| !player.dead && network.is_up(phone, key);
+        for transfer in player.transfers.iter().filter(|t| up(t.key)) {
+            let fault = match transfer.came_about {
+                Some(false) => continue,
+                Some(true) => "came about, and its call goes on",
+                None => "never ends",
+            };
+            outcome
+                .faults
+                .push(format!("phone {phone}: {transfer:?} {fault}"));
+        }
+    }
+}
+
 /// What an end does that its user did not want, or does not do that it did.
 fn unwished(network: &Network, (phone, key): (usize, CallKey)) -> Option<String> {
     let player = &network.players[phone];

@@ -83,6 +83,7 @@ pub(crate) fn run(seed: u64, loud: bool) -> Outcome {
     network.run_for(CALM);
     invariants::changed(&network, &mut outcome);
     invariants::agree(&network, &script, &mut outcome);
+    invariants::passed_on(&network, &mut outcome);
     network.hang_up_everything();
     network.run_for(REST);
     invariants::at_rest(&mut network, &mut outcome);

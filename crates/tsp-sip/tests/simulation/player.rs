@@ -239,6 +239,11 @@ impl Player {
             }
             CallEventKind::Transferred | CallEventKind::TransferFailed(_) => {
                 let came_about = *kind == CallEventKind::Transferred;
+                if let CallEventKind::TransferFailed(status) = kind
+                    && !status.is_final()
+                {
+                    self.faults.push(format!("call {key}: {kind:?}"));
+                }
                 let mut open = self.transfers.iter_mut().filter(|t| t.key == key);
                 match open.find(|t| t.came_about.is_none()) {
                     Some(transfer) => transfer.came_about = Some(came_about),

@@ -312,7 +312,11 @@ impl World {
 
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
+        let mut still = 0;
         while let Some(at) = self.next().filter(|at| *at <= end) {
+            // Something that is due and does nothing would go on for ever.
+            still = if at > self.now { 0 } else { still + 1 };
+            assert!(still < 100_000, "no time passes after {:?}", self.now);
             self.now = self.now.max(at);
             self.step();
         }
