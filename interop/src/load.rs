@@ -117,7 +117,7 @@ fn measure(lab: &Lab, process: u32, port: u16) -> Result<Cost, Error> {
 }
 
 /// How long all threads of a process have run, to the nanosecond.
-fn busy(process: u32) -> Result<Duration, Error> {
+pub(crate) fn busy(process: u32) -> Result<Duration, Error> {
     let folder = format!("/proc/{process}/task");
     let threads = fs::read_dir(&folder).map_err(|error| Error::io(&folder, &error))?;
     let nanos = threads
@@ -128,7 +128,7 @@ fn busy(process: u32) -> Result<Duration, Error> {
 }
 
 /// Resident memory in bytes.
-fn resident(process: u32) -> Result<u64, Error> {
+pub(crate) fn resident(process: u32) -> Result<u64, Error> {
     let path = format!("/proc/{process}/status");
     let text = fs::read_to_string(&path).map_err(|error| Error::io(&path, &error))?;
     text.lines()

@@ -23,6 +23,7 @@ mod ports;
 mod process;
 mod relay;
 mod report;
+mod signals;
 mod sipp;
 mod sound;
 mod table;
@@ -70,7 +71,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if let (["--load"], true) = (&options[..], names.is_empty()) {
-        return code(load::run().map(|()| true));
+        let both = load::run().and_then(|()| signals::run());
+        return code(both.map(|()| true));
     }
     if let ["--corpus" | "--blackbox"] = options[..] {
         let wanted: Vec<String> = names.into_iter().map(str::to_owned).collect();

@@ -44,6 +44,15 @@ pub(crate) fn run(names: &[String]) -> Result<(), Failure> {
             "--package",
             "tipring-cli",
         ]))?;
+        steps::run(&mut cargo(&[
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            "tipring",
+            "--example",
+            "callee",
+        ]))?;
         all.push(hear(
             "load",
             &["run", "--release", "--package", "interop", "--", "--load"],
