@@ -45,7 +45,7 @@ impl Agreement {
 /// An offer of the peer's, read.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RemoteOffer {
-    /// What the media half has to prepare for an answer: the media that could be accepted.
+    /// What the media half has to prepare for an answer: the media that could be accepted, encrypted ones first.
     pub slots: Vec<PrepareSlot>,
     /// Where the peer receives, when it is an address.
     pub toward: Option<IpAddr>,

@@ -264,15 +264,20 @@ impl OfferAnswer {
         let remote = SessionDescription::parse(text)?;
         let session = RemoteSession::read(&remote)?;
         let possible = || session.media.iter().filter_map(|m| acceptable(m).ok());
+        let slot = |params: &MediaParams| PrepareSlot {
+            slot: params.slot,
+            kind: params.kind,
+            direction: params.direction,
+            profile: params.profile,
+        };
+        let keyed = |p: &&MediaParams| {
+            matches!(p.profile, Profile::Savp | Profile::Savpf) && !p.keys.receive.is_empty()
+        };
+        // Offered both ways, in a line each, media are better encrypted.
+        let (encrypted, others): (Vec<_>, Vec<_>) = possible().partition(keyed);
+        let slots = encrypted.into_iter().chain(others).map(slot).collect();
         let offer = RemoteOffer {
-            slots: possible()
-                .map(|params| PrepareSlot {
-                    slot: params.slot,
-                    kind: params.kind,
-                    direction: params.direction,
-                    profile: params.profile,
-                })
-                .collect(),
+            slots,
             toward: possible().find_map(MediaParams::remote_ip),
             unchanged: self
                 .agreed

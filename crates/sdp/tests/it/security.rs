@@ -68,6 +68,18 @@ fn keys_cross_over_under_the_tag_of_the_offer() {
     assert_eq!(at_bob.params[0].profile, Profile::Savp);
 }
 
+// Shows: of media offered in the clear and encrypted, a line each, the encrypted line is answered first | interop row 55
+#[test]
+fn an_encrypted_line_goes_before_a_plain_one() {
+    let offer = "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
+        m=audio 5000 RTP/AVP 0\r\nm=audio 5002 RTP/SAVP 0\r\n\
+        a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n";
+    let mut bob = leg_of("bob", 1, Policy::default());
+    let offer = bob.receive_offer(offer.as_bytes()).unwrap();
+    let slots: Vec<_> = offer.slots.iter().map(|s| (s.slot.0, s.profile)).collect();
+    assert_eq!(slots, [(1, Profile::Savp), (0, Profile::Avp)]);
+}
+
 #[test]
 fn a_policy_is_never_talked_down() {
     use SecurityPolicy::*;
