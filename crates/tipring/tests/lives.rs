@@ -115,7 +115,7 @@ async fn the_events_of_a_closed_phone_end() {
 #[tokio::test]
 async fn what_cannot_be_called_is_named() {
     let phone = builder().start().await.unwrap();
-    for bad in ["", "sip:", "mailto:a@b", "sip:a b@c", "tel:+123"] {
+    for bad in ["", "sip:", "mailto:a@b", "sip:a b@c", "tel:123"] {
         let error = phone.dial(bad).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidUri, "{bad}");
         assert!(error.to_string().contains(&format!("'{bad}'")), "{error}");
