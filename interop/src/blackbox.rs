@@ -14,11 +14,10 @@ use serde_json::Value;
 
 use crate::case::Outcome;
 use crate::clock::{Deadline, now};
+use crate::collection;
 use crate::error::{Error, ensure};
-use crate::lab::{self, Lab, root};
+use crate::lab::{Lab, root};
 use crate::ports;
-use crate::process::read_lossy;
-use crate::table;
 use crate::tipring::Tipring;
 
 /// Long enough for a program to start and to answer on a busy machine.
@@ -45,15 +44,16 @@ pub(crate) fn run(wanted: &[String], junit: Option<PathBuf>) -> Result<bool, Err
         );
         return Ok(true);
     }
-    let list = list()?;
-    ensure(is_whole(&list, &corpus), || {
+    let list = collection::list("blackbox.tsv", entry)?;
+    let named = list.iter().map(|entry| entry.file.as_str());
+    ensure(collection::is_whole(named, &corpus, ".json"), || {
         "interop/corpus/blackbox.tsv does not name the cases of the corpus's index, each once"
             .to_owned()
     })?;
     let chosen: Vec<&Entry> = list
         .iter()
         .filter(|entry| entry.applies)
-        .filter(|entry| wanted.is_empty() || wanted.iter().any(|name| entry.file.contains(name)))
+        .filter(|entry| collection::is_wanted(&entry.file, wanted))
         .collect();
     let mut played = Vec::new();
     for entry in &chosen {
@@ -68,14 +68,11 @@ pub(crate) fn run(wanted: &[String], junit: Option<PathBuf>) -> Result<bool, Err
         }
         played.push((entry.file.as_str(), outcome, now() - start));
     }
-    let folder = lab::output_folder().join(NAME);
-    fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
     let lines: Vec<_> = played
         .iter()
         .map(|(file, outcome, took)| (*file, outcome, *took))
         .collect();
-    let junit = junit.unwrap_or_else(|| folder.join("junit.xml"));
-    table::junit(&junit, NAME, &lines)?;
+    collection::leave_results(NAME, &lines, junit)?;
     let passed = played
         .iter()
         .filter(|(_, outcome, _)| matches!(outcome, Outcome::Passed))
@@ -89,16 +86,6 @@ pub(crate) fn run(wanted: &[String], junit: Option<PathBuf>) -> Result<bool, Err
     Ok(passed == played.len())
 }
 
-/// The committed list.
-fn list() -> Result<Vec<Entry>, Error> {
-    let path = root().join("interop/corpus/blackbox.tsv");
-    let text = fs::read_to_string(&path).map_err(|error| Error::io(path.display(), &error))?;
-    text.lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| entry(line).ok_or_else(|| Error::new(format!("{}: `{line}`", path.display()))))
-        .collect()
-}
-
 fn entry(line: &str) -> Option<Entry> {
     let mut fields = line.split('\t').map(str::to_owned);
     let (file, applies, how) = (fields.next()?, fields.next()?, fields.next()?);
@@ -108,20 +95,6 @@ fn entry(line: &str) -> Option<Entry> {
         _ => return None,
     };
     Some(Entry { file, applies, how })
-}
-
-/// Whether the list names the cases that the corpus has, nothing twice.
-fn is_whole(list: &[Entry], corpus: &Path) -> bool {
-    let index = read_lossy(&corpus.join("index.tsv"));
-    let files = index
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split('\t').next());
-    let mut there: Vec<&str> = files.filter(|file| file.ends_with(".json")).collect();
-    let mut named: Vec<&str> = list.iter().map(|entry| entry.file.as_str()).collect();
-    there.sort_unstable();
-    named.sort_unstable();
-    there == named
 }
 
 fn play(entry: &Entry, corpus: &Path) -> Result<(), Error> {
@@ -251,7 +224,7 @@ mod tests {
 
     #[test]
     fn the_list_is_read_and_says_why_what_does_not_apply_does_not() {
-        let list = list().expect("the list is in order");
+        let list = collection::list("blackbox.tsv", entry).expect("the list is in order");
         assert!(list.iter().any(|entry| entry.applies));
         assert!(entry("a.json\tno\t").is_none() && entry("a.json\tperhaps\tx").is_none());
     }

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use crate::case::{Outcome, Peer};
 use crate::clock::now;
+use crate::collection;
 use crate::error::{Error, ensure};
-use crate::lab::{self, Lab, root};
+use crate::lab::{Lab, root};
 use crate::ports;
 use crate::process::{Process, read_lossy};
 use crate::table;
@@ -64,25 +65,23 @@ pub(crate) fn run(wanted: &[String], junit: Option<PathBuf>) -> Result<bool, Err
     let corpus = corpus
         .canonicalize()
         .map_err(|error| Error::io(corpus.display(), &error))?;
-    let list = list()?;
-    ensure(is_whole(&list, &corpus), || {
+    let list = collection::list("sipp.tsv", entry)?;
+    let named = list.iter().map(|entry| entry.file.as_str());
+    ensure(collection::is_whole(named, &corpus, ""), || {
         "interop/corpus/sipp.tsv does not name the scenarios of the corpus's index, each once"
             .to_owned()
     })?;
     let chosen: Vec<&Entry> = list
         .iter()
         .filter(|entry| entry.applies)
-        .filter(|entry| wanted.is_empty() || wanted.iter().any(|name| entry.file.contains(name)))
+        .filter(|entry| collection::is_wanted(&entry.file, wanted))
         .collect();
     let played = play_all(&chosen, &corpus);
-    let folder = lab::output_folder().join(NAME);
-    fs::create_dir_all(&folder).map_err(|error| Error::io(folder.display(), &error))?;
     let lines: Vec<_> = played
         .iter()
         .map(|played| (played.entry.file.as_str(), &played.outcome, played.took))
         .collect();
-    let junit = junit.unwrap_or_else(|| folder.join("junit.xml"));
-    table::junit(&junit, NAME, &lines)?;
+    collection::leave_results(NAME, &lines, junit)?;
     let failed: Vec<&str> = played
         .iter()
         .filter(|played| !matches!(played.outcome, Outcome::Passed))
@@ -116,16 +115,6 @@ fn summary(list: &[Entry], passed: usize, failed: &[&str]) -> String {
     )
 }
 
-/// The committed list.
-fn list() -> Result<Vec<Entry>, Error> {
-    let path = root().join("interop/corpus/sipp.tsv");
-    let text = fs::read_to_string(&path).map_err(|error| Error::io(path.display(), &error))?;
-    text.lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| entry(line).ok_or_else(|| Error::new(format!("{}: `{line}`", path.display()))))
-        .collect()
-}
-
 fn entry(line: &str) -> Option<Entry> {
     let mut fields = line.split('\t').map(str::to_owned);
     Some(Entry {
@@ -138,20 +127,6 @@ fn entry(line: &str) -> Option<Entry> {
         how: fields.next()?,
         with: fields.next().unwrap_or_default(),
     })
-}
-
-/// Whether the list names what the corpus has, nothing twice.
-fn is_whole(list: &[Entry], corpus: &Path) -> bool {
-    let index = read_lossy(&corpus.join("index.tsv"));
-    let mut there: Vec<&str> = index
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split('\t').next())
-        .collect();
-    let mut named: Vec<&str> = list.iter().map(|entry| entry.file.as_str()).collect();
-    there.sort_unstable();
-    named.sort_unstable();
-    there == named
 }
 
 /// Plays `chosen`, a few at once; the results stand in their order.
@@ -323,7 +298,7 @@ mod tests {
 
     #[test]
     fn the_list_is_read_and_says_of_each_scenario_what_we_do() {
-        let list = list().expect("the list is in order");
+        let list = collection::list("sipp.tsv", entry).expect("the list is in order");
         assert!(list.iter().any(|entry| entry.applies));
         assert!(list.iter().all(|entry| !entry.how.is_empty()));
         assert!(entry("a.xml\tperhaps\tanswer").is_none());

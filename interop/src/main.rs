@@ -10,6 +10,7 @@ mod capture;
 mod case;
 mod cases;
 mod clock;
+mod collection;
 mod corpus;
 mod error;
 mod ffmpeg;
