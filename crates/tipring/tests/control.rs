@@ -1,9 +1,12 @@
 //! More than one call at a time: swapped, picked up, taken over, parked, in one hub.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use common::{connect, uri};
 use tipring::msp_core::media::{Direction, MediaKind};
 use tipring::msp_core::terminal::Terminal;
 use tipring::terminals::{FilePlay, FileRecord, PlayOptions, RecordOptions};
@@ -13,18 +16,6 @@ async fn phone(user: &str) -> Phone {
     let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let phone = Phone::builder().bind(bind).user(user);
     phone.watchers(Watchers::Anybody).start().await.unwrap()
-}
-
-fn uri(user: &str, phone: &Phone) -> String {
-    format!("sip:{user}@{}", phone.local_addr())
-}
-
-async fn connect(from: &Phone, to: &Phone) -> (Call, Call) {
-    let call = from.dial(&uri("x", to)).await.unwrap();
-    let incoming = to.next_call().await.unwrap();
-    incoming.answer().await.unwrap();
-    call.connected().await.unwrap();
-    (call, incoming)
 }
 
 const HELD: CallState = CallState::Held {

@@ -1,9 +1,12 @@
 //! Calls that are passed on and messages, over real sockets.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
 use std::net::{Ipv4Addr, SocketAddr};
 
-use tipring::{Call, EndCause, ErrorKind, EventKind, Events, Phone};
+use common::{connect, uri};
+use tipring::{EndCause, ErrorKind, EventKind, Events, Phone};
 
 async fn phone(user: &str) -> Phone {
     let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -13,19 +16,6 @@ async fn phone(user: &str) -> Phone {
         .start()
         .await
         .unwrap()
-}
-
-fn uri(user: &str, phone: &Phone) -> String {
-    format!("sip:{user}@{}", phone.local_addr())
-}
-
-/// A call between two phones that is up, seen from both.
-async fn connect(from: &Phone, to: &Phone) -> (Call, Call) {
-    let call = from.dial(&uri("x", to)).await.unwrap();
-    let incoming = to.next_call().await.unwrap();
-    incoming.answer().await.unwrap();
-    call.connected().await.unwrap();
-    (call, incoming)
 }
 
 async fn requested(events: &mut Events) -> (Box<str>, bool) {
