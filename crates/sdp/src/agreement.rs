@@ -6,7 +6,7 @@ use msp_core::link::PrepareSlot;
 use msp_core::media::{MediaDirection, MediaKind};
 use msp_core::params::{MediaParams, MediaSlot};
 
-use crate::description::SessionDescription;
+use crate::local::LocalDescription;
 use crate::negotiate::RefusalReason;
 use crate::remote::{Ignored, RemoteMedia, RemoteSession, Unresolved};
 
@@ -59,7 +59,7 @@ pub struct RemoteOffer {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Answer {
     /// What to send.
-    pub description: SessionDescription,
+    pub description: LocalDescription,
     /// What is agreed with it.
     pub agreement: Agreement,
 }

@@ -113,15 +113,6 @@ impl SessionDescription {
         builder.finish()
     }
 
-    /// Builds a description of lines that are ours, each ended by CRLF.
-    pub(crate) fn from_lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Self> {
-        let mut builder = Builder::default();
-        for line in lines {
-            builder.push(line, Ending::CrLf)?;
-        }
-        builder.finish()
-    }
-
     /// The lines before the first m= line.
     pub const fn session(&self) -> &Section {
         &self.session
@@ -150,27 +141,44 @@ impl SessionDescription {
             .iter()
             .chain(self.media.iter().flat_map(|m| &m.section.lines))
     }
-
-    /// Whether `other` says the same of the same session: everything but the version of the o= line.
-    pub fn same_but_version(&self, other: &Self) -> bool {
-        let id = |s: &Self| {
-            s.origin()
-                .map(|o| (o.username.clone(), o.session_id.clone(), o.address.clone()))
-        };
-        let rest = |line: &&Line| !matches!(line.value(), Value::Origin(_));
-        id(self) == id(other)
-            && self
-                .lines()
-                .filter(rest)
-                .map(Line::text)
-                .eq(other.lines().filter(rest).map(Line::text))
-    }
 }
 
 impl fmt::Display for SessionDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.lines().try_for_each(|line| line.fmt(f))
     }
+}
+
+/// Whether two texts say the same of the same session: everything but the version of the o= line.
+pub(crate) fn same_but_version(one: &str, other: &str) -> bool {
+    let (mut ours, mut theirs) = (lines(one), lines(other));
+    loop {
+        match (ours.next(), theirs.next()) {
+            (None, None) => return true,
+            (Some(a), Some(b)) if a.starts_with("o=") && b.starts_with("o=") => {
+                // User, number, version, network, kind of address, address.
+                let words = |line| str::split_ascii_whitespace(line).take(6).enumerate();
+                let told = |line| words(line).filter(|(n, _)| *n != 2);
+                if !told(a).eq(told(b)) {
+                    return false;
+                }
+            }
+            (Some(a), Some(b)) if a == b => {}
+            _ => return false,
+        }
+    }
+}
+
+/// The lines of a text without what ends them.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        (!rest.is_empty()).then(|| {
+            let (line, _, after) = split_line(rest);
+            rest = after;
+            line
+        })
+    })
 }
 
 #[derive(Default)]

@@ -36,7 +36,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use keys::crypto_line;
 pub use limits::Limits;
 pub use line::{Bandwidth, Connection, Host, Line, Media, Origin, Value};
-pub use local::Identity;
+pub use local::{Identity, LocalDescription};
 pub use negotiate::RefusalReason;
 pub use offer_answer::{OfferAnswer, State};
 pub use policy::{CodecOrder, LaterAnswers, Policy};

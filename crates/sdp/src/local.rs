@@ -1,5 +1,6 @@
 //! Our own description, written from media parameters.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use msp_core::media::{MediaDirection, MediaKind};
@@ -7,7 +8,6 @@ use msp_core::params::MediaParams;
 use sdp_rs::lines;
 
 use crate::attribute::{print_direction, print_fmtp, print_packet_time, print_rtpmap};
-use crate::description::SessionDescription;
 use crate::error::{Error, ErrorKind, Result};
 use crate::line::{Bandwidth, Connection, Media, addrtype};
 use crate::{ice, keys};
@@ -48,6 +48,29 @@ impl Identity {
     }
 }
 
+/// A description of ours as it is sent. Its text bears keys, which [`fmt::Debug`] keeps to itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LocalDescription(Box<str>);
+
+impl LocalDescription {
+    /// The text.
+    pub const fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for LocalDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for LocalDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LocalDescription({} bytes)", self.0.len())
+    }
+}
+
 /// One m= line that we write.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum LocalMedia {
@@ -66,7 +89,7 @@ pub(crate) fn write(
     identity: &Identity,
     version: u64,
     media: &[LocalMedia],
-) -> Result<SessionDescription> {
+) -> Result<LocalDescription> {
     let on = || {
         media.iter().filter_map(|m| match m {
             LocalMedia::On(params) => Some(params),
@@ -103,7 +126,8 @@ pub(crate) fn write(
     if out.iter().any(|line| line.contains(['\r', '\n'])) {
         return Err(ErrorKind::BadLocal.into());
     }
-    SessionDescription::from_lines(out.iter().map(String::as_str))
+    out.push(String::new());
+    Ok(LocalDescription(out.join("\r\n").into()))
 }
 
 /// The m= line of `params` with the port `port`.

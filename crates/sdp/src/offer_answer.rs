@@ -1,15 +1,17 @@
 //! Offer and answer for one leg of a call (RFC 3264): who may speak, what holds, what was said before.
 
+use std::fmt;
+
 use msp_core::link::PrepareSlot;
 use msp_core::media::{MediaDirection, MediaKind};
 use msp_core::params::{MediaParams, MediaSlot, Profile, SecurityPolicy};
 
 use crate::agreement::{Agreement, Answer, Outcome, RemoteOffer};
-use crate::description::SessionDescription;
+use crate::description::{SessionDescription, same_but_version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::Limits;
 use crate::line::Media;
-use crate::local::{Identity, LocalMedia, media_line, write};
+use crate::local::{Identity, LocalDescription, LocalMedia, media_line, write};
 use crate::negotiate::{RefusalReason, accept, acceptable, conclude};
 use crate::place::{Place, remember};
 use crate::policy::{LaterAnswers, Policy};
@@ -65,7 +67,7 @@ pub struct OfferAnswer {
     identity: Identity,
     policy: Policy,
     /// What we sent last, whether it came to hold or not, and its version.
-    sent: Option<(SessionDescription, u64)>,
+    sent: Option<(LocalDescription, u64)>,
     round: Round,
     agreed: Option<Agreed>,
 }
@@ -74,7 +76,27 @@ pub struct OfferAnswer {
 enum Round {
     Stable,
     LocalOffer(Proposal),
-    RemoteOffer(SessionDescription, RemoteSession),
+    RemoteOffer(RemoteText, RemoteSession),
+}
+
+/// A peer's description as it came: read again when it matters, which is seldom. It may bear keys.
+#[derive(Clone)]
+struct RemoteText(Box<str>);
+
+impl fmt::Debug for RemoteText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RemoteText({} bytes)", self.0.len())
+    }
+}
+
+impl RemoteText {
+    /// Reads a text and keeps it.
+    fn read(text: &[u8]) -> Result<(Self, SessionDescription)> {
+        let description = SessionDescription::parse(text)?;
+        // It is text, for it could be read.
+        let text = String::from_utf8_lossy(text);
+        Ok((Self(text.into()), description))
+    }
 }
 
 /// Our offer: what the media half said, and the m-lines made of it.
@@ -91,7 +113,7 @@ struct Agreed {
     local: Vec<MediaParams>,
     params: Vec<MediaParams>,
     unresolved: Vec<Unresolved>,
-    remote: SessionDescription,
+    remote: RemoteText,
     /// The offer that it answers, when it was ours.
     answered: Option<Proposal>,
 }
@@ -116,7 +138,7 @@ impl OfferAnswer {
     /// # Errors
     /// [`ErrorKind::WrongState`] while another offer is open; [`ErrorKind::BadLocal`] for a medium that is no
     /// sound or has no address or encoding, and for a gap in the slots.
-    pub fn create_offer(&mut self, local: Vec<MediaParams>) -> Result<SessionDescription> {
+    pub fn create_offer(&mut self, local: Vec<MediaParams>) -> Result<LocalDescription> {
         if !matches!(self.round, Round::Stable) {
             return Err(ErrorKind::WrongState.into());
         }
@@ -163,7 +185,7 @@ impl OfferAnswer {
     ///
     /// # Errors
     /// As [`OfferAnswer::create_offer`]; [`ErrorKind::WrongState`] when no offer of ours is open.
-    pub fn offer_in_the_clear(&mut self) -> Result<Option<SessionDescription>> {
+    pub fn offer_in_the_clear(&mut self) -> Result<Option<LocalDescription>> {
         let Round::LocalOffer(proposal) = &self.round else {
             return Err(ErrorKind::WrongState.into());
         };
@@ -203,11 +225,12 @@ impl OfferAnswer {
             }
             _ => return Err(ErrorKind::WrongState.into()),
         };
-        let remote = match (later, self.policy.later_answers) {
-            (Some(agreed), LaterAnswers::Ignore) => agreed.remote.clone(),
-            _ => SessionDescription::parse(text)?,
+        let text = match (later, self.policy.later_answers) {
+            (Some(agreed), LaterAnswers::Ignore) => agreed.remote.0.as_bytes(),
+            _ => text,
         };
-        let session = RemoteSession::read(&remote)?;
+        let (remote, description) = RemoteText::read(text)?;
+        let session = RemoteSession::read(&description)?;
         let mut outcome = Outcome::new(&session);
         for (i, medium) in proposal.media.iter().enumerate() {
             let answer = session.media.get(i);
@@ -221,7 +244,7 @@ impl OfferAnswer {
                 }
             }
         }
-        for extra in remote.media().iter().skip(proposal.media.len()) {
+        for extra in description.media().iter().skip(proposal.media.len()) {
             outcome.agreement.ignored.push(Ignored {
                 line: extra.section.first_line(),
                 reason: IgnoreReason::NotOffered,
@@ -261,8 +284,8 @@ impl OfferAnswer {
         if !matches!(self.round, Round::Stable) {
             return Err(ErrorKind::WrongState.into());
         }
-        let remote = SessionDescription::parse(text)?;
-        let session = RemoteSession::read(&remote)?;
+        let (remote, description) = RemoteText::read(text)?;
+        let session = RemoteSession::read(&description)?;
         let possible = || session.media.iter().filter_map(|m| acceptable(m).ok());
         let slot = |params: &MediaParams| PrepareSlot {
             slot: params.slot,
@@ -282,7 +305,7 @@ impl OfferAnswer {
             unchanged: self
                 .agreed
                 .as_ref()
-                .is_some_and(|a| a.remote.same_but_version(&remote)),
+                .is_some_and(|a| same_but_version(&a.remote.0, &remote.0)),
             ignored: session.ignored.clone(),
         };
         self.round = Round::RemoteOffer(remote, session);
@@ -296,11 +319,44 @@ impl OfferAnswer {
     /// [`ErrorKind::BadLocal`] for a medium without an address; the round stays open after both: answer with
     /// something else, or roll back. [`ErrorKind::WrongState`] when no offer is open.
     pub fn create_answer(&mut self, local: Vec<MediaParams>) -> Result<Answer> {
-        let Round::RemoteOffer(remote, session) = &self.round else {
-            return Err(ErrorKind::WrongState.into());
+        let (remote, session) = match std::mem::replace(&mut self.round, Round::Stable) {
+            Round::RemoteOffer(remote, session) => (remote, session),
+            other => {
+                self.round = other;
+                return Err(ErrorKind::WrongState.into());
+            }
         };
-        let (remote, session) = (remote.clone(), session.clone());
-        let mut outcome = Outcome::new(&session);
+        let (description, agreement, places) = match self.accept_offer(&session, &local) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.round = Round::RemoteOffer(remote, session);
+                return Err(error);
+            }
+        };
+        let agreement = self.settle(
+            agreement,
+            Agreed {
+                places,
+                local,
+                params: Vec::new(),
+                unresolved: Vec::new(),
+                remote,
+                answered: None,
+            },
+        );
+        Ok(Answer {
+            description,
+            agreement,
+        })
+    }
+
+    /// What `local` makes of an offer: our description, what is agreed with it, and the m-lines.
+    fn accept_offer(
+        &mut self,
+        session: &RemoteSession,
+        local: &[MediaParams],
+    ) -> Result<(LocalDescription, Agreement, Vec<Place>)> {
+        let mut outcome = Outcome::new(session);
         let mut media = Vec::with_capacity(session.media.len());
         for (i, offered) in session.media.iter().enumerate() {
             // There are at most 16.
@@ -326,24 +382,9 @@ impl OfferAnswer {
             self.agreed.as_ref().map_or(&[][..], |a| &a.places),
             media.iter().map(LocalMedia::line).collect(),
             &outcome.agreement.params,
-            &session,
+            session,
         );
-        self.round = Round::Stable;
-        let agreement = self.settle(
-            outcome.agreement,
-            Agreed {
-                places,
-                local,
-                params: Vec::new(),
-                unresolved: Vec::new(),
-                remote,
-                answered: None,
-            },
-        );
-        Ok(Answer {
-            description,
-            agreement,
-        })
+        Ok((description, outcome.agreement, places))
     }
 
     /// Answers the open offer with nothing: each medium gets port 0 (RFC 3264 section 6). The round is closed, and what was
@@ -351,7 +392,7 @@ impl OfferAnswer {
     ///
     /// # Errors
     /// [`ErrorKind::WrongState`] when no offer is open; those of writing it, with the round still open.
-    pub fn refuse_offer(&mut self) -> Result<SessionDescription> {
+    pub fn refuse_offer(&mut self) -> Result<LocalDescription> {
         let Round::RemoteOffer(_, session) = &self.round else {
             return Err(ErrorKind::WrongState.into());
         };
@@ -376,15 +417,15 @@ impl OfferAnswer {
     ///
     /// # Errors
     /// As [`OfferAnswer::create_offer`]; [`ErrorKind::WrongState`] also when nothing was agreed yet.
-    pub fn repeat_offer(&mut self) -> Result<SessionDescription> {
+    pub fn repeat_offer(&mut self) -> Result<LocalDescription> {
         let agreed = self.agreed.as_ref().ok_or(ErrorKind::WrongState)?;
         let mut local = agreed.local.clone();
         for params in &mut local {
-            let said = self.sent().and_then(|s| {
-                let section = s.media().get(usize::from(params.slot.0))?;
-                Some(section.media.formats.clone())
-            });
-            let said = said.unwrap_or_default();
+            let said = self
+                .agreed
+                .as_ref()
+                .and_then(|a| a.places.get(usize::from(params.slot.0)));
+            let said = said.map_or(&[][..], |place| &place.media.formats);
             let is_said = |n: u8| said.iter().any(|f| f.parse() == Ok(n));
             params.receive.retain(|m| is_said(m.payload_type.0));
         }
@@ -428,17 +469,12 @@ impl OfferAnswer {
     }
 
     /// What we sent last.
-    pub fn sent(&self) -> Option<&SessionDescription> {
+    pub fn sent(&self) -> Option<&LocalDescription> {
         self.sent.as_ref().map(|(description, _)| description)
     }
 
-    /// The peer's description that is in force.
-    pub fn remote(&self) -> Option<&SessionDescription> {
-        self.agreed.as_ref().map(|a| &a.remote)
-    }
-
     /// Writes a description. Its version counts up from the last one sent, if it differs (RFC 3264 section 8).
-    fn describe(&mut self, media: &[LocalMedia]) -> Result<SessionDescription> {
+    fn describe(&mut self, media: &[LocalMedia]) -> Result<LocalDescription> {
         let (description, version) = match &self.sent {
             None => {
                 let version = self.identity.version;
@@ -446,7 +482,7 @@ impl OfferAnswer {
             }
             Some((before, version)) => {
                 let same = write(&self.identity, *version, media)?;
-                if same.same_but_version(before) {
+                if same_but_version(same.as_str(), before.as_str()) {
                     (same, *version)
                 } else {
                     let version = version.wrapping_add(1);
