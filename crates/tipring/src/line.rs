@@ -100,6 +100,7 @@ impl Line {
             policy: self.builder.policy.clone(),
             domain: self.builder.domain.clone(),
             flows: self.builder.flows,
+            shows_messages: self.builder.trace.is_on(),
             line: next_line(),
         };
         let media = self.shared.address.subscribe(EventFilter::default());

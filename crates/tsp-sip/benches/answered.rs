@@ -43,8 +43,16 @@ const CALLS: u32 = 2_000;
 const REPEATS: u32 = 30;
 
 fn message(start: &str, n: u32, cseq: &str, our_tag: &str, body: &str) -> Bytes {
-    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-    let to = if our_tag.is_empty() { String::new() } else { format!(";tag={our_tag}") };
+    let kind = if body.is_empty() {
+        ""
+    } else {
+        "Content-Type: application/sdp\r\n"
+    };
+    let to = if our_tag.is_empty() {
+        String::new()
+    } else {
+        format!(";tag={our_tag}")
+    };
     format!(
         "{start} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK-{n}-{}\r\n\
          From: <sip:load@127.0.0.1:5070>;tag={n}\r\nTo: <sip:service@127.0.0.1:5060>{to}\r\n\
@@ -69,6 +77,7 @@ fn config() -> AgentConfig {
         policy: tsp_sip::call::CallPolicy::default(),
         domain: None,
         flows: tsp_sip::transport::FlowPolicy::default(),
+        shows_messages: false,
         line: 0,
     }
 }
@@ -106,7 +115,7 @@ impl Bench {
     }
 
     fn give(&mut self, input: Input) {
-        self.now = self.now + Duration::from_millis(1);
+        self.now += Duration::from_millis(1);
         while self.agent.deadline().is_some_and(|at| at <= self.now) {
             self.agent.timeout(self.now);
             self.drain();
@@ -132,21 +141,40 @@ impl Bench {
                 }
                 Output::Msp(m) => {
                     let body = match &m.body {
-                        ToMsp::Prepare { slots, .. } => ToTsp::Local(slots.iter().map(|s| {
-                            let address = ([127, 0, 0, 1], 9).into();
-                            let codec = CodecSpec::mono("PCMU", ClockRate::HZ_8000);
-                            MediaParams {
-                                receive: vec![PayloadMapping { payload_type: PayloadType(0), codec, parameters: None }],
-                                local: Some(LocalAddress { bound: address, advertised: address }),
-                                ..MediaParams::new(s.slot, s.kind)
-                            }
-                        }).collect()),
+                        ToMsp::Prepare { slots, .. } => ToTsp::Local(
+                            slots
+                                .iter()
+                                .map(|s| {
+                                    let address = ([127, 0, 0, 1], 9).into();
+                                    let codec = CodecSpec::mono("PCMU", ClockRate::HZ_8000);
+                                    MediaParams {
+                                        receive: vec![PayloadMapping {
+                                            payload_type: PayloadType(0),
+                                            codec,
+                                            parameters: None,
+                                        }],
+                                        local: Some(LocalAddress {
+                                            bound: address,
+                                            advertised: address,
+                                        }),
+                                        ..MediaParams::new(s.slot, s.kind)
+                                    }
+                                })
+                                .collect(),
+                        ),
                         ToMsp::Apply { .. } => ToTsp::Applied,
                         _ => continue,
                     };
-                    self.told.push(Envelope { call: m.call, leg: m.leg, generation: m.generation, body });
+                    self.told.push(Envelope {
+                        call: m.call,
+                        leg: m.leg,
+                        generation: m.generation,
+                        body,
+                    });
                 }
-                Output::Event(e) if matches!(e.kind, CallEventKind::Incoming { .. }) => self.rung = Some(e.key),
+                Output::Event(e) if matches!(e.kind, CallEventKind::Incoming { .. }) => {
+                    self.rung = Some(e.key);
+                }
                 _ => {}
             }
         }
@@ -157,7 +185,10 @@ impl Bench {
         self.our_tag = None;
         let flow = self.flow;
         let invite = message("INVITE sip:service@127.0.0.1:5060", n, "1 INVITE", "", SDP);
-        self.give(Input::Received { flow, bytes: invite });
+        self.give(Input::Received {
+            flow,
+            bytes: invite,
+        });
         let key = self.rung.take().expect("a call came");
         self.give(Input::Command(Command::Ring(key)));
         self.give(Input::Command(Command::Answer(key)));
@@ -173,7 +204,10 @@ impl Bench {
 fn main() {
     let mut bench = Bench::new();
     let (mut best, mut allocations, mut n) = (Duration::MAX, 0, 0);
-    let repeats = std::env::var("REPEATS").ok().and_then(|r| r.parse().ok()).unwrap_or(REPEATS);
+    let repeats = std::env::var("REPEATS")
+        .ok()
+        .and_then(|r| r.parse().ok())
+        .unwrap_or(REPEATS);
     for _ in 0..repeats {
         let (before, start) = (COUNT.load(Ordering::Relaxed), std::time::Instant::now());
         for _ in 0..CALLS {

@@ -28,36 +28,33 @@ impl DialogId {
     /// The dialog that a request of the peer's belongs to; its To has our tag.
     ///
     /// # Errors
-    /// Those of reading To, From and Call-ID; [`ErrorKind::Missing`] if To has no tag.
+    /// Those of reading Call-ID; [`ErrorKind::Missing`] if To has no tag.
     pub fn of_request(headers: &Headers) -> Result<Self> {
-        let to = headers.to()?;
-        let local = to.tag().ok_or(Error::new(ErrorKind::Missing, "To tag"))?;
-        Ok(Self::new(&headers.call_id()?, local, headers.from()?.tag()))
+        let missing = Error::new(ErrorKind::Missing, "To tag");
+        let local = headers.to_tag().ok_or(missing)?;
+        Ok(Self::new(&headers.call_id()?, local, headers.from_tag()))
     }
 
     /// The dialog that a response to a request of ours belongs to.
     ///
     /// # Errors
-    /// Those of reading To, From and Call-ID.
+    /// Those of reading Call-ID.
     pub fn of_response(headers: &Headers) -> Result<Self> {
-        let from = headers.from()?;
         Ok(Self::new(
             &headers.call_id()?,
-            from.tag().unwrap_or_default(),
-            headers.to()?.tag(),
+            headers.from_tag().unwrap_or_default(),
+            headers.to_tag(),
         ))
     }
 
     /// The dialog that a request of ours belongs to.
     ///
     /// # Errors
-    /// Those of reading To, From and Call-ID; [`ErrorKind::Missing`] if From has no tag.
+    /// Those of reading Call-ID; [`ErrorKind::Missing`] if From has no tag.
     pub fn ours(headers: &Headers) -> Result<Self> {
-        let from = headers.from()?;
-        let local = from
-            .tag()
-            .ok_or(Error::new(ErrorKind::Missing, "From tag"))?;
-        Ok(Self::new(&headers.call_id()?, local, headers.to()?.tag()))
+        let missing = Error::new(ErrorKind::Missing, "From tag");
+        let local = headers.from_tag().ok_or(missing)?;
+        Ok(Self::new(&headers.call_id()?, local, headers.to_tag()))
     }
 
     fn new(call_id: &Text, local_tag: &str, remote_tag: Option<&str>) -> Self {
@@ -325,22 +322,14 @@ impl fmt::Debug for Dialog {
 }
 
 /// What tells our answer in the dialog: a response to `request` with our tag in To.
-///
-/// # Errors
-/// Those of reading To.
 pub fn tagged_response(
     request: &Request,
     status: crate::wire::StatusCode,
     local_tag: &str,
-) -> Result<Response> {
+) -> Response {
     let mut response = request.response(status);
-    let to = request.headers.to()?;
-    if to.tag().is_none() {
-        response
-            .headers
-            .set(HeaderName::To, to.with_param("tag", local_tag)?.to_value());
-    }
-    Ok(response)
+    response.headers.tag_to(local_tag);
+    response
 }
 
 /// Copies the route that a response that makes a dialog has to repeat (RFC 3261 section 12.1.1).

@@ -30,6 +30,7 @@ pub mod registration;
 #[cfg(feature = "rsip")]
 mod rsip_compat;
 pub mod subscription;
+mod tables;
 pub mod transaction;
 pub mod transport;
 pub mod wire;

@@ -1,10 +1,16 @@
 //! What is remembered for a while of things that are over, in little room.
 
-use std::collections::hash_map::RandomState;
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, Hash};
+use std::collections::VecDeque;
+use std::hash::Hash;
+use std::time::Duration;
+
+use ahash::RandomState;
 
 use msp_core::time::Instant;
+
+use crate::tables::HashMap;
+
+const TOGETHER: Duration = Duration::from_secs(1);
 
 /// Things by their keys, forgotten in the order in which they were put in.
 ///
@@ -22,7 +28,7 @@ impl<T> Memory<T> {
     pub(crate) fn new() -> Self {
         Self {
             hash: RandomState::new(),
-            known: HashMap::new(),
+            known: HashMap::default(),
             order: VecDeque::new(),
         }
     }
@@ -40,9 +46,11 @@ impl<T> Memory<T> {
         self.known.get(&self.hash.hash_one(key))
     }
 
-    /// When the next thing is to be forgotten.
+    /// When things are to be forgotten: the last of those whose time ends within a second of the next one's, so that many
+    /// go at once.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.order.front().map(|(until, _)| *until)
+        let (first, last) = (self.order.front()?.0, self.order.back()?.0);
+        Some(last.min(first + TOGETHER))
     }
 
     /// Forgets a thing whose time is over, and gives it.
@@ -70,7 +78,7 @@ mod tests {
         }
         memory.put(at(30), "k2", 7);
         assert_eq!((memory.get("k2"), memory.get("k3")), (Some(&7), None));
-        assert_eq!((memory.len(), memory.next()), (3, Some(at(0))));
+        assert_eq!((memory.len(), memory.next()), (3, Some(at(20))));
         assert_eq!(memory.forget(at(10)), Some(0));
         assert_eq!(memory.forget(at(10)), Some(1));
         assert_eq!(memory.forget(at(10)), None);

@@ -1,12 +1,13 @@
 //! A registrar: where the users of a domain can be reached, for as long as they say (RFC 3261 section 10.3, RFC 3327,
 //! RFC 5626 section 6).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use msp_core::time::Instant;
 
+use crate::tables::HashMap;
 use crate::transport::Flow;
 use crate::wire::{HeaderName, NameAddr, OptionTags, Preference, Request, StatusCode, Text, Uri};
 

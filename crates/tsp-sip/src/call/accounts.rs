@@ -1,6 +1,6 @@
 //! The accounts of a user agent: which a request is sent for, and which a call came in for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use crate::Result;
 use crate::account::{Account, AccountId, loose};
 use crate::digest::DigestClient;
 use crate::registration::{FlowId, MOST_FLOWS};
+use crate::tables::HashMap;
 use crate::transport::{Flow, Transport};
 use crate::wire::{
     HeaderName, Headers, Host, HostPort, Method, NameAddr, Request, Scheme, Text, Uri,
@@ -232,6 +233,9 @@ impl Accounts {
     /// The account that a request is meant for: the one whose address the Request-URI is, else the one whose address
     /// To is, else the one whose number either is, else the one that the user part of the Request-URI, which is that of our Contact, belongs to.
     pub(super) fn called(&self, request: &Request) -> Option<AccountId> {
+        if self.by_id.is_empty() {
+            return None;
+        }
         let to = request.headers.to().ok();
         let find = |fits: &dyn Fn(&Account) -> bool| {
             let mut all = self.by_id.iter();
@@ -253,7 +257,7 @@ impl Accounts {
 }
 
 fn is_within_dialog(request: &Request) -> bool {
-    request.headers.to().is_ok_and(|to| to.tag().is_some())
+    request.headers.to_tag().is_some()
 }
 
 /// The host that a request goes to first.

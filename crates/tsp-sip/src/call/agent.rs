@@ -1,7 +1,5 @@
 //! The user agent: what comes in finds its call here.
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
 use msp_core::event::Cause;
 use msp_core::id::CallKey;
@@ -17,6 +15,7 @@ use super::served::Served;
 use super::services::{Answered, Purpose, Sent, Services};
 use super::state::{Call, Leg, Phase};
 use crate::dialog::DialogId;
+use crate::tables::HashMap;
 use crate::transaction::{self, ClientId, ServerId, TransactionStats};
 use crate::transport::stun::is_stun;
 use crate::transport::{Action, Flow, Transport};
@@ -58,7 +57,7 @@ impl UserAgent {
         let served = domain.map(|d| Served::new(d, services.secret()));
         Self {
             services,
-            calls: HashMap::new(),
+            calls: HashMap::default(),
             alive: 0,
             closing: false,
             served,
@@ -193,23 +192,26 @@ impl UserAgent {
             self.stun_received(now, flow, bytes);
             return;
         }
-        let place = self.services.out.len();
-        let message = Output::Message {
-            call: None,
-            way: Way::In,
-            flow,
-            bytes: bytes.clone(),
-        };
-        self.services.out.push_back(message);
+        let shown = self.services.config.shows_messages.then(|| {
+            let message = Output::Message {
+                call: None,
+                way: Way::In,
+                flow,
+                bytes: bytes.clone(),
+            };
+            self.services.out.push_back(message);
+            self.services.out.len() - 1
+        });
         let limits = Limits::default();
         match Message::parse_with(bytes, &limits) {
             Ok(message) => {
                 self.services.stats.received += 1;
-                let call_id = message.headers().call_id().ok();
+                let call_id = shown.and_then(|_| message.headers().call_id().ok());
                 match message {
                     Message::Request(request) => self.request(now, flow, request, &limits),
                     Message::Response(response) => self.response(now, flow, response, &limits),
                 }
+                let Some(place) = shown else { return };
                 self.settle(now);
                 // An INVITE made its call only now.
                 let key = call_id.and_then(|id| self.services.call_of(id.as_str()));
@@ -306,6 +308,7 @@ impl UserAgent {
             return;
         }
         self.services.sweep(now);
+        self.services.transactions.tidy();
         self.tidy_deadlines();
     }
 

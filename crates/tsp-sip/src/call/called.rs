@@ -233,10 +233,9 @@ impl UserAgent {
         let mut response = self.services.refusal(&cancel.headers, StatusCode::OK);
         if let Some((key, leg)) = serving
             && let Some(leg) = self.calls.get_mut(&key).and_then(|c| c.leg(leg))
-            && let Ok(tagged) = tagged_response(cancel, StatusCode::OK, &leg.dialog.id().local_tag)
         {
             // The same tag as in the response to the INVITE (RFC 3261 section 9.2).
-            response = tagged;
+            response = tagged_response(cancel, StatusCode::OK, &leg.dialog.id().local_tag);
         }
         self.services.respond(now, id, &response);
         let Some((key, leg)) = serving else { return };
@@ -265,6 +264,10 @@ impl Services {
         account: Option<AccountId>,
         request: &Request,
     ) -> Option<Instant> {
+        let who = &self.policy(account).auto_answer;
+        if *who == AutoAnswer::Nobody {
+            return None;
+        }
         let from = request.headers.from().ok()?;
         let (user, host) = (from.uri().user(), from.uri().host());
         let host = host.map(|h| h.to_string());
@@ -275,7 +278,7 @@ impl Services {
             let mut names = names.iter().flatten();
             names.any(|n| who.eq_ignore_ascii_case(n))
         };
-        let may = match &self.policy(account).auto_answer {
+        let may = match who {
             AutoAnswer::Nobody => false,
             AutoAnswer::Anybody => true,
             AutoAnswer::Callers(known) => known.iter().any(|k| is(k)),

@@ -533,6 +533,8 @@ pub struct AgentConfig {
     pub domain: Option<Domain>,
     /// Which ways messages take.
     pub flows: FlowPolicy,
+    /// Whether messages are shown as they come and go ([`Output::Message`]): what nobody traces costs nothing.
+    pub shows_messages: bool,
     /// Which line of the process this is: the keys of incoming calls carry it, so that no two lines give the same one.
     pub line: u32,
 }

@@ -436,7 +436,7 @@ impl Services {
         tag: &str,
         expires: Duration,
     ) -> Result<Response> {
-        let mut response = tagged_response(request, StatusCode::OK, tag)?;
+        let mut response = tagged_response(request, StatusCode::OK, tag);
         copy_record_route(request, &mut response);
         let headers = &mut response.headers;
         let contact = self.contact(flow, account, is_of_sips(request));

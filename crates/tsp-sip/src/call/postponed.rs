@@ -71,9 +71,8 @@ impl UserAgent {
             return false;
         };
         let tag = &leg.dialog.id().local_tag;
-        if let Ok(response) = tagged_response(&waiting.request, status, tag) {
-            self.services.respond(now, waiting.server, &response);
-        }
+        let response = tagged_response(&waiting.request, status, tag);
+        self.services.respond(now, waiting.server, &response);
         true
     }
 }

@@ -1,7 +1,7 @@
 //! Calls that a peer passes on to us: REFER that comes in (RFC 3515, RFC 3892, RFC 4488), and INVITE with Replaces
 //! (RFC 3891).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use msp_core::event::Cause;
@@ -16,6 +16,7 @@ use super::state::Phase;
 use super::transfer::split_target;
 use crate::account::AccountId;
 use crate::dialog::DialogId;
+use crate::tables::{HashMap, HashSet};
 use crate::transaction::ServerId;
 use crate::transport::Flow;
 use crate::wire::{

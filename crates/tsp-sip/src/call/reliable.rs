@@ -152,9 +152,7 @@ impl UserAgent {
             return;
         }
         let tag = leg.dialog.id().local_tag.clone();
-        let Ok(mut response) = tagged_response(&serving.request, status, &tag) else {
-            return;
-        };
+        let mut response = tagged_response(&serving.request, status, &tag);
         copy_record_route(&serving.request, &mut response);
         let headers = &mut response.headers;
         headers.put(

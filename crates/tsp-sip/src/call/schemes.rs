@@ -21,7 +21,7 @@ impl Services {
     /// A refusal of a request outside of dialogs that came by `flow` for a URI of a scheme that we are not reached by
     /// (RFC 5630 section 5.1.2).
     pub(super) fn objection_to_scheme(&self, flow: Flow, request: &Request) -> Option<Response> {
-        let within = request.headers.to().is_ok_and(|to| to.tag().is_some());
+        let within = request.headers.to_tag().is_some();
         if within || request.method == Method::Cancel {
             return None;
         }

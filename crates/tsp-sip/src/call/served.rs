@@ -1,8 +1,6 @@
 //! The domain that we serve: its users register with us and prove themselves when they call (RFC 3261 sections 10.3 and
 //! 22.2).
 
-use std::collections::HashMap;
-
 use msp_core::id::CallKey;
 use msp_core::secret::Secret;
 use msp_core::time::Instant;
@@ -14,6 +12,7 @@ use super::services::Services;
 use crate::account::AccountId;
 use crate::digest::{Credential, DigestServer, Hash, Key, Verdict};
 use crate::registrar::{Location, Registrar, RegistrarLimits};
+use crate::tables::HashMap;
 use crate::transaction::ServerId;
 use crate::transport::Flow;
 use crate::wire::{HeaderName, Headers, Host, NameAddr, Request, Response, StatusCode, Uri};

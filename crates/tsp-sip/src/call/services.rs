@@ -1,7 +1,7 @@
 //! What all calls share: transactions, ways, random numbers, and the queue of what is to be done.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
@@ -29,6 +29,7 @@ use crate::account::AccountId;
 use crate::dialog::DialogId;
 use crate::memory::Memory;
 use crate::registration::FlowId;
+use crate::tables::{HashMap, HashSet};
 use crate::transaction::{ClientId, ServerId, TransactionLayer};
 use crate::transport::{Datagrams, Flow, Flows, Transport, stamp, way_back};
 use crate::wire::{
@@ -203,8 +204,8 @@ impl Services {
             subscriptions: Subscriptions::default(),
             watching: Watching::default(),
             publications: Publications::default(),
-            focuses: HashSet::new(),
-            nobodies: HashSet::new(),
+            focuses: HashSet::default(),
+            nobodies: HashSet::default(),
             random,
             out: VecDeque::new(),
             now: Instant::ZERO,
@@ -213,21 +214,21 @@ impl Services {
             trouble: Box::default(),
             tried: Box::default(),
             failed: Failed::default(),
-            ways: HashMap::new(),
+            ways: HashMap::default(),
             stats: AgentStats::default(),
             last_error: None,
-            sent: HashMap::new(),
-            retries: HashMap::new(),
-            detours: HashMap::new(),
+            sent: HashMap::default(),
+            retries: HashMap::default(),
+            detours: HashMap::default(),
             shunned: Memory::new(),
-            answered: HashMap::new(),
-            proofs: HashMap::new(),
-            invites: HashMap::new(),
-            dialogs: HashMap::new(),
-            call_ids: HashMap::new(),
+            answered: HashMap::default(),
+            proofs: HashMap::default(),
+            invites: HashMap::default(),
+            dialogs: HashMap::default(),
+            call_ids: HashMap::default(),
             past_calls: Memory::new(),
             past_accounts: Memory::new(),
-            errands: HashMap::new(),
+            errands: HashMap::default(),
             deadlines: BinaryHeap::new(),
             originals: Memory::new(),
             refusal_tag,
@@ -276,13 +277,15 @@ impl Services {
 
     pub(super) fn transmit(&mut self, flow: Flow, bytes: Bytes) {
         let flow = self.connected(flow, &bytes);
-        let call = call_id_of(&bytes).and_then(|id| self.call_of(id));
-        self.out.push_back(Output::Message {
-            call,
-            way: Way::Out,
-            flow,
-            bytes: bytes.clone(),
-        });
+        if self.config.shows_messages {
+            let call = call_id_of(&bytes).and_then(|id| self.call_of(id));
+            self.out.push_back(Output::Message {
+                call,
+                way: Way::Out,
+                flow,
+                bytes: bytes.clone(),
+            });
+        }
         self.out.push_back(Output::Transmit { flow, bytes });
     }
 
@@ -433,7 +436,7 @@ impl Services {
             ack.headers.put(name.clone(), value.clone());
         }
         self.dress(&mut ack, flow)?;
-        let bytes = Message::Request(ack).to_bytes();
+        let bytes = ack.to_bytes();
         if let Some(answered) = self.answered.get_mut(&invite) {
             answered.acks.reserve_exact(1);
             answered.acks.push(SentAck {
@@ -447,8 +450,7 @@ impl Services {
 
     /// Acknowledges a copy of a 2xx to the INVITE `invite`. `false` if it is no copy.
     pub(super) fn acknowledge_again(&mut self, invite: ClientId, response: &Response) -> bool {
-        let to = response.headers.to();
-        let tag = to.as_ref().ok().and_then(|t| t.tag()).unwrap_or_default();
+        let tag = response.headers.to_tag().unwrap_or_default();
         let acks = self.answered.get(&invite).map(|a| &a.acks);
         let Some(ack) = acks.and_then(|a| a.iter().find(|a| a.is_for(tag))) else {
             return false;
@@ -510,12 +512,7 @@ impl Services {
     /// A refusal with our tag in To.
     pub(super) fn refusal(&self, headers: &Headers, status: StatusCode) -> Response {
         let mut response = Response::to(headers, status);
-        if let Ok(to) = headers.to()
-            && to.tag().is_none()
-            && let Ok(tagged) = to.with_param("tag", &self.refusal_tag)
-        {
-            response.headers.set(HeaderName::To, tagged.to_value());
-        }
+        response.headers.tag_to(&self.refusal_tag);
         if !self.config.user_agent.is_empty() {
             // It was taken when the agent was made.
             let _fits = response
@@ -549,7 +546,7 @@ impl Services {
             response.headers.set(HeaderName::Via, via.clone());
         }
         self.stats.refused += 1;
-        self.transmit(back, Message::Response(response).to_bytes());
+        self.transmit(back, response.to_bytes());
     }
 
     /// The way to `hop` if it is the host that messages come from already; `None` if it has to be looked up.
@@ -629,23 +626,17 @@ impl Services {
 }
 
 /// From tag, Call-ID and `CSeq` of a request outside of a dialog.
-fn merge_key(request: &Request) -> Option<Box<str>> {
+fn merge_key(request: &Request) -> Option<Box<[u8]>> {
     let headers = &request.headers;
-    if headers.to().ok()?.tag().is_some() {
+    if headers.to_tag().is_some() {
         return None;
     }
-    let from = headers.from().ok()?;
-    let (call_id, cseq) = (headers.call_id().ok()?, headers.cseq().ok()?);
-    Some(
-        format!(
-            "{}\n{}\n{} {}",
-            from.tag()?,
-            call_id.as_str(),
-            cseq.number,
-            cseq.method
-        )
-        .into(),
-    )
+    let parts = [
+        headers.from_tag()?.as_bytes(),
+        headers.get(&HeaderName::CallId)?,
+        headers.get(&HeaderName::CSeq)?,
+    ];
+    Some(parts.join(&b'\n').into())
 }
 
 pub(super) fn token(random: &mut Random) -> String {

@@ -202,9 +202,7 @@ impl UserAgent {
             return;
         };
         let tag = leg.dialog.id().local_tag.clone();
-        let Ok(mut response) = tagged_response(&serving.request, StatusCode::OK, &tag) else {
-            return;
-        };
+        let mut response = tagged_response(&serving.request, StatusCode::OK, &tag);
         let flow = leg.flow;
         let account = self.services.accounts.of_call(key);
         let contact = self
@@ -342,10 +340,9 @@ impl UserAgent {
             self.services
                 .msp(key, leg_id, leg.generation, ToMsp::Rollback);
         }
-        if let Ok(response) = tagged_response(&serving.request, status, &leg.dialog.id().local_tag)
-        {
-            self.services.respond(now, serving.server, &response);
-        }
+        let tag = &leg.dialog.id().local_tag;
+        let response = tagged_response(&serving.request, status, tag);
+        self.services.respond(now, serving.server, &response);
         serving.again
     }
 }

@@ -34,7 +34,7 @@ fn ok(code: u16, extra: &str) -> Response {
 }
 
 fn text(request: Request) -> String {
-    String::from_utf8(Message::Request(request).to_bytes().to_vec()).unwrap()
+    String::from_utf8(request.to_bytes().to_vec()).unwrap()
 }
 
 // Shows: dialogs: routes, strict routers, numbers, peers of RFC 2543 | RFC 3261 12
@@ -163,13 +163,13 @@ fn peers_of_rfc_2543_have_no_tag_and_no_contact() {
 
 #[test]
 fn responses_get_our_tag_once() {
-    let first = tagged_response(&request(INVITE), StatusCode::RINGING, "mine").unwrap();
+    let first = tagged_response(&request(INVITE), StatusCode::RINGING, "mine");
     assert_eq!(first.headers.to().unwrap().tag(), Some("mine"));
     let within = request(&INVITE.replace(
         "To: Bob <sip:bob@biloxi.com>",
         "To: <sip:bob@biloxi.com>;tag=t",
     ));
-    let second = tagged_response(&within, StatusCode::OK, "mine").unwrap();
+    let second = tagged_response(&within, StatusCode::OK, "mine");
     assert_eq!(second.headers.to().unwrap().tag(), Some("t"));
 }
 

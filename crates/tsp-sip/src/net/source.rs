@@ -1,10 +1,12 @@
 //! Which address of ours the way to a peer begins with, remembered for a while: asking the system takes a socket.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
 use msp_core::time::Instant;
+
+use crate::tables::HashMap;
 
 /// How long an answer holds. A machine that gets another address speaks from it after this time at the latest.
 const LIFETIME: Duration = Duration::from_secs(5);

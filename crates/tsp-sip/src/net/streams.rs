@@ -1,6 +1,5 @@
 //! All connections of an endpoint, and where peers open them.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::stats::SocketStats;
 use super::stream::{self, Ending, Post, Said};
 use super::tls::{Tls, TlsSettings, explain_tls};
+use crate::tables::HashMap;
 use crate::transport::{Admission, ConnectionId, Flow, Refusal, Slow, Transport};
 
 /// Things said by connections that may wait; then connections wait.
@@ -136,7 +136,7 @@ impl Streams {
         let (said, sayings) = mpsc::channel(SAYINGS);
         let (arrived, arrivals) = mpsc::channel(1);
         let mut streams = Self {
-            handles: HashMap::new(),
+            handles: HashMap::default(),
             accepted: 0,
             admission: Admission::new(limits.per_source, limits.in_all),
             tasks: JoinSet::new(),

@@ -7,7 +7,7 @@ use msp_core::time::Instant;
 
 use super::timers::Timers;
 use crate::transport::Flow;
-use crate::wire::{CSeq, HeaderName, Message, Method, Request, Response};
+use crate::wire::{CSeq, HeaderName, Method, Request, Response};
 
 /// Where a client transaction is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,11 +63,7 @@ impl Client {
         timers: &Timers,
     ) -> (Self, Bytes) {
         let invite = request.method == Method::Invite;
-        let message = Message::Request(request);
-        let bytes = message.to_bytes();
-        let Message::Request(request) = message else {
-            unreachable!("made as a request")
-        };
+        let bytes = request.to_bytes();
         let client = Self {
             invite,
             state: State::Calling,
@@ -150,7 +146,7 @@ impl Client {
                     false => now + timers.wait_d(),
                 });
                 if let Some(request) = self.request.take() {
-                    self.bytes = Message::Request(ack(&request, response)).to_bytes();
+                    self.bytes = ack(&request, response).to_bytes();
                 }
                 step.send = Some(self.bytes.clone());
                 step.deliver = true;

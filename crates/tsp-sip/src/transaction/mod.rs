@@ -13,7 +13,7 @@ mod tests;
 mod timers;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 
 use bytes::Bytes;
 use msp_core::time::Instant;
@@ -22,6 +22,7 @@ pub use timers::Timers;
 
 use crate::counters::counters;
 use crate::memory::Memory;
+use crate::tables::HashMap;
 use crate::transport::{Flow, stamp};
 use crate::wire::{HeaderName, Method, Request, Response, StatusCode};
 use crate::{Error, ErrorKind, Limit, Result};
@@ -182,10 +183,10 @@ impl TransactionLayer {
             timers,
             capacity,
             next_id: 0,
-            clients: HashMap::new(),
-            servers: HashMap::new(),
-            by_client_key: HashMap::new(),
-            by_server_key: HashMap::new(),
+            clients: HashMap::default(),
+            servers: HashMap::default(),
+            by_client_key: HashMap::default(),
+            by_server_key: HashMap::default(),
             accepted: Memory::new(),
             answered: Memory::new(),
             deadlines: BinaryHeap::new(),
@@ -415,6 +416,20 @@ impl TransactionLayer {
         memories.into_iter().flatten().chain(timers).min()
     }
 
+    /// Drops deadlines that do not count any more, so that they wake nobody.
+    pub fn tidy(&mut self) {
+        while let Some(Reverse((at, id))) = self.deadlines.peek() {
+            let next = match id {
+                Id::Client(id) => self.clients.get(id).and_then(|(c, _)| c.next()),
+                Id::Server(id) => self.servers.get(id).and_then(|(s, _)| s.next()),
+            };
+            if next == Some(*at) {
+                return;
+            }
+            self.deadlines.pop();
+        }
+    }
+
     /// The INVITE that a CANCEL is for, as long as its transaction is there. One that was answered finally is found too:
     /// the CANCEL changes nothing then, but is answered 200 all the same (RFC 3261 section 9.2).
     pub fn cancelled(&self, cancel: &Request) -> Option<Cancelled> {
@@ -462,7 +477,7 @@ impl TransactionLayer {
 
     /// Sends a response without a transaction: a copy of the request gets another.
     fn answer_at_once(&mut self, flow: Flow, response: Response) {
-        let bytes = crate::wire::Message::Response(response).to_bytes();
+        let bytes = response.to_bytes();
         self.outputs.push_back(Output::Transmit { flow, bytes });
     }
 

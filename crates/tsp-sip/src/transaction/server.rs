@@ -7,7 +7,7 @@ use msp_core::time::Instant;
 
 use super::timers::Timers;
 use crate::transport::Flow;
-use crate::wire::{Message, Method, Request, Response, StatusCode};
+use crate::wire::{Method, Request, Response, StatusCode};
 
 /// Where a server transaction is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,7 +56,7 @@ impl Server {
             request.method,
             Method::Bye | Method::Cancel | Method::Options
         );
-        let trying = || Message::Response(request.response(StatusCode::TRYING)).to_bytes();
+        let trying = || request.response(StatusCode::TRYING).to_bytes();
         let after = match invite {
             true => Timers::TRYING_AFTER,
             false => timers.slow_trying_after(),
@@ -153,7 +153,7 @@ impl Server {
         if self.is_answered() || useless {
             return None;
         }
-        let bytes = Message::Response(response.clone()).to_bytes();
+        let bytes = response.to_bytes();
         self.trying = None;
         self.retransmit = None;
         let reliable = self.flow.transport.is_reliable();

@@ -1,11 +1,12 @@
 //! How many connections peers may have open here, and how many datagrams they may make us work for, each and all
 //! together.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use msp_core::time::Instant;
+
+use crate::tables::HashMap;
 
 /// Connections that peers have open, counted by where they come from.
 #[derive(Debug)]
@@ -115,7 +116,7 @@ impl Datagrams {
 impl Admission {
     pub(crate) fn new(per_source: usize, in_all: usize) -> Self {
         Self {
-            from: HashMap::new(),
+            from: HashMap::default(),
             all: 0,
             per_source,
             in_all,

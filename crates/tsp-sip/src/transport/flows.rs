@@ -2,13 +2,14 @@
 //! asked whether they live, and which are given up.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use msp_core::time::Instant;
 
 use super::{ConnectionId, Flow, Transport};
+use crate::tables::HashMap;
 use crate::wire::HostPort;
 
 /// How long a connection may carry no message. Calls outlast theirs: what comes next opens another.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::headers::Headers;
 use super::method::Method;
 use super::name::HeaderName;
-use super::name_addr::NameAddr;
+use super::name_addr::{self, NameAddr};
 use super::params::{self, Params};
 use super::scan::{cut, is_token, number, trim, trim_str};
 use super::text::Text;
@@ -122,6 +122,26 @@ impl Headers {
     /// [`ErrorKind::Missing`], or that of [`NameAddr::parse`].
     pub fn to(&self) -> Result<NameAddr> {
         self.address(&HeaderName::To, "To")
+    }
+
+    /// The tag of From, without a look at the rest of it.
+    pub fn from_tag(&self) -> Option<&str> {
+        name_addr::tag_of(self.get(&HeaderName::From)?)
+    }
+
+    /// The tag of To, without a look at the rest of it.
+    pub fn to_tag(&self) -> Option<&str> {
+        name_addr::tag_of(self.get(&HeaderName::To)?)
+    }
+
+    /// Puts `tag`, which is a token, into To if none is there.
+    pub(crate) fn tag_to(&mut self, tag: &str) {
+        if let Some(tagged) = self
+            .get(&HeaderName::To)
+            .and_then(|to| name_addr::tagged(to, tag))
+        {
+            self.set(HeaderName::To, tagged);
+        }
     }
 
     /// Call-ID.

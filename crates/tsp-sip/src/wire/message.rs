@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::fields::CSeq;
-use super::headers::Headers;
+use super::headers::{Header, Headers};
 use super::method::Method;
 use super::name::HeaderName;
 use super::name_addr::NameAddr;
@@ -122,6 +122,14 @@ impl Request {
         out.put_slice(b" SIP/2.0\r\n");
         write_rest(&self.headers, &self.body, out);
     }
+
+    /// The request as it goes on the wire.
+    pub fn to_bytes(&self) -> Bytes {
+        let start = self.method.as_str().len() + self.uri.as_str().len();
+        let mut out = BytesMut::with_capacity(start + length_of(&self.headers, &self.body));
+        self.write_to(&mut out);
+        out.freeze()
+    }
 }
 
 impl Response {
@@ -160,6 +168,14 @@ impl Response {
         out.put_slice(b"\r\n");
         write_rest(&self.headers, &self.body, out);
     }
+
+    /// The response as it goes on the wire.
+    pub fn to_bytes(&self) -> Bytes {
+        let room = self.reason.len() + length_of(&self.headers, &self.body);
+        let mut out = BytesMut::with_capacity(room);
+        self.write_to(&mut out);
+        out.freeze()
+    }
 }
 
 impl Message {
@@ -181,21 +197,10 @@ impl Message {
 
     /// The message as it goes on the wire.
     pub fn to_bytes(&self) -> Bytes {
-        let fields: usize = self
-            .headers()
-            .iter()
-            .map(|f| f.name().as_str().len() + f.value().len() + 4)
-            .sum();
-        let start = match self {
-            Self::Request(r) => r.method.as_str().len() + r.uri.as_str().len(),
-            Self::Response(r) => r.reason.len(),
-        };
-        let mut out = BytesMut::with_capacity(start + fields + self.body().len() + 64);
         match self {
-            Self::Request(r) => r.write_to(&mut out),
-            Self::Response(r) => r.write_to(&mut out),
+            Self::Request(r) => r.to_bytes(),
+            Self::Response(r) => r.to_bytes(),
         }
-        out.freeze()
     }
 }
 
@@ -233,6 +238,12 @@ fn write_rest(headers: &Headers, body: &Bytes, out: &mut BytesMut) {
     }
     out.put_slice(b"\r\n");
     out.put_slice(body);
+}
+
+/// Room for all but the words of the first line.
+fn length_of(headers: &Headers, body: &Bytes) -> usize {
+    let field = |f: &Header| f.name().as_str().len() + f.value().len() + 4;
+    headers.iter().map(field).sum::<usize>() + body.len() + 64
 }
 
 fn write_length(length: usize, out: &mut BytesMut) {

@@ -159,6 +159,34 @@ impl NameAddr {
     }
 }
 
+/// The `tag` in a value of From or To, without a look at the rest of it.
+pub(super) fn tag_of(value: &[u8]) -> Option<&str> {
+    params::raw(params_of(value)?, "tag").filter(|tag| !tag.is_empty())
+}
+
+/// The value of From or To under `tag`, which is a token; `None` if it has a tag already.
+pub(super) fn tagged(value: &Bytes, tag: &str) -> Option<Bytes> {
+    match params::raw(params_of(value).unwrap_or_default(), "tag") {
+        None => Some([trim(value), b";tag=", tag.as_bytes()].concat().into()),
+        // One without a value is none.
+        Some("") => {
+            let address = NameAddr::parse(value).ok()?.with_param("tag", tag).ok()?;
+            Some(address.to_value())
+        }
+        Some(_) => None,
+    }
+}
+
+/// The header parameters in a value of From or To.
+fn params_of(value: &[u8]) -> Option<&str> {
+    let (_, rest) = split_display(trim(value)).ok()?;
+    let end = match rest.first() {
+        Some(b'<') => rest.iter().position(|&b| b == b'>')? + 1,
+        _ => rest.iter().position(|&b| b == b';')?,
+    };
+    std::str::from_utf8(rest.get(end..)?).ok()
+}
+
 impl From<Uri> for NameAddr {
     fn from(uri: Uri) -> Self {
         Self::new(uri)
@@ -250,6 +278,29 @@ mod tests {
             "*",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_tag_is_that_of_the_whole_address() {
+        for value in [
+            "<sip:a@b>;tag=1",
+            "<sip:a@b;tag=2>",
+            "<sip:a@b;tag=2> ; x=y; TAG = 3 ",
+            "sip:a@b;tag=4",
+            "sip:a@b",
+            "\"<x>;tag=5\" <sip:a@b>;x=\";tag=6\";tag=7",
+            "Bob <sip:a@b>;tag",
+        ] {
+            let (value, whole) = (Bytes::from(value), NameAddr::parse(&Bytes::from(value)));
+            let whole = whole.unwrap();
+            assert_eq!(tag_of(&value), whole.tag(), "{value:?}");
+            let tagged = tagged(&value, "t").map(|v| NameAddr::parse(&v).unwrap());
+            let expected = whole.tag().is_none();
+            assert_eq!(
+                tagged.as_ref().and_then(NameAddr::tag) == Some("t"),
+                expected
+            );
         }
     }
 

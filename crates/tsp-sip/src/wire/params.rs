@@ -35,9 +35,7 @@ impl Params {
 
     /// The value of the parameter `name` as it is written; empty for one without a value.
     pub fn raw(&self, name: &str) -> Option<&str> {
-        self.iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v.unwrap_or_default())
+        raw(&self.0, name)
     }
 
     /// Whether there is a parameter `name`.
@@ -103,6 +101,14 @@ impl fmt::Debug for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
     }
+}
+
+/// The value of the parameter `name` in `text` as it is written; empty for one without a value.
+pub(super) fn raw<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    pieces(text)
+        .map(split)
+        .find(|(n, _)| n.eq_ignore_ascii_case(name))
+        .map(|(_, v)| v.unwrap_or_default())
 }
 
 /// The pieces between semicolons outside of quotes; none for an empty text.

@@ -4,17 +4,18 @@ use std::fmt;
 use std::ops::Deref;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use crate::{Error, ErrorKind, Result};
 
 /// A piece of a message that is known to be UTF-8; cloning it copies no byte.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Text(Bytes);
+pub struct Text(ByteString);
 
 impl Text {
     /// Text that lives as long as the program.
     pub const fn from_static(text: &'static str) -> Self {
-        Self(Bytes::from_static(text.as_bytes()))
+        Self(ByteString::from_static(text))
     }
 
     /// The bytes as text.
@@ -22,46 +23,46 @@ impl Text {
     /// # Errors
     /// [`ErrorKind::NotUtf8`] if they are not UTF-8.
     pub fn new(bytes: Bytes) -> Result<Self> {
-        match std::str::from_utf8(&bytes) {
-            Ok(_) => Ok(Self(bytes)),
+        match ByteString::try_from(bytes) {
+            Ok(text) => Ok(Self(text)),
             Err(_) => Err(Error::new(ErrorKind::NotUtf8, "")),
         }
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        // Checked when it was made, so the default is never taken.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 
     /// The length in bytes.
-    pub const fn len(&self) -> usize {
-        self.0.len()
+    pub fn len(&self) -> usize {
+        self.0.as_bytes().len()
     }
 
     /// Whether there is no text.
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.0.as_bytes().is_empty()
     }
 
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.as_bytes()
     }
 
     /// The bytes, to share parts of them.
-    pub(super) const fn shared(&self) -> &Bytes {
-        &self.0
+    pub(super) fn shared(&self) -> &Bytes {
+        self.0.as_bytes()
     }
 
     /// The bytes, without a copy.
     pub fn into_bytes(self) -> Bytes {
-        self.0
+        self.0.into_bytes()
     }
 
     /// The text `part`, borrowed from `whole`.
     pub(super) fn part_of(whole: &Bytes, part: &str) -> Self {
-        Self(whole.slice_ref(part.as_bytes()))
+        // It is text, so nothing is lost.
+        Self::new(whole.slice_ref(part.as_bytes())).unwrap_or_default()
     }
 
     /// As [`Text::part_of`]; what is one of `known` needs no share of the buffer.
@@ -74,13 +75,13 @@ impl Text {
 
     /// The part of this text that `part`, borrowed from it, covers.
     pub(super) fn share(&self, part: &str) -> Self {
-        Self(self.0.slice_ref(part.as_bytes()))
+        Self(self.0.slice_ref(part))
     }
 
     /// A copy that does not keep the buffer of the message alive.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self(Bytes::copy_from_slice(&self.0))
+        Self::from(self.as_str())
     }
 }
 
@@ -93,7 +94,7 @@ impl Deref for Text {
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
+        Self(text.into())
     }
 }
 

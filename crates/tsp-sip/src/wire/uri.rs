@@ -249,7 +249,7 @@ impl Uri {
     }
 
     /// The length of the text in bytes.
-    pub(super) const fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.text.len()
     }
 

@@ -89,6 +89,7 @@ pub fn config(user: &str) -> AgentConfig {
         policy: CallPolicy::default(),
         domain: None,
         flows: tsp_sip::transport::FlowPolicy::default(),
+        shows_messages: true,
         line: 0,
     }
 }

@@ -294,6 +294,7 @@ async fn a_request_finds_its_servers() {
         max_calls: 1,
         policy: CallPolicy::default(),
         domain: None,
+        shows_messages: false,
         line: 0,
         flows: crate::transport::FlowPolicy::default(),
     };
