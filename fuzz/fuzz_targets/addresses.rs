@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tipring_fuzz::addresses(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tipring_fuzz::signalling::addresses(bytes));

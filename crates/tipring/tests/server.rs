@@ -49,10 +49,15 @@ impl Office {
 
     /// A phone whose account is a user of the office.
     async fn phone(&self, user: &str, password: &str) -> (Phone, Account) {
+        self.phone_of(user, user, password).await
+    }
+
+    /// A phone that says it is `user` and knows the password of `prover`.
+    async fn phone_of(&self, user: &str, prover: &str, password: &str) -> (Phone, Account) {
         let aor = Uri::new(format!("sip:{user}@office.example")).unwrap();
         let proxy = Uri::new(format!("sip:{}", self.address)).unwrap();
         let account = Account::new(aor).unwrap().proxy(proxy).unwrap();
-        let account = account.credential(Credential::password(user, password));
+        let account = account.credential(Credential::password(prover, password));
         let builder = Phone::builder().bind((Ipv4Addr::LOCALHOST, 0).into());
         (
             builder.account(account.clone()).start().await.unwrap(),
@@ -145,6 +150,17 @@ async fn strangers_and_wrong_passwords_are_refused() {
         .unwrap()
         .unwrap_err();
     assert_eq!(error.status(), Some(401), "{error}");
+    // A user who says that it is another one.
+    let (fraud, account) = office.phone_of("bob", "alice", "secret").await;
+    let call = fraud.dial("sip:alice@office.example").await.unwrap();
+    let error = timeout(PATIENCE, call.connected()).await.unwrap();
+    assert_eq!(error.unwrap_err().status(), Some(403));
+    let mut registration = fraud.register(account).unwrap();
+    let state = timeout(PATIENCE, registration.changed()).await.unwrap();
+    let refused = Some(403);
+    assert!(
+        matches!(state.unwrap(), RegistrationState::Failed { status, .. } if status == refused)
+    );
     // Users who are known, and nobody, and somebody without a phone.
     let (alice, _a) = office.registered("alice").await;
     for (who, status) in [("nobody", 404), ("bob", 480)] {
@@ -164,6 +180,7 @@ async fn strangers_and_wrong_passwords_are_refused() {
     let error = error.unwrap().unwrap_err();
     assert_eq!(error.status(), Some(405), "{error}");
     mallory.close().await;
+    fraud.close().await;
     alice.close().await;
 }
 

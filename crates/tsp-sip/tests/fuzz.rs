@@ -1,7 +1,7 @@
 //! The fuzz targets as ordinary tests: with collected messages, and with values that are changed in a few places.
 
-#[path = "../../../fuzz/src/lib.rs"]
-#[allow(unreachable_pub, reason = "a crate's root where it is at home")]
+#[path = "../../../fuzz/src/signalling.rs"]
+#[allow(unreachable_pub, reason = "a part of a library where it is at home")]
 mod targets;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ fn files(path: &Path, out: &mut Vec<Vec<u8>>) {
 }
 
 /// Values of every kind that a target reads, well formed.
-const VALUES: [&str; 34] = [
+const VALUES: [&str; 38] = [
     "\"J \\\"R\" <sip:j@example.com;lr?Reason=SIP%3Bcause%3D302>;tag=9;index=1.1;rc=1;expires=5;q=0.7",
     "<sip:c@192.0.2.2>;pub-gruu=\"sip:c@e.com;gr=urn:uuid:f8\";+sip.instance=\"<urn:uuid:f8>\";reg-id=1",
     "SIP/2.0/UDP [2001:db8::1]:5060;branch=z9hG4bK1;received=192.0.2.1;rport=5",
@@ -34,6 +34,7 @@ const VALUES: [&str; 34] = [
     "4000;refresher=uac",
     "120 (I'm in a (long\\)) meeting);duration=60",
     "Q.850;cause=16;text=\"Terminated, so\"",
+    "SIP;cause=487;text=\"so \\\";x=\\\"y\"",
     "Auto;require",
     "100rel, timer, replaces",
     "presence.winfo;id=5;x=\"y\"",
@@ -55,6 +56,9 @@ const VALUES: [&str; 34] = [
     "\x03OPTIONS sip:a@b SIP/2.0\r\nv: SIP/2.0/TCP h;branch=z9hG4bK1\r\nl: 2\r\n\r\nxx\r\n\r\nBYE sip:a@b SIP/2.0\r\nl: 0\r\n\r\n",
     "OPTIONS sip:a@b SIP/2.0\r\nv: SIP/2.0/TCP h\r\nEvent: a\r\nx: 90;refresher=uas\r\nReplaces: a;to-tag=1;from-tag=2\r\nl: 0\r\n\r\n",
     "SIP/2.0 401 X\r\nWWW-Authenticate: Digest realm=\"a\",nonce=\"b\"\r\nRetry-After: 5\r\nReason: SIP;cause=200\r\n\r\n",
+    "1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20|1:4;inline:PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR|2:4",
+    "\0\x01\0\x08\x21\x12\u{24}\x42ABCDEFGHIJKL\0\x06\0\x03abc\0",
+    "BYE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\ni: 1\r\nCSeq: 1 BYE\r\n\r\n\x1eSIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\ni: 1\r\nCSeq: 1 BYE\r\n\r\n",
     "REGISTER sip:a SIP/2.0\r\nm: *\r\nPath: <sip:p;lr>\r\nk: path,gruu\r\nHistory-Info: <sip:a@b>;index=1\r\n\r\n",
 ];
 

@@ -1,21 +1,57 @@
-//! The bugs.
+//! The bugs, by what finds them.
 
-use super::Bug;
+mod around;
+mod described;
+mod parts;
+mod phone;
+mod scripted;
+mod simulated;
 
-/// Networks of phones, which nobody wrote a script for.
-const SIM: &[&str] = &["-p", "tsp-sip", "--test", "simulation"];
+use super::{Bug, Suite};
 
-/// Peers that speak by literal bytes.
-const SCRIPTED: &[&str] = &["-p", "tsp-sip", "--test", "scripted"];
+/// All of them. Their order gives them their numbers.
+pub(super) fn all() -> Vec<&'static Bug> {
+    let lists = [
+        simulated::BUGS,
+        scripted::BUGS,
+        around::BUGS,
+        parts::BUGS,
+        described::BUGS,
+        phone::BUGS,
+    ];
+    lists.into_iter().flatten().collect()
+}
 
-/// What stands beside the code.
-const UNIT: &[&str] = &["-p", "tsp-sip", "--lib"];
+/// Tests of `tsp-sip`.
+const fn sip(file: Option<&'static str>) -> Suite {
+    Suite {
+        package: "tsp-sip",
+        folder: "crates/tsp-sip",
+        file,
+    }
+}
 
-/// Packets under SRTP.
-const SECURED: &[&str] = &["-p", "msp-rtp", "--test", "secured"];
+/// One that networks of phones find, which nobody wrote a script for.
+const fn simulated(
+    what: &'static str,
+    file: &'static str,
+    place: &'static str,
+    to: &'static str,
+) -> Bug {
+    let suite = sip(Some("simulation"));
+    Bug {
+        what,
+        file,
+        place,
+        to,
+        suite,
+        test: None,
+    }
+}
 
-const fn bug(
-    found_by: &'static [&'static str],
+const fn found_by(
+    suite: Suite,
+    test: &'static str,
     what: &'static str,
     file: &'static str,
     place: &'static str,
@@ -26,493 +62,90 @@ const fn bug(
         file,
         place,
         to,
-        found_by,
+        suite,
+        test: Some(test),
     }
 }
 
-/// Each is one place of the product, changed so that it still compiles.
-pub(super) const BUGS: &[Bug] = &[
-    bug(
-        SIM,
-        "a BYE of the peer's ends nothing",
-        "crates/tsp-sip/src/call/within.rs",
-        "} else if «is_call» {\n            let elsewhere",
-        "is_call && over",
-    ),
-    bug(
-        SIM,
-        "a CANCEL is answered and forgotten",
-        "crates/tsp-sip/src/call/called.rs",
-        "let Some((key, leg)) = «serving» else { return };",
-        "serving.filter(|_| false)",
-    ),
-    bug(
-        SIM,
-        "a 2xx to a call that was taken back is acknowledged and not ended",
-        "crates/tsp-sip/src/call/calling.rs",
-        "        if !first {\n            «self.say_goodbye(now, key, leg_id);»",
-        "",
-    ),
-    bug(
-        SIM,
-        "what was prepared for a refused change is not taken back",
-        "crates/tsp-sip/src/call/serving.rs",
-        "                .msp(key, leg_id, leg.generation, «ToMsp::Rollback»);",
-        "ToMsp::DropLeg",
-    ),
-    bug(
-        SIM,
-        "a change of the peer's is not committed",
-        "crates/tsp-sip/src/call/serving.rs",
-        "            «self.services.msp(key, leg_id, generation, ToMsp::Commit);»",
-        "",
-    ),
-    bug(
-        SIM,
-        "a change of ours is not committed",
-        "crates/tsp-sip/src/call/media.rs",
-        "                    «self.services.msp(key, leg_id, generation, ToMsp::Commit);»",
-        "",
-    ),
-    bug(
-        SIM,
-        "the offer of a change that was refused still counts",
-        "crates/tsp-sip/src/call/serving.rs",
-        "        «leg.media = serving.before;»",
-        "drop(serving.before);",
-    ),
-    bug(
-        SIM,
-        "an offer of ours that was refused stays open",
-        "crates/tsp-sip/src/call/change.rs",
-        "        leg.change = None;\n        «leg.media.rollback();»\n        let generation",
-        "",
-    ),
-    bug(
-        SIM,
-        "two changes at once are both taken",
-        "crates/tsp-sip/src/call/within.rs",
-        "if «!up || open || looking_up || leg.change.is_some()» {",
-        "!up && (open || looking_up)",
-    ),
-    bug(
-        SIM,
-        "nobody tries again after two changes at once",
-        "crates/tsp-sip/src/call/change.rs",
-        "            «leg.change_at = Some(now + Duration::from_millis(10 * tens_of_ms));»",
-        "",
-    ),
-    bug(
-        SIM,
-        "the media half is not told that a call is over",
-        "crates/tsp-sip/src/call/agent.rs",
-        "        if «call.prepared» {",
-        "call.prepared && call.connected",
-    ),
-    bug(
-        SIM,
-        "the application is not told that a call is over",
-        "crates/tsp-sip/src/call/agent.rs",
-        "        «self.services.tell(key, CallEventKind::Ended(why));»",
-        "drop(why);",
-    ),
-    bug(
-        SIM,
-        "a 2xx is not repeated",
-        "crates/tsp-sip/src/call/success.rs",
-        "                «self.services.transmit(flow, bytes);»",
-        "drop(bytes);",
-    ),
-    bug(
-        SIM,
-        "a call that was hung up before its ACK is not ended after it",
-        "crates/tsp-sip/src/call/success.rs",
-        "            // We hung up before the ACK came, and had to wait for it (RFC 3261 section 15).\n            «self.say_goodbye(now, key, leg_id);»",
-        "",
-    ),
-    bug(
-        SIM,
-        "copies of a request that was answered are taken for new ones",
-        "crates/tsp-sip/src/transaction/mod.rs",
-        "        if let Some(answer) = «self.answered.get(&key)» {\n            self.stats.retransmitted_requests",
-        "self.answered.get(&key).filter(|_| false)",
-    ),
-    bug(
-        SIM,
-        "transactions that were answered are never forgotten",
-        "crates/tsp-sip/src/transaction/mod.rs",
-        "        while «self.answered.forget(now).is_some()» {}",
-        "false",
-    ),
-    bug(
-        SIM,
-        "an INVITE that nobody answers is never given up",
-        "crates/tsp-sip/src/transaction/client.rs",
-        "            end: «Some(now + timers.transaction())»,",
-        "(!invite).then(|| now + timers.transaction())",
-    ),
-    bug(
-        SIM,
-        "the dialogs of a call outlive it",
-        "crates/tsp-sip/src/call/agent.rs",
-        "            «self.services.dialogs.remove(leg.dialog.id());»",
-        "",
-    ),
-    bug(
-        SIM,
-        "the ACK of a change has the number of the first INVITE",
-        "crates/tsp-sip/src/call/change.rs",
-        "            .ack(«number.unwrap_or_else(|_| leg.dialog.local_number())»);",
-        "number.map_or(1, |_| 1)",
-    ),
-    bug(
-        SIM,
-        "what the peer answered to a change is not applied",
-        "crates/tsp-sip/src/call/change.rs",
-        "            Ok(agreement) => «self.apply(now, key, leg_id, Applying::Changed, agreement)»,",
-        "drop(agreement)",
-    ),
-    bug(
-        SIM,
-        "a copy of a 2xx is not acknowledged again",
-        "crates/tsp-sip/src/call/services.rs",
-        "        «self.transmit(ack.flow, Bytes::copy_from_slice(&ack.bytes));»",
-        "",
-    ),
-    bug(
-        SIM,
-        "a peer whose answer cannot be applied is left on the line",
-        "crates/tsp-sip/src/call/media.rs",
-        "            Applying::Final | Applying::Changed => {\n                «self.say_goodbye(now, key, leg);»",
-        "",
-    ),
-    bug(
-        SCRIPTED,
-        "a change that is served when its call ends is never answered",
-        "crates/tsp-sip/src/call/agent.rs",
-        "        for leg in serving {\n            «self.refuse_serving(now, key, leg, StatusCode::REQUEST_TERMINATED);»",
-        "let _served = leg;",
-    ),
-    bug(
-        SCRIPTED,
-        "a deadline that moved is lost",
-        "crates/tsp-sip/src/call/deadlines.rs",
-        "                call.armed = None;\n                «self.arm(key);»",
-        "",
-    ),
-    bug(
-        SIM,
-        "an UPDATE that meets our offer is taken",
-        "crates/tsp-sip/src/call/update.rs",
-        "        if «open || looking_up || leg.change.is_some() || !leg.applying.is_empty()» {",
-        "open && looking_up",
-    ),
-    bug(
-        SIM,
-        "what the peer answered to an UPDATE is not applied",
-        "crates/tsp-sip/src/call/update.rs",
-        "                «self.apply(now, key, leg_id, Applying::Changed, agreement);»",
-        "drop(agreement);",
-    ),
-    bug(
-        SIM,
-        "who is held is not told",
-        "crates/tsp-sip/src/call/hold.rs",
-        ", «(told.1, now.1, Side::Remote)»];",
-        "(false, false, Side::Remote)",
-    ),
-    bug(
-        SIM,
-        "who holds goes on sending",
-        "crates/tsp-sip/src/call/hold.rs",
-        "        let quiet = leg.silenced().filter(|_| «silent && now.0»);",
-        "silent && now.0 && now.1",
-    ),
-    bug(
-        SIM,
-        "a hold is forgotten when the peer changes the call",
-        "crates/tsp-sip/src/call/within.rs",
-        "        «leg.hold.narrow(form, serving.offered, &mut serving.slots);»",
-        "let _free = form;",
-    ),
-    bug(
-        SIM,
-        "a hold that the peer refused stays wanted",
-        "crates/tsp-sip/src/call/hold.rs",
-        "            «self.wanted = self.ours;»",
-        "",
-    ),
-    bug(
-        SIM,
-        "who was told that its call was passed on stays in it",
-        "crates/tsp-sip/src/call/transfer.rs",
-        "            self.services.tell(key, CallEventKind::Transferred);\n            «self.hang_up(now, key);»",
-        "",
-    ),
-    bug(
-        SIM,
-        "a transfer counts as failed when the target rings",
-        "crates/tsp-sip/src/call/transfer.rs",
-        "            Some(status) if «status.is_final()» => self.transfer_ends",
-        "status != StatusCode::TRYING",
-    ),
-    bug(
-        SIM,
-        "a transfer counts as done when the target rings",
-        "crates/tsp-sip/src/call/referral.rs",
-        "            CallEventKind::Ringing => «StatusCode::RINGING»,",
-        "StatusCode::OK",
-    ),
-    bug(
-        SIM,
-        "a call goes on beside the one that takes its place",
-        "crates/tsp-sip/src/call/referral.rs",
-        "            if let Some(old) = «replaced» {",
-        "replaced.filter(|_| false)",
-    ),
-    bug(
-        SIM,
-        "the place of a call is asked for with its tags the wrong way round",
-        "crates/tsp-sip/src/call/transfer.rs",
-        "            let replaces = «Replaces::new(&id.call_id, &id.remote_tag, &id.local_tag)»?;",
-        "Replaces::new(&id.call_id, &id.local_tag, &id.remote_tag)",
-    ),
-    bug(
-        SIM,
-        "a transfer of which nothing more is heard is waited for for ever",
-        "crates/tsp-sip/src/call/state.rs",
-        "            Phase::Up => «self.transfer.map(|t| t.patience)»,",
-        "None",
-    ),
-    bug(
-        SIM,
-        "a REFER that overtakes the ACK is told before its call",
-        "crates/tsp-sip/src/call/referral.rs",
-        "            «self.connected(key);»",
-        "",
-    ),
-    bug(
-        SCRIPTED,
-        "a transfer is told of after its call ended",
-        "crates/tsp-sip/src/call/agent.rs",
-        "        «call.transfer = None;»",
-        "",
-    ),
-    bug(
-        SIM,
-        "a session that nobody refreshes lives longer than was agreed",
-        "crates/tsp-sip/src/call/timer.rs",
-        "            expires: «now + interval.saturating_sub(early)»,",
-        "now + interval + early",
-    ),
-    bug(
-        SIM,
-        "nobody refreshes a session",
-        "crates/tsp-sip/src/call/timer.rs",
-        "        if connected && leg.is_quiet(false) {\n            «self.refresh(now, key, leg_id);»",
-        "",
-    ),
-    bug(
-        SIM,
-        "digits do not wait for one another",
-        "crates/tsp-sip/src/call/info.rs",
-        "                if «call.digits.len() == 1» {",
-        "!call.digits.is_empty()",
-    ),
-    bug(
-        SIM,
-        "a digit that the peer refused is not told of",
-        "crates/tsp-sip/src/call/info.rs",
-        "        if !status.is_success() {\n            «self.digit_lost(key, digit);»",
-        "",
-    ),
-    bug(
-        SCRIPTED,
-        "a copy of a reliable response is acknowledged again",
-        "crates/tsp-sip/src/call/reliable.rs",
-        "self.heard.is_some_and(|h| «n != h.wrapping_add(1)»)",
-        "n < h",
-    ),
-    bug(
-        SCRIPTED,
-        "a reliable response is not repeated",
-        "crates/tsp-sip/src/call/reliable.rs",
-        "                if «!answered» {",
-        "!answered && now == Instant::ZERO",
-    ),
-    bug(
-        SCRIPTED,
-        "a 2xx does not wait for the PRACK of what was described",
-        "crates/tsp-sip/src/call/reliable.rs",
-        "        «queued || self.pending.as_ref().is_some_and(|p| p.described)»",
-        "queued && self.pending.is_some()",
-    ),
-    bug(
-        SCRIPTED,
-        "a call that another phone took counts as taken back",
-        "crates/tsp-sip/src/call/called.rs",
-        "                    true => «EndCause::CompletedElsewhere»,",
-        "EndCause::Cancelled",
-    ),
-    bug(
-        SCRIPTED,
-        "a call that is sent on is tried at the least wanted first",
-        "crates/tsp-sip/src/call/redirect.rs",
-        "    «found.sort_by_key(|(q, _)| std::cmp::Reverse(*q));»",
-        "found.sort_by_key(|(q, _)| *q);",
-    ),
-    bug(
-        SCRIPTED,
-        "a call is sent on in circles",
-        "crates/tsp-sip/src/call/redirect.rs",
-        "if self.known.len() < MAX_TARGETS && «!self.known.iter().any(|k| k.equivalent(uri))» {",
-        "true",
-    ),
-    bug(
-        SCRIPTED,
-        "a call is sent on without end",
-        "crates/tsp-sip/src/call/redirect.rs",
-        "if «self.known.len() < MAX_TARGETS» && ",
-        "true",
-    ),
-    bug(
-        SCRIPTED,
-        "an offer in a response that cannot be accepted gets no answer",
-        "crates/tsp-sip/src/call/late.rs",
-        "        let answer = «owed.answer.or_else(refusal)»;",
-        "owed.answer",
-    ),
-    bug(
-        SCRIPTED,
-        "an ACK that owes an answer never leaves",
-        "crates/tsp-sip/src/call/media.rs",
-        "        if «owed.is_some() && owed == applied» {",
-        "owed.is_some() && owed != applied",
-    ),
-    bug(
-        SCRIPTED,
-        "the early media of the latest branch are heard whatever the policy says",
-        "crates/tsp-sip/src/call/media.rs",
-        "                EarlyMedia::First => «Finality::Behind»,",
-        "Finality::Provisional",
-    ),
-    bug(
-        SCRIPTED,
-        "a branch that answers beside too many that ring finds no room",
-        "crates/tsp-sip/src/call/calling.rs",
-        "                «self.drop_legs(key, before);»",
-        "",
-    ),
-    bug(
-        SCRIPTED,
-        "the policy of an account is passed over",
-        "crates/tsp-sip/src/call/accounts.rs",
-        "        «own.unwrap_or(&self.config.policy)»",
-        "own.filter(|_| false).unwrap_or(&self.config.policy)",
-    ),
-    bug(
-        SCRIPTED,
-        "a 2xx is repeated after the peer's BYE",
-        "crates/tsp-sip/src/call/within.rs",
-        "            «leg.unacknowledged = None;»\n        }\n        // An INVITE that is still open",
-        "",
-    ),
-    bug(
-        SCRIPTED,
-        "a 2xx to a change that comes after the end is not acknowledged",
-        "crates/tsp-sip/src/call/change.rs",
-        "            if «leg.change.is_some()» {\n                self.change_accepted",
-        "leg.change.is_some() && !over",
-    ),
-    bug(
-        SCRIPTED,
-        "a 422 is taken for a refusal",
-        "crates/tsp-sip/src/call/calling.rs",
-        "        if «response.status != StatusCode::SESSION_INTERVAL_TOO_SMALL» {",
-        "true",
-    ),
-    bug(
-        SCRIPTED,
-        "who shall refresh a session is taken for the other end",
-        "crates/tsp-sip/src/call/timer.rs",
-        "            Some(refresher) => «refresher == Refresher::Uas»,",
-        "refresher == Refresher::Uac",
-    ),
-    bug(
-        SCRIPTED,
-        "a challenge is answered without end",
-        "crates/tsp-sip/src/call/challenge.rs",
-        "        if «*count > TRIES» {",
-        "false",
-    ),
-    bug(
-        UNIT,
-        "the count of a nonce does not grow",
-        "crates/tsp-sip/src/digest/client.rs",
-        "        self.nc = «self.nc.checked_add(1)?»;",
-        "1",
-    ),
-    bug(
-        UNIT,
-        "a proof is taken twice",
-        "crates/tsp-sip/src/digest/server.rs",
-        "                if «bit == 0 || known.window & bit != 0» {",
-        "bit == 0",
-    ),
-    bug(
-        UNIT,
-        "a registration is refreshed when it is over",
-        "crates/tsp-sip/src/registration.rs",
-        "let wait = «granted.saturating_sub(early).max(granted / 2).max(LEAST)»;",
-        "granted.max(LEAST)",
-    ),
-    bug(
-        UNIT,
-        "a binding outlives its time",
-        "crates/tsp-sip/src/registrar.rs",
-        "            .filter(|((at, _), _)| «*at <= now»)",
-        "*at < now && at.as_nanos() == 0",
-    ),
-    bug(
-        UNIT,
-        "a REGISTER that was overtaken is taken",
-        "crates/tsp-sip/src/registrar.rs",
-        "let is_old = |b: &&Binding| «b.call_id == call_id && b.number >= number»;",
-        "b.call_id == call_id && b.number > number",
-    ),
-    bug(
-        UNIT,
-        "a connection that is registered ends like one that nobody needs",
-        "crates/tsp-sip/src/transport/flows.rs",
-        "        if «!self.kept && self.used + IDLE <= now» {",
-        "self.used + IDLE <= now",
-    ),
-    bug(
-        SECURED,
-        "an encrypted packet is taken as often as it comes",
-        "crates/msp-rtp/src/srtp/source.rs",
-        "        «behind < WINDOW && self.seen & (1 << behind) == 0»",
-        "behind < WINDOW",
-    ),
-    bug(
-        SECURED,
-        "a packet that overtook others makes them strangers",
-        "crates/msp-rtp/src/srtp/source.rs",
-        "            «self.seen |= 1 << (self.next - 1 - index);»",
-        "self.seen = u128::MAX;",
-    ),
-    bug(
-        SECURED,
-        "the numbers of a source are not found after a roll-over",
-        "crates/msp-rtp/src/srtp/source.rs",
-        "            «same + TURN»\n",
-        "same",
-    ),
-    bug(
-        SECURED,
-        "another source goes on with the numbers of the first",
-        "crates/msp-rtp/src/srtp/source.rs",
-        "let known = «self.sources.iter().find(|s| s.ssrc == ssrc)»;",
-        "self.sources.first().filter(|_| ssrc != Ssrc(0))",
-    ),
-];
+/// One that a peer finds which speaks by literal bytes.
+const fn scripted(
+    test: &'static str,
+    what: &'static str,
+    file: &'static str,
+    place: &'static str,
+    to: &'static str,
+) -> Bug {
+    found_by(sip(Some("scripted")), test, what, file, place, to)
+}
+
+/// One that a test beside the code finds.
+const fn beside(
+    test: &'static str,
+    what: &'static str,
+    file: &'static str,
+    place: &'static str,
+    to: &'static str,
+) -> Bug {
+    found_by(sip(None), test, what, file, place, to)
+}
+
+/// One that the test of a file of `tsp-sip` finds.
+const fn of_file(
+    suite: &'static str,
+    test: &'static str,
+    what: &'static str,
+    file: &'static str,
+    place: &'static str,
+    to: &'static str,
+) -> Bug {
+    found_by(sip(Some(suite)), test, what, file, place, to)
+}
+
+/// One that packets under SRTP find.
+const fn secured(
+    test: &'static str,
+    what: &'static str,
+    file: &'static str,
+    place: &'static str,
+    to: &'static str,
+) -> Bug {
+    let suite = Suite {
+        package: "msp-rtp",
+        folder: "crates/msp-rtp",
+        file: Some("secured"),
+    };
+    found_by(suite, test, what, file, place, to)
+}
+
+/// One that session descriptions find.
+const fn described(
+    test: &'static str,
+    what: &'static str,
+    file: &'static str,
+    place: &'static str,
+    to: &'static str,
+) -> Bug {
+    let suite = Suite {
+        package: "tsp-sdp",
+        folder: "crates/sdp",
+        file: Some("it"),
+    };
+    found_by(suite, test, what, file, place, to)
+}
+
+/// One that whole phones find, over sockets.
+const fn phone(
+    suite: &'static str,
+    test: &'static str,
+    what: &'static str,
+    file: &'static str,
+    place: &'static str,
+    to: &'static str,
+) -> Bug {
+    let suite = Suite {
+        package: "tipring",
+        folder: "crates/tipring",
+        file: Some(suite),
+    };
+    found_by(suite, test, what, file, place, to)
+}

@@ -194,6 +194,7 @@ fn a_call_that_was_taken_back_goes_nowhere_else() {
     assert!(all.iter().all(|(to, _)| to.to_string() == FIRST), "{all:?}");
     w.run(seconds(60));
     assert_eq!(w.phones[0].agent.kept().memories, 0);
+    assert_eq!(w.phones[0].agent.kept().calls, 0);
 }
 
 // Shows: a server that failed is asked last for a while, as long as it says itself | RFC 3263 4.3, RFC 3261 21.5.4, interop row 9

@@ -390,8 +390,10 @@ fn an_echo_of_our_hold_is_none_of_the_peers() {
         w.run(ms(1));
         let hold = w.heard().remove(0);
         answer(&mut w, &hold, "a=inactive\n", 2);
-        // A refresh of the session says it again, word for word or as a version of its own.
+        // A refresh of the session says it again, word for word, or says something else as well.
+        let codecs = if version == 2 { "0 8" } else { "0" };
         let sdp = SDP.replace("o=- 1 1", &format!("o=- 1 {version}")) + "a=inactive\n";
+        let sdp = sdp.replace("RTP/AVP 0 8", &format!("RTP/AVP {codecs}"));
         let refresh = |method, n| with_sdp(&within(method, "x", n, &our_tag, ""), &sdp);
         let ok = ask_once(&mut w, &refresh("INVITE", 2));
         assert!(ok.contains("a=inactive\r\n"), "{ok}");

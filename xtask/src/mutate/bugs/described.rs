@@ -1,0 +1,126 @@
+//! Bugs in session descriptions.
+
+use super::described;
+use crate::mutate::Bug;
+
+pub(super) const BUGS: &[Bug] = &[
+    described(
+        "two_ends::both_ends_agree",
+        "a medium without anything in common is accepted",
+        "crates/sdp/src/negotiate.rs",
+        "    if «!chosen.iter().any(|m| is_sound(&m.codec))» {",
+        "chosen.is_empty()",
+    ),
+    described(
+        "hostile::limits_are_named_with_their_line",
+        "a description may have lines without end",
+        "crates/sdp/src/description.rs",
+        "        if «number > Limits::LINES» {",
+        "number > 1_000_000",
+    ),
+    described(
+        "reading::directions_are_seen_from_here",
+        "the peer's direction is taken for ours",
+        "crates/sdp/src/remote.rs",
+        "params.direction = «direction(section)\n        .or_else(|| direction(session))\n        .unwrap_or_default()\n        .reversed()»;",
+        "direction(section).or_else(|| direction(session)).unwrap_or_default()",
+    ),
+    described(
+        "reading::holds_of_the_old_kind",
+        "a hold of the old kind is a place to send to",
+        "crates/sdp/src/remote.rs",
+        "    if «connection.host.is_nowhere()» {\n        if params.ice",
+        "false",
+    ),
+    described(
+        "rules::the_first_of_the_offer_is_used_with_events_of_its_clock",
+        "an answer has all codecs in common",
+        "crates/sdp/src/negotiate.rs",
+        "let chosen = if «policy.single_codec» {",
+        "false",
+    ),
+    described(
+        "rfc4317::another_number_in_the_answer_section_2_3",
+        "what is sent has the numbers of our own offer",
+        "crates/sdp/src/negotiate.rs",
+        "            send.push(«theirs.clone()»);",
+        "ours.clone()",
+    ),
+    described(
+        "rules::answers_that_are_short_or_of_another_kind_or_too_long",
+        "a medium with port 0 is on",
+        "crates/sdp/src/negotiate.rs",
+        "    if «remote.media.port == 0» {\n        return Err(RefusalReason::Peer);",
+        "false",
+    ),
+    described(
+        "rules::directions_are_what_both_want",
+        "an answer allows what we do not",
+        "crates/sdp/src/negotiate.rs",
+        "answer.direction = «local.direction.and(offered.direction)»;",
+        "offered.direction",
+    ),
+    described(
+        "rules::what_is_refused_keeps_its_place_and_says_why",
+        "a medium that is refused keeps its port",
+        "crates/sdp/src/local.rs",
+        "                    port: «0»,\n                    ports: None,",
+        "media.port",
+    ),
+    described(
+        "rules::reports_share_a_port_only_if_both_want_it",
+        "reports share a port if one end wants it",
+        "crates/sdp/src/negotiate.rs",
+        "let mux = «local.rtcp.mux && remote.rtcp.mux»;",
+        "local.rtcp.mux || remote.rtcp.mux",
+    ),
+    described(
+        "security::our_own_key_is_no_answer",
+        "our own key is taken for an answer",
+        "crates/sdp/src/negotiate.rs",
+        "        && «ours.key_and_salt != theirs.key_and_salt»",
+        "true",
+    ),
+    described(
+        "security::a_policy_is_never_talked_down",
+        "what must be encrypted is agreed in the clear",
+        "crates/sdp/src/negotiate.rs",
+        "    if «local.policy == SecurityPolicy::Required» {\n        Err",
+        "false",
+    ),
+    described(
+        "security::an_answer_spells_the_suite_as_the_offer_does_and_passes_over_unknown_ones",
+        "an answer spells the suite its own way",
+        "crates/sdp/src/negotiate.rs",
+        "            suite: «first.suite.clone()»,",
+        "ours.suite.clone()",
+    ),
+    described(
+        "two_ends::versions_step_with_changes",
+        "a description that changed keeps its version",
+        "crates/sdp/src/offer_answer.rs",
+        "let version = «version.wrapping_add(1)»;",
+        "*version",
+    ),
+    described(
+        "exchanges::exchanges_of_pjproject",
+        "what we receive in has the numbers of the other end",
+        "crates/sdp/src/negotiate.rs",
+        "            receive.push(«ours.clone()»);\n        }\n    }\n    for format",
+        "theirs.clone()",
+    ),
+    described(
+        "corpus::nothing_is_lost_and_what_is_read_can_be_negotiated",
+        "the ends of lines are written anew",
+        "crates/sdp/src/line.rs",
+        "        f.write_str(«self.ending.text()»)",
+        "\"\\r\\n\"",
+    ),
+    described(
+        "hostile::keys_show_in_no_debug_text",
+        "a line with a key is shown",
+        "crates/sdp/src/line.rs",
+        "        if «self.is_secret()» {\n            f.write_str",
+        "false",
+    ),
+];
