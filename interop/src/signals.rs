@@ -103,10 +103,8 @@ struct Callee<'a> {
 impl<'a> Callee<'a> {
     fn tipring(lab: &'a Lab, args: &[&str]) -> Result<Self, Error> {
         let port = ports::block()?;
-        let mut command = pinned(0, program_folder().join("tipring"));
-        command
-            .args(args)
-            .args(["--bind", &format!("127.0.0.1:{port}")]);
+        let mut command = pinned(0, program_folder().join("examples/callee"));
+        command.arg(format!("127.0.0.1:{port}")).args(args);
         Self::start_it(lab, port, &mut command)
     }
 
