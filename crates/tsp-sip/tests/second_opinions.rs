@@ -160,11 +160,52 @@ fn by_ezk(bytes: &Bytes) -> Opinion {
     said
 }
 
+fn by_rsipstack(bytes: &Bytes) -> Opinion {
+    // Its traits have the names of rsip's, but it reads with code of its own.
+    use rsipstack::sip::SipMessage;
+    use rsipstack::sip::prelude::{HasHeaders as _, HeadersExt as _, ToTypedHeader as _};
+    let mut said = Opinion::new();
+    let Ok(message) = SipMessage::try_from(bytes.to_vec()) else {
+        return said;
+    };
+    let (start, body) = match &message {
+        SipMessage::Request(r) => (r.method.to_string(), &r.body),
+        SipMessage::Response(r) => (r.status_code.code().to_string(), &r.body),
+    };
+    said.insert("start", start);
+    said.insert("fields", message.headers().iter().count().to_string());
+    said.insert("body", format!("{:?}", Bytes::copy_from_slice(body)));
+    if let Ok(id) = message.call_id_header() {
+        said.insert("call-id", id.value().to_owned());
+    }
+    if let Some(cseq) = message.cseq_header().ok().and_then(|c| c.typed().ok()) {
+        said.insert("cseq", format!("{} {}", cseq.seq, cseq.method));
+    }
+    if let Some(from) = message.from_header().ok().and_then(|f| f.typed().ok()) {
+        let tag = from.tag().map(|t| t.value().to_owned());
+        said.insert("from-tag", tag.unwrap_or_default());
+    }
+    if let Some(to) = message.to_header().ok().and_then(|t| t.typed().ok()) {
+        let tag = to.tag().map(|t| t.value().to_owned());
+        said.insert("to-tag", tag.unwrap_or_default());
+    }
+    if let Some(via) = message.via_header().ok().and_then(|v| v.typed().ok()) {
+        let branch = via.branch().map(|b| b.value().to_owned());
+        said.insert("via-branch", branch.unwrap_or_default());
+        said.insert("via-host", via.uri.host_with_port.host.to_string());
+    }
+    if let Some(contact) = message.contact_header().ok().and_then(|c| c.typed().ok()) {
+        let user = contact.uri.auth.map(|a| a.user);
+        said.insert("contact", user.unwrap_or_default());
+    }
+    said
+}
+
 /// A disagreement that is meant.
 struct Rule {
     name: &'static str,
     section: &'static str,
-    /// Whose mistake, or whose choice, it is.
+    /// Whose mistake, or whose choice, it is; everybody's if nobody is named.
     who: &'static str,
     /// What it may concern; `refused` if they read nothing at all.
     what: &'static [&'static str],
@@ -177,7 +218,7 @@ const ADDRESSES: &[&str] = &["from-tag", "to-tag", "contact"];
 /// The one rule that messages need which break no habit.
 const QUOTED: &str = "names that are empty, or hold quotation marks";
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     Rule {
         name: "lines are continued",
         section: "RFC 3261 section 7.3.1",
@@ -188,7 +229,7 @@ const RULES: [Rule; 13] = [
     Rule {
         name: "lines that end in LF alone are read as they are meant",
         section: "RFC 3261 section 7.5",
-        who: "rsip",
+        who: "rsip rsipstack",
         what: &["refused"],
         holds: |head, _, _| head.replace("\r\n", "").contains('\n'),
     },
@@ -219,7 +260,7 @@ const RULES: [Rule; 13] = [
     Rule {
         name: "three colons are taken for two",
         section: "RFC 5118 section 4.10",
-        who: "ezk",
+        who: "ezk rsipstack",
         what: &["refused"],
         holds: |head, _, _| head.contains(":::"),
     },
@@ -282,6 +323,23 @@ const RULES: [Rule; 13] = [
         },
     },
     Rule {
+        name: "a datagram that says no length is body to its end",
+        section: "RFC 3261 section 18.3",
+        who: "rsipstack",
+        what: &["body"],
+        holds: |head, _, theirs| {
+            let named = |l: &str| {
+                l.split(':')
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .to_lowercase()
+            };
+            let length = |l: &str| ["content-length", "l"].contains(&&*named(l));
+            theirs.is_some_and(|t| t == "b\"\"") && !head.lines().any(length)
+        },
+    },
+    Rule {
         name: "dots in the name of a user",
         section: "RFC 3261 section 25.1",
         who: "rsip",
@@ -291,7 +349,7 @@ const RULES: [Rule; 13] = [
     Rule {
         name: "methods that nobody registered",
         section: "RFC 3261 section 25.1",
-        who: "rsip",
+        who: "rsip rsipstack",
         what: &["refused"],
         holds: |head, ours, _| head.starts_with(ours) && ours.parse::<rsip::Method>().is_err(),
     },
@@ -332,10 +390,15 @@ fn compare(name: &str, bytes: &Bytes) -> Option<Vec<&'static str>> {
     let head = text.get(..end.unwrap_or(text.len())).unwrap_or(&text);
     let us = ours(&message);
     let mut used = Vec::new();
-    for (who, them) in [("rsip", by_rsip(bytes)), ("ezk", by_ezk(bytes))] {
+    let others = [
+        ("rsip", by_rsip(bytes)),
+        ("ezk", by_ezk(bytes)),
+        ("rsipstack", by_rsipstack(bytes)),
+    ];
+    for (who, them) in others {
         for (what, value, theirs) in differences(&us, who, &them) {
             let rule = RULES.iter().find(|r| {
-                (r.who.is_empty() || r.who == who)
+                (r.who.is_empty() || r.who.split(' ').any(|w| w == who))
                     && r.what.contains(&what)
                     && (r.holds)(head, &value, theirs.as_ref())
             });
