@@ -92,6 +92,7 @@ impl Line {
         }
         let config = AgentConfig {
             advertise: self.builder.advertise.into_iter().collect(),
+            advertise_host: None,
             user: self.builder.user.clone(),
             user_agent: concat!("tipring/", env!("CARGO_PKG_VERSION")).into(),
             timers: self.builder.timers,

@@ -69,6 +69,7 @@ const SDP: &str = "v=0\r\no=load 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0
 fn config() -> AgentConfig {
     AgentConfig {
         advertise: Vec::new(),
+        advertise_host: None,
         user: "service".into(),
         user_agent: "bench".into(),
         timers: tsp_sip::transaction::Timers::default(),

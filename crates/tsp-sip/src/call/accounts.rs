@@ -1,15 +1,16 @@
 //! The accounts of a user agent: which a request is sent for, and which a call came in for.
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use msp_core::id::CallKey;
+use msp_core::time::Instant;
 
 use super::numbers::same_number;
 use super::policy::CallPolicy;
 use super::registering;
 use super::services::{Random, Services, goes_to_sips, token};
+use super::timed::{Due, Timed};
 use crate::Result;
 use crate::account::{Account, AccountId, loose};
 use crate::digest::DigestClient;
@@ -45,17 +46,24 @@ impl Held {
     }
 }
 
+impl Due for Held {
+    fn deadline(&self) -> Option<Instant> {
+        let flows = self.flows.iter();
+        flows.filter_map(registering::Held::deadline).min()
+    }
+}
+
 /// All accounts, and which calls are whose.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
-    by_id: BTreeMap<AccountId, Held>,
+    by_id: Timed<AccountId, Held>,
     /// Calls that belong to an account.
     calls: HashMap<CallKey, AccountId>,
 }
 
 impl Accounts {
     pub(super) fn get(&self, id: AccountId) -> Option<&Account> {
-        self.by_id.get(&id).map(|h| &h.account)
+        self.by_id.get(id).map(|h| &h.account)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -73,17 +81,17 @@ impl Accounts {
     }
 
     pub(super) fn ids(&self) -> Vec<AccountId> {
-        self.by_id.keys().copied().collect()
+        self.by_id.keys()
     }
 
     /// One of the flows by which an account is registered.
     pub(super) fn registration(&mut self, id: FlowId) -> Option<&mut registering::Held> {
-        let held = self.by_id.get_mut(&id.0)?;
+        let held = self.by_id.get_mut(id.0)?;
         held.flows.get_mut(usize::from(id.1))
     }
 
     pub(super) fn set_registrations(&mut self, id: AccountId, flows: Vec<registering::Held>) {
-        if let Some(held) = self.by_id.get_mut(&id) {
+        if let Some(held) = self.by_id.get_mut(id) {
             held.flows = flows;
         }
     }
@@ -95,23 +103,45 @@ impl Accounts {
 
     /// The names of the flows of all accounts.
     pub(super) fn flow_ids(&self) -> Vec<FlowId> {
-        let of = |(id, held): (&AccountId, &Held)| {
-            let (id, flows) = (*id, held.flows.len());
-            (0..MOST_FLOWS)
-                .take(flows)
-                .map(move |n| FlowId(id, n))
-                .collect::<Vec<_>>()
-        };
-        self.by_id.iter().flat_map(of).collect()
+        self.flow_ids_of(|_| true)
+    }
+
+    /// The names of the flows of all accounts that are such.
+    pub(super) fn flow_ids_of(&self, fits: impl Fn(&registering::Held) -> bool) -> Vec<FlowId> {
+        let named = |(id, held): (AccountId, &Held)| names(id, &held.flows, &fits);
+        self.by_id.iter().flat_map(named).collect()
+    }
+
+    /// The names of the flows of an account.
+    pub(super) fn flow_ids_of_account(&self, id: AccountId) -> Vec<FlowId> {
+        names(id, self.flows_of(id), |_| true)
+    }
+
+    /// The names of the flows that have something to do.
+    pub(super) fn flow_ids_due(&mut self, now: Instant) -> Vec<FlowId> {
+        let due = |f: &registering::Held| f.deadline().is_some_and(|at| at <= now);
+        let accounts = self.by_id.due(now).into_iter();
+        accounts
+            .flat_map(|id| names(id, self.flows_of(id), due))
+            .collect()
+    }
+
+    /// When one of them has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.by_id.deadline()
+    }
+
+    pub(super) fn tidy(&mut self) {
+        self.by_id.tidy();
     }
 
     /// The flows of an account.
     pub(super) fn flows_of(&self, id: AccountId) -> &[registering::Held] {
-        self.by_id.get(&id).map_or(&[], |h| &h.flows)
+        self.by_id.get(id).map_or(&[], |h| &h.flows)
     }
 
     /// The flow that an account is reached by and sends by: the first that stands, else the first.
-    fn registered(&self, id: AccountId) -> Option<&registering::Held> {
+    pub(super) fn registered(&self, id: AccountId) -> Option<&registering::Held> {
         let flows = self.flows_of(id);
         let stands = flows.iter().find(|f| f.flow.is_some());
         stands.or_else(|| flows.first())
@@ -124,7 +154,7 @@ impl Accounts {
 
     /// Notes where a request goes that is meant for the provider of the account.
     pub(super) fn learn_way(&mut self, id: AccountId, request: &Request, flow: Flow) {
-        let Some(held) = self.by_id.get_mut(&id) else {
+        let Some(held) = self.by_id.get_mut(id) else {
             return;
         };
         let ip = flow.remote.ip();
@@ -142,7 +172,7 @@ impl Accounts {
     /// Whether what `request`, sent by `flow`, is asked for may be proved: to servers of the account's provider, and
     /// within a call only if the account says so and the request passes such a server.
     pub(super) fn trusts(&self, id: AccountId, request: &Request, flow: Flow) -> bool {
-        let Some(held) = self.by_id.get(&id) else {
+        let Some(held) = self.by_id.get(id) else {
             return false;
         };
         let known = held.addresses.contains(&flow.remote.ip()) || held.serves(first_host(request));
@@ -164,7 +194,7 @@ impl Accounts {
         let Some(id) = id else {
             return self.is_provider(ip);
         };
-        self.by_id.get(&id).is_some_and(|held| {
+        self.by_id.get(id).is_some_and(|held| {
             let named = request.is_some_and(|r| held.serves(first_host(r)));
             named || held.addresses.contains(&ip) || held.serves(Some(Host::Ip(ip)))
         })
@@ -178,7 +208,7 @@ impl Accounts {
 
     /// Proves what the account was asked for before.
     pub(super) fn authorize(&mut self, id: AccountId, request: &mut Request) {
-        if let Some(held) = self.by_id.get_mut(&id) {
+        if let Some(held) = self.by_id.get_mut(id) {
             held.digest.authorize(request);
         }
     }
@@ -194,7 +224,7 @@ impl Accounts {
         answered: &[Text],
         random: &mut Random,
     ) -> bool {
-        let Some(held) = self.by_id.get_mut(&id) else {
+        let Some(held) = self.by_id.get_mut(id) else {
             return false;
         };
         let credentials = &held.account.credentials;
@@ -205,13 +235,13 @@ impl Accounts {
 
     /// A server of the account's took what was proved.
     pub(super) fn accepted(&mut self, id: AccountId, headers: &Headers) {
-        if let Some(held) = self.by_id.get_mut(&id) {
+        if let Some(held) = self.by_id.get_mut(id) {
             held.digest.accepted(headers);
         }
     }
 
     pub(super) fn remove(&mut self, id: AccountId) {
-        self.by_id.remove(&id);
+        self.by_id.remove(id);
     }
 
     /// The call is one of this account's.
@@ -239,13 +269,15 @@ impl Accounts {
         let to = request.headers.to().ok();
         let find = |fits: &dyn Fn(&Account) -> bool| {
             let mut all = self.by_id.iter();
-            all.find(|(_, h)| fits(&h.account)).map(|(id, _)| *id)
+            all.find(|(_, h)| fits(&h.account)).map(|(id, _)| id)
         };
-        let gruu =
-            |r: &registering::Held| r.gruu.as_ref().is_some_and(|g| g.equivalent(&request.uri));
+        let gruu = |r: &registering::Held| {
+            let mut given = r.gruu.iter().chain(&r.temporary_gruu);
+            given.any(|g| g.equivalent(&request.uri))
+        };
         let by_gruu = self.by_id.iter().find(|(_, h)| h.flows.iter().any(gruu));
         by_gruu
-            .map(|(id, _)| *id)
+            .map(|(id, _)| id)
             .or_else(|| find(&|a| same_person(&a.aor, &request.uri)))
             .or_else(|| find(&|a| to.as_ref().is_some_and(|to| same_person(&a.aor, to.uri()))))
             .or_else(|| find(&|a| same_number(&a.aor, &request.uri)))
@@ -254,6 +286,17 @@ impl Accounts {
                 find(&|a| request.uri.user().is_some() && a.aor.user() == request.uri.user())
             })
     }
+}
+
+/// The names of those flows of account `id` that are such.
+fn names(
+    id: AccountId,
+    flows: &[registering::Held],
+    fits: impl Fn(&registering::Held) -> bool,
+) -> Vec<FlowId> {
+    let numbered = (0..MOST_FLOWS).zip(flows);
+    let fitting = numbered.filter(|(_, flow)| fits(flow));
+    fitting.map(|(n, _)| FlowId(id, n)).collect()
 }
 
 fn is_within_dialog(request: &Request) -> bool {
@@ -270,8 +313,8 @@ fn first_host(request: &Request) -> Option<Host> {
 
 /// The URI of `user` at `place`, which messages come to by the transport of `flow`; a `sips` URI if that is wanted and
 /// nobody reads what comes that way.
-pub(super) fn reached(user: &str, flow: Flow, place: SocketAddr, sips: bool) -> Uri {
-    let uri = Uri::sip(Some(user), &place.into());
+pub(super) fn reached(user: &str, flow: Flow, place: HostPort, sips: bool) -> Uri {
+    let uri = Uri::sip(Some(user), &place);
     match flow.transport {
         Transport::Tls if sips => uri.secured(),
         Transport::Udp => uri,
@@ -337,12 +380,16 @@ impl Services {
         routes
     }
 
-    /// Where peers reach `account` by `flow`: where its registrar sees us, or at our end.
-    pub(super) fn contact_address(&self, flow: Flow, account: Option<AccountId>) -> SocketAddr {
+    /// Where peers reach `account` by `flow`: at the host that we are known as, where its registrar sees us, or at our end.
+    pub(super) fn contact_address(&self, flow: Flow, account: Option<AccountId>) -> HostPort {
+        if let Some(named) = self.advertised_host(flow) {
+            return named;
+        }
         let registered = account.and_then(|id| self.accounts.registered(id));
         let seen = registered.and_then(|r| r.seen);
         let own = self.advertised(flow);
-        seen.filter(|s| s.is_ipv4() == own.is_ipv4()).unwrap_or(own)
+        let seen = seen.filter(|s| s.is_ipv4() == own.is_ipv4());
+        seen.unwrap_or(own).into()
     }
 
     /// Our Contact on `flow`: the address that the registrar gave the account, else one that leads to us. A `sips` URI
@@ -372,8 +419,9 @@ impl Services {
         if let Some(account) = account.and_then(|id| self.accounts.get(id)) {
             return account.address();
         }
+        let named = self.config.advertise_host.clone();
         let place = HostPort {
-            host: Host::Ip(self.advertised(flow).ip()),
+            host: named.unwrap_or_else(|| Host::Ip(self.advertised(flow).ip())),
             port: None,
         };
         NameAddr::new(Uri::sip(Some(&self.config.user), &place))

@@ -36,6 +36,8 @@ pub struct UserAgent {
     pub(super) alive: usize,
     /// No calls are taken any more.
     pub(super) closing: bool,
+    /// Until when registrars and other servers may answer our goodbyes.
+    pub(super) farewell: Option<Instant>,
     /// The domain that we serve.
     pub(super) served: Option<Served>,
 }
@@ -60,6 +62,7 @@ impl UserAgent {
             calls: HashMap::default(),
             alive: 0,
             closing: false,
+            farewell: None,
             served,
         }
     }
@@ -103,6 +106,7 @@ impl UserAgent {
         self.registrations_due(now);
         self.states_due(now);
         self.locations_due(now);
+        self.farewell_due(now);
         self.settle(now);
         self.keep_flows(now);
         while let Some(key) = self.next_due(now) {
@@ -120,10 +124,8 @@ impl UserAgent {
         let bindings = self.served.as_ref().and_then(|s| s.registrar.deadline());
         let transactions = self.services.transactions.deadline();
         let states = self.states_deadline();
-        [calls, registrations, states, transactions, flows, bindings]
-            .into_iter()
-            .flatten()
-            .min()
+        let all = [calls, registrations, states, transactions, flows, bindings];
+        all.into_iter().chain([self.farewell]).flatten().min()
     }
 
     /// The next thing to do.
@@ -310,6 +312,7 @@ impl UserAgent {
         self.services.sweep(now);
         self.services.transactions.tidy();
         self.tidy_deadlines();
+        self.tidy_states();
     }
 
     fn new_request(&mut self, now: Instant, id: ServerId, flow: Flow, request: &Request) {
@@ -411,6 +414,7 @@ impl UserAgent {
             Command::TransferTo { key, consultation } => self.transfer_to(now, key, consultation),
             Command::FollowTransfer { key, call } => self.follow(now, key, call),
             Command::DeclineTransfer(key) => self.decline_transfer(now, key),
+            Command::FetchBindings { key, account } => self.fetch_bindings(now, key, account),
             Command::Subscribe {
                 id,
                 to,
@@ -429,16 +433,7 @@ impl UserAgent {
                 self.services.stats.network_changes += 1;
                 self.network_changed(now);
             }
-            Command::Close => {
-                self.closing = true;
-                self.leave_states(now);
-                self.unregister_all(now);
-                let mut keys: Vec<_> = self.calls.keys().copied().collect();
-                keys.sort_unstable();
-                for key in keys {
-                    self.hang_up(now, key);
-                }
-            }
+            Command::Close => self.take_leave(now),
         }
     }
 
@@ -476,6 +471,7 @@ impl UserAgent {
             self.services.done(id, response);
         }
         self.handle_answer(now, id, purpose, flow, response);
+        self.identified_by_answer(purpose, flow, response);
         self.services.tried = Box::default();
     }
 

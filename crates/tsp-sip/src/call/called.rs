@@ -131,6 +131,7 @@ impl UserAgent {
         let trust = &self.services.policy(account).identity.trusted;
         let trusted = self.services.is_trusted(trust, account, flow, None);
         let caller = Caller::of(&request.headers, leg.dialog.remote(), trusted);
+        let asserted = caller.asserted.then(|| caller.address.clone().into());
         let kind = CallEventKind::Incoming {
             caller: caller.into(),
             from: leg.dialog.remote().without_params().to_string().into(),
@@ -143,6 +144,7 @@ impl UserAgent {
         };
         let mut call = Call::new(call_id, tag.into(), phase);
         call.answer_at = self.services.answers_itself(now, account, request);
+        call.identified = asserted;
         call.legs.push(leg);
         self.calls.insert(key, call);
         self.alive += 1;

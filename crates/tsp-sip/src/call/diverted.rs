@@ -1,7 +1,9 @@
 //! Who was called before, where a call of ours is sent on: Diversion (RFC 5806) and History-Info (RFC 7044).
 
 use super::identity::DiversionField;
-use crate::wire::{Diversion, HeaderName, Headers, HistoryEntry, NameAddr, Reason, Response, Uri};
+use crate::wire::{
+    Diversion, HeaderName, Headers, HistoryEntry, NameAddr, Reason, Response, Uri, change_of,
+};
 
 /// Values of each field that are kept; redirections may go on for long, and peers write what they like.
 const MOST: usize = 20;
@@ -13,8 +15,8 @@ pub(super) struct Trail {
     diversions: Vec<Diversion>,
     /// Whom it was tried at, in order.
     history: Vec<HistoryEntry>,
-    /// Who is tried next and the index of the entry that named it.
-    named: Vec<(Uri, String)>,
+    /// Who is tried next, the index of the entry that named it, and how it says that this target came about.
+    named: Vec<(Uri, String, Option<&'static str>)>,
 }
 
 impl From<&Uri> for Trail {
@@ -40,8 +42,14 @@ impl Trail {
             self.divert(response, last.uri());
             let room = MOST.saturating_sub(self.named.len());
             let targets = targets.iter().take(room);
+            let change = |target: &Uri| {
+                let mut contacts = response.headers.contacts().flatten();
+                contacts
+                    .find(|c| c.uri() == target)
+                    .and_then(|c| change_of(&c))
+            };
             self.named
-                .extend(targets.map(|t| (t.clone(), index.clone())));
+                .extend(targets.map(|t| (t.clone(), index.clone(), change(t))));
         }
         let mut reason = Reason::sip(response.status);
         reason.text = None;
@@ -63,9 +71,10 @@ impl Trail {
 
     /// The call is tried at `target` now.
     pub(super) fn lead_to(&mut self, target: &Uri) {
-        let named = self.named.iter().find(|(uri, _)| uri == target);
+        let named = self.named.iter().find(|(uri, ..)| uri == target);
+        let change = named.and_then(|(.., change)| *change);
         let parent = match (named, self.history.last()) {
-            (Some((_, index)), _) => index.clone(),
+            (Some((_, index, _)), _) => index.clone(),
             (None, last) => last.and_then(|l| l.index()).unwrap_or("1").to_owned(),
         };
         let is_child = |e: &&HistoryEntry| {
@@ -77,7 +86,8 @@ impl Trail {
         if self.history.len() < MOST
             && let Ok(entry) = HistoryEntry::new(target.clone(), &format!("{parent}.{number}"))
         {
-            self.history.push(entry);
+            let changed = change.and_then(|c| entry.clone().with_change(c, &parent).ok());
+            self.history.push(changed.unwrap_or(entry));
         }
     }
 

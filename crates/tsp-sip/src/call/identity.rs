@@ -172,13 +172,18 @@ impl Services {
         Ok(())
     }
 
-    /// Where we are reached, without saying who that is (RFC 3323 section 4.1).
+    /// Where we are reached, without saying who that is (RFC 3323 section 4.1): at the address that the registrar gave for
+    /// that (RFC 5627 section 4.4), if it did.
     pub(super) fn contact_of_nobody(
         &self,
         flow: Flow,
         account: Option<AccountId>,
         sips: bool,
     ) -> Bytes {
+        let registered = account.and_then(|id| self.accounts.registered(id));
+        if let Some(gruu) = registered.and_then(|r| r.temporary_gruu.clone()) {
+            return NameAddr::new(if sips { gruu.secured() } else { gruu }).to_value();
+        }
         let place = self.contact_address(flow, account);
         NameAddr::new(reached("anonymous", flow, place, sips)).to_value()
     }

@@ -194,6 +194,14 @@ pub enum Command {
     Register(AccountId),
     /// Register an account no more, and tell the registrar.
     Unregister(AccountId),
+    /// Ask the registrar of an account where it is reached, and change nothing (RFC 3261 section 10.2.3). What it says comes as
+    /// [`CallEventKind::Bindings`].
+    FetchBindings {
+        /// Names the request in the answer.
+        key: CallKey,
+        /// Which account.
+        account: AccountId,
+    },
     /// Subscribe to a state (RFC 6665). What becomes of it comes as [`Output::Subscription`].
     Subscribe {
         /// Names the subscription; no other that lives has the name.
@@ -432,8 +440,20 @@ pub enum CallEventKind {
         /// The realm that was named; may be empty.
         realm: Box<str>,
     },
+    /// The peer is another than it was said to be until now, or the one whom the network asserts that it is.
+    PeerIdentified(Box<Caller>),
     /// The call is over.
     Ended(Ended),
+    /// What the registrar answered to [`Command::FetchBindings`].
+    Bindings {
+        /// The final status; 404 if there is no way to the registrar, 408 if it does not answer, 503 if the request could not
+        /// leave.
+        status: StatusCode,
+        /// The phrase or the error behind it.
+        reason: Box<str>,
+        /// All contacts that it has of the account, as it wrote them.
+        contacts: Vec<Box<str>>,
+    },
     /// What a peer answered to [`Command::Options`].
     Capabilities {
         /// The status.
@@ -517,6 +537,9 @@ pub struct AgentConfig {
     /// What Via, Contact and From say instead of the local address of the way that a message takes, at most one for
     /// each address family: the outside of a NAT.
     pub advertise: Vec<IpAddr>,
+    /// The host name that Via, Contact and From say instead of any address, for peers that know us by the name in our
+    /// certificate. They have to find us by it; the media are at addresses all the same.
+    pub advertise_host: Option<Host>,
     /// The user part of our Contact and From.
     pub user: Box<str>,
     /// What we call ourselves (RFC 3261 section 20.41).
@@ -582,6 +605,8 @@ counters! {
         refused_watchers,
         /// Peers that watched our calls and are gone.
         lost_watchers,
+        /// Goodbyes to registrars and other servers that were not answered before we closed.
+        unheard_farewells,
         /// Challenges that were answered.
         answered_challenges,
         /// Challenges of who is not the account's provider, or where the account does not answer any.

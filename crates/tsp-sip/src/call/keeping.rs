@@ -6,6 +6,7 @@ use msp_core::time::Instant;
 
 use super::UserAgent;
 use super::interface::Output;
+use super::registering::Held;
 use super::services::Services;
 use crate::registration::{FlowId, Step};
 use crate::transport::stun::{self, Stun, TransactionId};
@@ -26,7 +27,12 @@ impl UserAgent {
             Some(response) => {
                 let random = self.services.random_below(u64::MAX);
                 let mut heard = None;
-                for id in self.services.accounts.flow_ids() {
+                let there = |h: &Held| {
+                    h.keeper
+                        .as_ref()
+                        .is_some_and(|k| k.flow().remote == flow.remote)
+                };
+                for id in self.services.accounts.flow_ids_of(there) {
                     let held = self.services.accounts.registration(id);
                     let keeper = held.and_then(|h| h.keeper.as_mut());
                     let sign = keeper.and_then(|k| k.heard(now, flow, &response, random));
@@ -44,12 +50,7 @@ impl UserAgent {
 
     /// Sends what is due so that nobody forgets us.
     pub(super) fn keep_alives_due(&mut self, now: Instant) {
-        for id in self.services.accounts.flow_ids() {
-            let held = self.services.accounts.registration(id);
-            let due = |k: &Keeper| k.deadline() <= now;
-            if !held.is_some_and(|h| h.keeper.as_ref().is_some_and(due)) {
-                continue;
-            }
+        for id in self.services.accounts.flow_ids_due(now) {
             let random = self.services.random_below(u64::MAX);
             let mut name = TransactionId::default();
             (self.services.random)(&mut name);
@@ -76,12 +77,10 @@ impl UserAgent {
         if flow.connection.is_none() {
             return;
         }
-        for id in self.services.accounts.flow_ids() {
-            let held = self.services.accounts.registration(id);
-            let there = |f: Flow| f.connection == flow.connection;
-            if held.is_some_and(|h| h.flow.is_some_and(there)) {
-                self.way_lost(now, id, why);
-            }
+        let there = |f: Flow| f.connection == flow.connection;
+        let by_it = |h: &Held| h.flow.is_some_and(there);
+        for id in self.services.accounts.flow_ids_of(by_it) {
+            self.way_lost(now, id, why);
         }
     }
 

@@ -1,6 +1,5 @@
 //! Subscriptions of peers: they are told of our calls, as busy lamps want it (RFC 6665 section 4.2, RFC 4235).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use msp_core::time::Instant;
@@ -9,6 +8,7 @@ use super::UserAgent;
 use super::errand::Errand;
 use super::services::{Purpose, Services, goes_to_sips, is_of_sips, target_of};
 use super::state::{Call, Phase};
+use super::timed::{Due, Timed};
 use crate::account::AccountId;
 use crate::dialog::{Dialog, DialogId, copy_record_route, tagged_response};
 use crate::subscription::{DialogEntry, DialogInfo, DialogState, Package, Participant};
@@ -69,7 +69,7 @@ pub enum Watchers {
 /// Everybody who is told of our calls.
 #[derive(Debug, Default)]
 pub(super) struct Watching {
-    all: BTreeMap<u32, Watcher>,
+    all: Timed<u32, Watcher>,
     next: u32,
     /// Something happened to a call since they were told.
     pub(super) changed: bool,
@@ -98,15 +98,18 @@ struct Watcher {
     over: Option<SubscriptionState>,
 }
 
-impl Watcher {
+impl Due for Watcher {
     fn deadline(&self) -> Option<Instant> {
-        let waits = (self.due || self.forced) && !self.telling;
         let expires = self.over.is_none().then_some(self.expires);
-        waits
-            .then_some(self.earliest)
-            .into_iter()
-            .chain(expires)
-            .min()
+        let told = self.waits().then_some(self.earliest);
+        told.into_iter().chain(expires).min()
+    }
+}
+
+impl Watcher {
+    /// Whether there is something to be told, and nothing under way.
+    const fn waits(&self) -> bool {
+        (self.due || self.forced) && !self.telling
     }
 
     fn end(&mut self, state: SubscriptionState) {
@@ -117,16 +120,20 @@ impl Watcher {
 
 impl Watching {
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.all.values().filter_map(Watcher::deadline).min()
+        self.all.deadline()
     }
 
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }
 
+    pub(super) fn tidy(&mut self) {
+        self.all.tidy();
+    }
+
     /// The number of the next NOTIFY to a watcher.
     pub(super) fn next_number(&mut self, id: u32) -> Option<u32> {
-        Some(self.all.get_mut(&id)?.dialog.next_number())
+        Some(self.all.get_mut(id)?.dialog.next_number())
     }
 }
 
@@ -201,12 +208,13 @@ impl UserAgent {
         let dialog = DialogId::of_request(&request.headers);
         let event = request.headers.event().ok().flatten();
         let all = &mut self.services.watching.all;
-        let known = all.iter_mut().find(|(_, w)| {
+        let is_it = |w: &Watcher| {
             Ok(w.dialog.id()) == dialog.as_ref().map_err(|_| ())
                 && event.as_ref().is_some_and(|e| e.matches(&w.event))
                 && w.over.is_none()
-        });
-        let Some((&watcher_id, watcher)) = known else {
+        };
+        let known = all.iter().find(|(_, w)| is_it(w)).map(|(id, _)| id);
+        let Some((watcher_id, watcher)) = known.and_then(|w| Some((w, all.get_mut(w)?))) else {
             self.services
                 .refuse(now, id, request, StatusCode::CALL_DOES_NOT_EXIST);
             return;
@@ -238,7 +246,7 @@ impl UserAgent {
             }
         };
         self.services.respond(now, id, &response);
-        if let Some(watcher) = self.services.watching.all.get_mut(&watcher_id) {
+        if let Some(watcher) = self.services.watching.all.get_mut(watcher_id) {
             watcher.expires = now + expires;
             watcher.forced = true;
             watcher.earliest = watcher.earliest.min(now);
@@ -250,7 +258,11 @@ impl UserAgent {
 
     /// Nobody is told anything any more.
     pub(super) fn turn_watchers_away(&mut self, now: Instant) {
-        for watcher in self.services.watching.all.values_mut() {
+        let all = &mut self.services.watching.all;
+        for id in all.keys() {
+            let Some(watcher) = all.get_mut(id) else {
+                continue;
+            };
             watcher.earliest = now;
             watcher.end(SubscriptionState {
                 retry_after: Some(LATER),
@@ -261,8 +273,10 @@ impl UserAgent {
 
     /// Ends what is not refreshed.
     pub(super) fn watchers_due(&mut self, now: Instant) {
-        for watcher in self.services.watching.all.values_mut() {
-            if watcher.over.is_none() && watcher.expires <= now {
+        let all = &mut self.services.watching.all;
+        for id in all.due(now) {
+            let over = |w: &&mut Watcher| w.over.is_none() && w.expires <= now;
+            if let Some(watcher) = all.get_mut(id).filter(over) {
                 watcher.end(SubscriptionState::terminated("timeout"));
             }
         }
@@ -270,15 +284,17 @@ impl UserAgent {
 
     /// Tells watchers what there is to tell. Whether anything left.
     pub(super) fn tell_watchers(&mut self, now: Instant) -> bool {
-        let changed = std::mem::take(&mut self.services.watching.changed);
-        let mut ready = Vec::new();
-        for (id, watcher) in &mut self.services.watching.all {
-            watcher.due |= changed;
-            let waits = (watcher.due || watcher.forced) && !watcher.telling;
-            if waits && watcher.earliest <= now {
-                ready.push(*id);
+        let watching = &mut self.services.watching;
+        if std::mem::take(&mut watching.changed) {
+            for id in watching.all.keys() {
+                if let Some(watcher) = watching.all.get_mut(id) {
+                    watcher.due = true;
+                }
             }
         }
+        let mut ready = watching.all.due(now);
+        let waits = |w: &Watcher| w.waits() && w.earliest <= now;
+        ready.retain(|id| watching.all.get(*id).is_some_and(waits));
         let mut told = false;
         for id in ready {
             told |= self.tell_watcher(now, id);
@@ -287,11 +303,11 @@ impl UserAgent {
     }
 
     fn tell_watcher(&mut self, now: Instant, id: u32) -> bool {
-        let Some(watcher) = self.services.watching.all.get(&id) else {
+        let Some(watcher) = self.services.watching.all.get(id) else {
             return false;
         };
         let entries = self.listed(watcher.account);
-        let Some(watcher) = self.services.watching.all.get_mut(&id) else {
+        let Some(watcher) = self.services.watching.all.get_mut(id) else {
             return false;
         };
         watcher.due = false;
@@ -317,7 +333,7 @@ impl UserAgent {
 
     /// The way of a NOTIFY is known; without one it goes where the SUBSCRIBE came from.
     pub(super) fn notify_by(&mut self, now: Instant, id: u32, way: Option<Flow>) {
-        let Some(watcher) = self.services.watching.all.get(&id) else {
+        let Some(watcher) = self.services.watching.all.get(id) else {
             return;
         };
         let (flow, account) = (way.unwrap_or(watcher.flow), watcher.account);
@@ -332,13 +348,13 @@ impl UserAgent {
             self.services.stats.unsent += 1;
         }
         if over || lost {
-            self.services.watching.all.remove(&id);
+            self.services.watching.all.remove(id);
         }
     }
 
     /// A watcher answered our NOTIFY, or did not (RFC 6665 section 4.2.2).
     pub(super) fn notify_answered(&mut self, id: u32, status: StatusCode) {
-        let Some(watcher) = self.services.watching.all.get_mut(&id) else {
+        let Some(watcher) = self.services.watching.all.get_mut(id) else {
             return;
         };
         watcher.telling = false;
@@ -347,7 +363,7 @@ impl UserAgent {
             404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604
         );
         if gone {
-            self.services.watching.all.remove(&id);
+            self.services.watching.all.remove(id);
             self.services.stats.lost_watchers += 1;
         }
     }
@@ -448,8 +464,8 @@ impl Services {
     /// The next NOTIFY to a watcher.
     fn watch_notice(&mut self, now: Instant, id: u32, flow: Flow) -> Result<Request> {
         const NONE: Error = Error::new(ErrorKind::Unknown, "watcher");
-        let account = self.watching.all.get(&id).ok_or(NONE)?.account;
-        let watcher = self.watching.all.get_mut(&id).ok_or(NONE)?;
+        let account = self.watching.all.get(id).ok_or(NONE)?.account;
+        let watcher = self.watching.all.get_mut(id).ok_or(NONE)?;
         let left = watcher.expires.saturating_since(now);
         let state = watcher.over.clone();
         let state = state.unwrap_or_else(|| SubscriptionState::active(left));

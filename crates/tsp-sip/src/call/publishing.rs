@@ -1,6 +1,5 @@
 //! Presence of ours that is published: PUBLISH that goes out (RFC 3903 section 4).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +10,7 @@ use super::errand::Errand;
 use super::failover::Chosen;
 use super::interface::Output;
 use super::services::{Purpose, Services, target_of};
+use super::timed::{Due, Timed};
 use crate::account::AccountId;
 use crate::subscription::{Package, Presence, PublicationKind, SubscriptionEvent};
 use crate::transport::Flow;
@@ -26,7 +26,7 @@ const LATER: Duration = Duration::from_secs(60);
 /// What is published, by the account that it is of.
 #[derive(Debug, Default)]
 pub(super) struct Publications {
-    by_account: BTreeMap<AccountId, Held>,
+    by_account: Timed<AccountId, Held>,
 }
 
 /// One publication.
@@ -52,13 +52,23 @@ struct Held {
 
 impl Publications {
     pub(super) fn next_number(&mut self, id: AccountId) -> Option<u32> {
-        let held = self.by_account.get_mut(&id)?;
+        let held = self.by_account.get_mut(id)?;
         held.number += 1;
         Some(held.number)
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.by_account.values().filter_map(|h| h.refresh).min()
+        self.by_account.deadline()
+    }
+
+    pub(super) fn tidy(&mut self) {
+        self.by_account.tidy();
+    }
+}
+
+impl Due for Held {
+    fn deadline(&self) -> Option<Instant> {
+        self.refresh
     }
 }
 
@@ -78,26 +88,25 @@ impl UserAgent {
         }
         let (call_id, tag) = (self.services.token(), self.services.token());
         let body = Bytes::from(presence.to_body());
-        let held = Held {
-            call_id,
-            tag,
-            number: 0,
-            wanted: expires,
-            body: body.clone(),
-            etag: None,
-            news: true,
-            asking: false,
-            refresh: None,
-            tries: 0,
-            leaving: false,
-            removing: false,
-        };
-        let held = self
-            .services
-            .publications
-            .by_account
-            .entry(id)
-            .or_insert(held);
+        let all = &mut self.services.publications.by_account;
+        if all.get(id).is_none() {
+            let held = Held {
+                call_id,
+                tag,
+                number: 0,
+                wanted: expires,
+                body: body.clone(),
+                etag: None,
+                news: true,
+                asking: false,
+                refresh: None,
+                tries: 0,
+                leaving: false,
+                removing: false,
+            };
+            all.insert(id, held);
+        }
+        let Some(held) = all.get_mut(id) else { return };
         held.body = body;
         held.wanted = expires;
         (held.news, held.leaving) = (true, false);
@@ -106,7 +115,7 @@ impl UserAgent {
 
     /// The application publishes nothing any more.
     pub(super) fn unpublish(&mut self, now: Instant, id: AccountId) {
-        let Some(held) = self.services.publications.by_account.get_mut(&id) else {
+        let Some(held) = self.services.publications.by_account.get_mut(id) else {
             return;
         };
         held.leaving = true;
@@ -117,32 +126,27 @@ impl UserAgent {
             self.ask_publisher(now, id);
         } else {
             // The server has nothing of ours.
-            self.services.publications.by_account.remove(&id);
+            self.services.publications.by_account.remove(id);
             self.services.tell_publication(id, PublicationKind::Removed);
         }
     }
 
     pub(super) fn unpublish_all(&mut self, now: Instant) {
-        let all = &self.services.publications.by_account;
-        for id in all.keys().copied().collect::<Vec<_>>() {
+        for id in self.services.publications.by_account.keys() {
             self.unpublish(now, id);
         }
     }
 
     /// Refreshes what is due.
     pub(super) fn publications_due(&mut self, now: Instant) {
-        let all = &self.services.publications.by_account;
-        let due = all
-            .iter()
-            .filter(|(_, h)| h.refresh.is_some_and(|at| at <= now));
-        for id in due.map(|(id, _)| *id).collect::<Vec<_>>() {
+        for id in self.services.publications.by_account.due(now) {
             self.ask_publisher(now, id);
         }
     }
 
     /// Sends what is due; one at a time (RFC 3903 section 4.1).
     fn ask_publisher(&mut self, now: Instant, id: AccountId) {
-        let Some(held) = self.services.publications.by_account.get_mut(&id) else {
+        let Some(held) = self.services.publications.by_account.get_mut(id) else {
             return;
         };
         held.refresh = None;
@@ -193,7 +197,7 @@ impl UserAgent {
         reason: &str,
         response: Option<&Response>,
     ) {
-        let Some(held) = self.services.publications.by_account.get_mut(&id) else {
+        let Some(held) = self.services.publications.by_account.get_mut(id) else {
             return;
         };
         let headers = response.map(|r| &r.headers);
@@ -239,16 +243,16 @@ impl UserAgent {
                 self.services
                     .tell_publication(id, refused(Some(status), reason, again));
                 if over {
-                    self.services.publications.by_account.remove(&id);
+                    self.services.publications.by_account.remove(id);
                     return;
                 }
             }
         }
-        let Some(held) = self.services.publications.by_account.get_mut(&id) else {
+        let Some(held) = self.services.publications.by_account.get_mut(id) else {
             return;
         };
         if held.leaving && (removed || held.etag.is_none()) {
-            self.services.publications.by_account.remove(&id);
+            self.services.publications.by_account.remove(id);
             self.services.tell_publication(id, PublicationKind::Removed);
         } else if held.leaving || held.news && again.is_none() {
             self.ask_publisher(now, id);
@@ -267,7 +271,7 @@ impl Services {
         const NONE: Error = Error::new(ErrorKind::Unknown, "publication");
         let aor = self.accounts.get(id).ok_or(NONE)?.aor.clone();
         let number = self.publications.next_number(id).ok_or(NONE)?;
-        let held = self.publications.by_account.get_mut(&id).ok_or(NONE)?;
+        let held = self.publications.by_account.get_mut(id).ok_or(NONE)?;
         let (call_id, tag) = (held.call_id.clone(), held.tag.clone());
         let (etag, wanted, leaving) = (held.etag.clone(), held.wanted, held.leaving);
         let news = (held.news || etag.is_none()) && !leaving;

@@ -47,6 +47,8 @@ pub(super) struct Held {
     pub(super) service_routes: Vec<NameAddr>,
     /// The address that the registrar gave us (RFC 5627).
     pub(super) gruu: Option<Uri>,
+    /// The one that does not tell who we are.
+    pub(super) temporary_gruu: Option<Uri>,
     /// The way by which the registrar reaches us.
     pub(super) flow: Option<Flow>,
     /// What keeps that open, if it is one of datagrams.
@@ -76,6 +78,7 @@ impl UserAgent {
             seen: None,
             service_routes: Vec::new(),
             gruu: None,
+            temporary_gruu: None,
             flow: None,
             keeper: None,
         };
@@ -88,9 +91,7 @@ impl UserAgent {
 
     /// The application wants an account to be registered no more.
     pub(super) fn unregister(&mut self, now: Instant, id: AccountId) {
-        let mut all = self.services.accounts.flow_ids();
-        all.retain(|f| f.0 == id);
-        for id in all {
+        for id in self.services.accounts.flow_ids_of_account(id) {
             let held = self.services.accounts.registration(id);
             match held.and_then(|h| h.machine.leave()) {
                 Some(Step::Gone) => self.registration_gone(id),
@@ -108,14 +109,13 @@ impl UserAgent {
 
     /// When a registration has something to do.
     pub(super) fn registration_deadline(&self) -> Option<Instant> {
-        let all = self.services.accounts.registrations();
-        all.filter_map(Held::deadline).min()
+        self.services.accounts.deadline()
     }
 
     /// Asks for what is due.
     pub(super) fn registrations_due(&mut self, now: Instant) {
         self.keep_alives_due(now);
-        for id in self.services.accounts.flow_ids() {
+        for id in self.services.accounts.flow_ids_due(now) {
             let held = self.services.accounts.registration(id);
             if held.is_some_and(|h| h.machine.timeout(now)) {
                 self.ask_registrar(now, id);
@@ -183,6 +183,7 @@ impl UserAgent {
             Some((_, response)) => &self.services.with_tried(&response.reason),
             None => why,
         };
+        let named = self.services.config.advertise_host.clone();
         let Some(held) = self.services.accounts.registration(id) else {
             return;
         };
@@ -216,6 +217,7 @@ impl UserAgent {
                 };
                 held.learn(&response.headers);
                 let moved = follows == Some(true)
+                    && named.is_none()
                     && held.is_seen_elsewhere(flow, &response.headers)
                     && held.machine.moved();
                 let contacts = response.headers.contacts().flatten();
@@ -310,7 +312,7 @@ impl Services {
     }
 
     /// The Request-URI of a REGISTER: the registrar's domain, without a user (RFC 3261 section 10.2).
-    fn registrar(&self, id: AccountId) -> Option<Uri> {
+    pub(super) fn registrar(&self, id: AccountId) -> Option<Uri> {
         let account = self.accounts.get(id)?;
         match &account.registering.registrar {
             Some(registrar) => Some(registrar.clone()),
@@ -323,6 +325,7 @@ impl Services {
         const NONE: Error = Error::new(ErrorKind::Unknown, "registration");
         let registrar = self.registrar(id.0).ok_or(NONE)?;
         let own = self.advertised(flow);
+        let host = self.advertised_host(flow);
         let routes = self.registration_routes(id);
         let account = self.accounts.get(id.0).ok_or(NONE)?;
         let aor = account.address();
@@ -330,7 +333,7 @@ impl Services {
         let user = account.aor.user().map(|u| u.into_owned());
         let held = self.accounts.registration(id).ok_or(NONE)?;
         let seen = held.seen.filter(|s| s.is_ipv4() == own.is_ipv4());
-        let place = seen.unwrap_or(own);
+        let place = host.unwrap_or_else(|| seen.unwrap_or(own).into());
         let number = held.next_number();
         let (tag, call_id) = (held.tag.clone(), held.call_id.clone());
         let from = aor.clone().with_param("tag", &tag)?;
@@ -372,7 +375,7 @@ impl Held {
     }
 
     /// When there is something to do.
-    fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         let keeper = self.keeper.as_ref().map(Keeper::deadline);
         self.machine.deadline().into_iter().chain(keeper).min()
     }
@@ -436,7 +439,9 @@ impl Held {
     fn learn(&mut self, headers: &Headers) {
         let routes = headers.service_route().flatten().take(MOST_ROUTES);
         self.service_routes = routes.map(|r| r.detached()).collect();
-        self.gruu = self.own_contact(headers).and_then(|c| c.pub_gruu());
+        let own = self.own_contact(headers);
+        self.gruu = own.as_ref().and_then(|c| c.pub_gruu());
+        self.temporary_gruu = own.and_then(|c| c.temp_gruu());
         self.outbound = !self.plain && headers.list_has(&HeaderName::Require, "outbound");
     }
 

@@ -66,6 +66,8 @@ impl Default for RequestPolicy {
 pub(super) enum Aside {
     /// A MESSAGE.
     Message,
+    /// A REGISTER that changes nothing.
+    Fetch,
     /// An INFO with the digit that the queue of the call begins with.
     Digit(Digit),
     /// A REFER.
@@ -169,6 +171,7 @@ impl UserAgent {
     ) {
         match aside {
             Aside::Message => self.message_answered(key, status, reason),
+            Aside::Fetch => self.bindings_answered(key, status, reason, response),
             Aside::Refer => self.refer_answered(now, key, status, response),
             Aside::Sipfrag(told) => self.sipfrag_answered(now, key, told, status),
             Aside::Digit(digit) => self.digit_answered(now, key, digit, status),
@@ -184,6 +187,11 @@ impl Services {
         let mut request = self.request_outside(account, outside.method, to, flow, names)?;
         if request.method == Method::Message {
             // It makes no dialog (RFC 3428 section 4).
+            request.headers.remove(&HeaderName::Contact);
+        }
+        if outside.aside == Aside::Fetch {
+            let aor = self.own_address(flow, account);
+            request.headers.set(HeaderName::To, aor.to_value());
             request.headers.remove(&HeaderName::Contact);
         }
         for (name, value) in outside.fields {

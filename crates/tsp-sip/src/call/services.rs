@@ -33,8 +33,8 @@ use crate::tables::{HashMap, HashSet};
 use crate::transaction::{ClientId, ServerId, TransactionLayer};
 use crate::transport::{Datagrams, Flow, Flows, Transport, stamp, way_back};
 use crate::wire::{
-    HeaderName, Headers, Host, Message, Method, NameAddr, Request, Response, Scheme, StatusCode,
-    Uri, Via,
+    HeaderName, Headers, Host, HostPort, Message, Method, NameAddr, Request, Response, Scheme,
+    StatusCode, Uri, Via,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -365,6 +365,13 @@ impl Services {
         std::net::SocketAddr::new(ip, flow.local.port())
     }
 
+    /// The host that we are known as, with the port of our end of `flow`.
+    pub(super) fn advertised_host(&self, flow: Flow) -> Option<HostPort> {
+        let host = self.config.advertise_host.clone()?;
+        let port = Some(flow.local.port());
+        Some(HostPort { host, port })
+    }
+
     /// Why a request of ours is not answered.
     pub(super) fn no_answer(&self) -> Box<str> {
         match &*self.trouble {
@@ -382,11 +389,9 @@ impl Services {
             return Err(Error::new(ErrorKind::WrongState, "sips"));
         }
         let branch = format!("{}{}", Via::MAGIC, self.token());
-        let via = Via::new(
-            flow.transport.as_str(),
-            self.advertised(flow).into(),
-            &branch,
-        )?;
+        let named = self.advertised_host(flow);
+        let sent_by = named.unwrap_or_else(|| self.advertised(flow).into());
+        let via = Via::new(flow.transport.as_str(), sent_by, &branch)?;
         request.headers.put_first(HeaderName::Via, via.to_string());
         if !self.config.user_agent.is_empty() {
             request

@@ -25,7 +25,7 @@ use super::transfer::Transfer;
 use crate::dialog::Dialog;
 use crate::transaction::{ClientId, ServerId};
 use crate::transport::Flow;
-use crate::wire::{HeaderName, Headers, Replaces, Request, Text, Uri};
+use crate::wire::{HeaderName, Headers, NameAddr, Replaces, Request, Text, Uri};
 
 /// How long the media half may take for an answer. It opens ports and changes streams, and waits for no peer.
 const MEDIA_PATIENCE: Duration = Duration::from_secs(10);
@@ -62,6 +62,8 @@ pub(super) struct Call {
     pub(super) identity: Option<Box<IdentityPolicy>>,
     /// Who was called before, if that is told.
     pub(super) trail: Option<Box<Trail>>,
+    /// Who the peer is as the application was told last, if that is not who it was at first.
+    pub(super) identified: Option<Box<NameAddr>>,
     /// When the caller is told again that we ring.
     pub(super) remind: Option<Instant>,
     /// The application was told that the other end rings.
@@ -310,6 +312,7 @@ impl Call {
             replaces: None,
             identity: None,
             trail: None,
+            identified: None,
             remind: None,
             rang: false,
             early: false,

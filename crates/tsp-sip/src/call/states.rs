@@ -14,6 +14,14 @@ impl UserAgent {
         all.into_iter().flatten().min()
     }
 
+    /// Knows without a search what is due next.
+    pub(super) fn tidy_states(&mut self) {
+        self.services.subscriptions.tidy();
+        self.services.watching.tidy();
+        self.services.publications.tidy();
+        self.services.accounts.tidy();
+    }
+
     /// Does what is due.
     pub(super) fn states_due(&mut self, now: Instant) {
         self.subscriptions_due(now);

@@ -1,6 +1,5 @@
 //! Subscriptions of ours: SUBSCRIBE that goes out, NOTIFY that comes in (RFC 6665 section 4.1).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use msp_core::time::Instant;
@@ -10,6 +9,7 @@ use super::errand::Errand;
 use super::failover::Chosen;
 use super::interface::Output;
 use super::services::{Purpose, Services, goes_to_sips, target_of};
+use super::timed::{Due, Timed};
 use crate::account::AccountId;
 use crate::dialog::Dialog;
 use crate::subscription::usage::{Ending, Granted, Step, Told, Usage};
@@ -50,7 +50,7 @@ pub(super) struct Ask {
 /// All subscriptions of ours.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    by_id: BTreeMap<SubscriptionId, Held>,
+    by_id: Timed<SubscriptionId, Held>,
 }
 
 /// A subscription, and what its requests have in common.
@@ -75,6 +75,8 @@ struct Held {
     /// How long to wait the next time that it is lost soon.
     wait: Duration,
     leaving: bool,
+    /// The notifiers do not know where we are now.
+    moves: bool,
     /// Whether the application heard that it holds, or that it waits.
     told: Option<bool>,
 }
@@ -101,7 +103,9 @@ impl Held {
     fn branch(&mut self, id: u32) -> Option<&mut Branch> {
         self.branches.iter_mut().find(|b| b.id == id)
     }
+}
 
+impl Due for Held {
     fn deadline(&self) -> Option<Instant> {
         let usages = self
             .first
@@ -115,7 +119,7 @@ impl Subscriptions {
     /// The number of the next request of a subscription, outside of a dialog or within the one that the request is sent
     /// in.
     pub(super) fn next_number(&mut self, ask: Ask) -> Option<u32> {
-        let held = self.by_id.get_mut(&ask.id)?;
+        let held = self.by_id.get_mut(ask.id)?;
         Some(match ask.branch {
             Some(branch) => held.branch(branch)?.dialog.next_number(),
             None => {
@@ -126,18 +130,22 @@ impl Subscriptions {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.by_id.values().filter_map(Held::deadline).min()
+        self.by_id.deadline()
     }
 
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
     }
 
+    pub(super) fn tidy(&mut self) {
+        self.by_id.tidy();
+    }
+
     fn of_request(&self, request: &Request) -> Option<SubscriptionId> {
         let (to, call_id) = (request.headers.to().ok()?, request.headers.call_id().ok()?);
         let tag = to.tag()?;
         let known = |h: &Held| h.call_id == call_id.as_str() && h.tag == tag;
-        self.by_id.iter().find(|(_, h)| known(h)).map(|(id, _)| *id)
+        self.by_id.iter().find(|(_, h)| known(h)).map(|(id, _)| id)
     }
 }
 
@@ -155,7 +163,7 @@ impl UserAgent {
         let all = &mut self.services.subscriptions.by_id;
         let refusal = if self.closing {
             Some("closing")
-        } else if all.contains_key(&id) || all.len() >= MAX_SUBSCRIPTIONS {
+        } else if all.get(id).is_some() || all.len() >= MAX_SUBSCRIPTIONS {
             Some("too many subscriptions")
         } else if !Package::ALL.contains(&package) {
             Some("not a package to subscribe to")
@@ -182,6 +190,7 @@ impl UserAgent {
             again: None,
             wait: Duration::ZERO,
             leaving: false,
+            moves: false,
             told: None,
         };
         all.insert(id, held);
@@ -190,12 +199,12 @@ impl UserAgent {
 
     /// The application wants to hear no more.
     pub(super) fn unsubscribe(&mut self, now: Instant, id: SubscriptionId) {
-        let Some(held) = self.services.subscriptions.by_id.get_mut(&id) else {
+        let Some(held) = self.services.subscriptions.by_id.get_mut(id) else {
             return;
         };
         held.leaving = true;
         if held.again.is_some() {
-            self.services.subscriptions.by_id.remove(&id);
+            self.services.subscriptions.by_id.remove(id);
             self.services.tell_subscription(id, ended(None, "left"));
             return;
         }
@@ -207,14 +216,13 @@ impl UserAgent {
     }
 
     pub(super) fn unsubscribe_all(&mut self, now: Instant) {
-        let ids: Vec<_> = self.services.subscriptions.by_id.keys().copied().collect();
-        for id in ids {
+        for id in self.services.subscriptions.by_id.keys() {
             self.unsubscribe(now, id);
         }
     }
 
     fn leave_branch(&mut self, now: Instant, id: SubscriptionId, branch: u32) {
-        let held = self.services.subscriptions.by_id.get_mut(&id);
+        let held = self.services.subscriptions.by_id.get_mut(id);
         if let Some(usage) = held.and_then(|h| h.usage(Some(branch))) {
             let step = usage.leave(now);
             self.subscription_step(now, id, Some(branch), step);
@@ -223,15 +231,8 @@ impl UserAgent {
 
     /// Does what is due.
     pub(super) fn subscriptions_due(&mut self, now: Instant) {
-        let all = &self.services.subscriptions.by_id;
-        let due = |h: &Held| h.deadline().is_some_and(|at| at <= now);
-        let ids: Vec<_> = all
-            .iter()
-            .filter(|(_, h)| due(h))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in ids {
-            let Some(held) = self.services.subscriptions.by_id.get_mut(&id) else {
+        for id in self.services.subscriptions.by_id.due(now) {
+            let Some(held) = self.services.subscriptions.by_id.get_mut(id) else {
                 continue;
             };
             if held.again.is_some_and(|at| at <= now) {
@@ -241,7 +242,7 @@ impl UserAgent {
             let mut places = vec![None];
             places.extend(held.branches.iter().map(|b| Some(b.id)));
             for place in places {
-                let held = self.services.subscriptions.by_id.get_mut(&id);
+                let held = self.services.subscriptions.by_id.get_mut(id);
                 if let Some(usage) = held.and_then(|h| h.usage(place)) {
                     let step = usage.due(now);
                     self.subscription_step(now, id, place, step);
@@ -253,7 +254,7 @@ impl UserAgent {
     fn begin_subscription(&mut self, now: Instant, id: SubscriptionId) {
         let timer_n = self.services.config.timers.transaction();
         let (call_id, tag) = (self.services.token(), self.services.token());
-        let Some(held) = self.services.subscriptions.by_id.get_mut(&id) else {
+        let Some(held) = self.services.subscriptions.by_id.get_mut(id) else {
             return;
         };
         (held.call_id, held.tag) = (call_id, tag);
@@ -274,7 +275,7 @@ impl UserAgent {
         branch: Option<u32>,
         step: Step,
     ) {
-        let Some(held) = self.services.subscriptions.by_id.get_mut(&id) else {
+        let Some(held) = self.services.subscriptions.by_id.get_mut(id) else {
             return;
         };
         match step {
@@ -302,13 +303,13 @@ impl UserAgent {
 
     /// Nothing is left of it: it is begun anew in a while, or it is over.
     fn subscription_over(&mut self, now: Instant, id: SubscriptionId, ending: Ending) {
-        let Some(held) = self.services.subscriptions.by_id.get_mut(&id) else {
+        let Some(held) = self.services.subscriptions.by_id.get_mut(id) else {
             return;
         };
         let (status, reason) = (ending.status, ending.reason);
         let again = ending.again.filter(|_| !held.leaving && !self.closing);
         let Some(again) = again else {
-            self.services.subscriptions.by_id.remove(&id);
+            self.services.subscriptions.by_id.remove(id);
             let kind = SubscriptionKind::Ended { status, reason };
             self.services.tell_subscription(id, kind);
             return;
@@ -328,8 +329,58 @@ impl UserAgent {
         self.services.tell_subscription(id, kind);
     }
 
+    /// Our address is another: notifiers are told, those of the accounts `later` once their registrars know.
+    pub(super) fn subscriptions_move(&mut self, now: Instant, later: &[AccountId]) {
+        for id in self.services.subscriptions.by_id.keys() {
+            let Some(held) = self.services.subscriptions.by_id.get_mut(id) else {
+                continue;
+            };
+            held.moves = true;
+            if !held.account.is_some_and(|a| later.contains(&a)) {
+                self.move_subscription(now, id);
+            }
+        }
+    }
+
+    /// The registrar of an account knows where we are: notifiers hear it too.
+    pub(super) fn subscriptions_follow(&mut self, now: Instant, account: AccountId) {
+        for id in self.services.subscriptions.by_id.keys() {
+            let held = self.services.subscriptions.by_id.get(id);
+            if held.is_some_and(|h| h.moves && h.account == Some(account)) {
+                self.move_subscription(now, id);
+            }
+        }
+    }
+
+    /// Refreshes a subscription by ways that are looked up anew: they begin at our new address.
+    fn move_subscription(&mut self, now: Instant, id: SubscriptionId) {
+        let Some(held) = self.services.subscriptions.by_id.get_mut(id) else {
+            return;
+        };
+        held.moves = false;
+        if held.leaving {
+            return;
+        }
+        let ask = |branch: &Branch| Ask {
+            id,
+            attempt: held.attempt,
+            branch: Some(branch.id),
+            expires: held.wanted,
+        };
+        let branches = held.branches.iter();
+        let asks: Vec<_> = branches
+            .map(|b| (ask(b), target_of(b.dialog.next_hop())))
+            .collect();
+        for (ask, target) in asks {
+            let looked = target.map(|t| self.services.look_up(t, Errand::Subscribe(ask)));
+            if !matches!(looked, Some(Ok(()))) {
+                self.subscribe_by(now, ask, None);
+            }
+        }
+    }
+
     fn send_subscribe(&mut self, now: Instant, ask: Ask) {
-        let Some(held) = self.services.subscriptions.by_id.get_mut(&ask.id) else {
+        let Some(held) = self.services.subscriptions.by_id.get_mut(ask.id) else {
             return;
         };
         let (account, to) = (held.account, held.to.clone());
@@ -357,7 +408,7 @@ impl UserAgent {
     /// The way of a SUBSCRIBE is known, or there is none; then it goes the way that the notifier's messages come, if any
     /// came.
     pub(super) fn subscribe_by(&mut self, now: Instant, ask: Ask, way: Option<Chosen>) {
-        let held = self.services.subscriptions.by_id.get_mut(&ask.id);
+        let held = self.services.subscriptions.by_id.get_mut(ask.id);
         let Some(held) = held.filter(|h| h.attempt == ask.attempt) else {
             return;
         };
@@ -399,7 +450,7 @@ impl UserAgent {
                 .and_then(|h| h.retry_after().ok().flatten())
                 .map(|r| r.after),
         };
-        let held = self.services.subscriptions.by_id.get_mut(&ask.id);
+        let held = self.services.subscriptions.by_id.get_mut(ask.id);
         let Some(held) = held.filter(|h| h.attempt == ask.attempt) else {
             return;
         };
@@ -460,7 +511,7 @@ impl UserAgent {
             return;
         }
         let known = self.services.subscriptions.of_request(request);
-        let found = known.and_then(|s| Some((s, self.services.subscriptions.by_id.get_mut(&s)?)));
+        let found = known.and_then(|s| Some((s, self.services.subscriptions.by_id.get_mut(s)?)));
         let found = found.filter(|(_, h)| h.package == package);
         let Some((subscription, held)) = found else {
             self.services
@@ -478,7 +529,7 @@ impl UserAgent {
         let gap = self.tell_notice(subscription, branch, request, notice);
         self.services.respond(now, id, &response);
         let told = told_of(&state);
-        let Some(held) = self.services.subscriptions.by_id.get_mut(&subscription) else {
+        let Some(held) = self.services.subscriptions.by_id.get_mut(subscription) else {
             return;
         };
         let (leaving, wanted) = (held.leaving, held.wanted);
@@ -516,7 +567,7 @@ impl UserAgent {
         request: &Request,
         notice: Option<Notice>,
     ) -> bool {
-        let held = self.services.subscriptions.by_id.get_mut(&id);
+        let held = self.services.subscriptions.by_id.get_mut(id);
         let Some((notice, branch)) = notice.zip(held.and_then(|h| h.branch(branch))) else {
             return false;
         };
@@ -621,7 +672,7 @@ impl Services {
             None => self.subscriptions.next_number(ask).ok_or(NONE)?,
             Some(_) => 0,
         };
-        let held = self.subscriptions.by_id.get_mut(&ask.id).ok_or(NONE)?;
+        let held = self.subscriptions.by_id.get_mut(ask.id).ok_or(NONE)?;
         let (account, package) = (held.account, held.package);
         let mut request = match ask.branch {
             Some(branch) => {

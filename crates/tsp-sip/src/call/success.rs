@@ -70,6 +70,7 @@ impl UserAgent {
             let leg = call.chosen.unwrap_or(LegId::FIRST);
             self.services.tell(key, CallEventKind::Connected);
             self.tell_hold(key, leg);
+            self.move_answered(key);
         }
     }
 

@@ -39,6 +39,11 @@ impl UserAgent {
         }
         leg.flow = flow;
         leg.peer.learn(&request.headers);
+        if matches!(request.method, Method::Invite | Method::Update)
+            && let Ok(from) = request.headers.from()
+        {
+            self.identified(key, leg_id, flow, &request.headers, &from);
+        }
         match request.method {
             Method::Bye => self.hung_up(now, id, request, key, leg_id),
             Method::Invite => self.changed(now, id, flow, request, key, leg_id),

@@ -68,6 +68,15 @@ impl Diversion {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HistoryEntry(NameAddr);
 
+/// The parameters that say how a target came about; in a redirection they stand in Contact (RFC 7044 section 5).
+const CHANGES: [&str; 3] = ["rc", "mp", "np"];
+
+/// How whom a redirection names came about, if that says so.
+pub(crate) fn change_of(contact: &NameAddr) -> Option<&'static str> {
+    let named = |name: &&str| contact.params().raw(name).is_some();
+    CHANGES.into_iter().find(named)
+}
+
 /// How the target of an entry came from that of an earlier one (RFC 7044 section 5).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TargetChange {
@@ -111,6 +120,17 @@ impl HistoryEntry {
             .map(TargetChange::Registered)
             .or_else(|| from("mp").map(TargetChange::Mapped))
             .or_else(|| from("np").map(TargetChange::Same))
+    }
+
+    /// This entry with how its target came about: `change` names it, from the entry at `index`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Value`] if `change` is none of `rc`, `mp` and `np`, or `index` is none.
+    pub fn with_change(self, change: &str, index: &str) -> Result<Self> {
+        if !CHANGES.contains(&change) || !is_index(index) {
+            return Err(Error::new(ErrorKind::Value, "History-Info"));
+        }
+        self.0.with_param(change, index).map(Self)
     }
 
     /// Why the request did not stay at this target, from the header `Reason` in the URI.

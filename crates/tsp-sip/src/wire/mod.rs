@@ -59,6 +59,7 @@ pub use dialog_id::{Replaces, TargetDialog};
 pub use event::{Event, SubState, SubscriptionState};
 pub use fields::{CSeq, MediaType};
 pub use headers::{Header, Headers};
+pub(crate) use history::change_of;
 pub use history::{Diversion, HistoryEntry, TargetChange};
 pub use host::{Host, HostPort};
 pub use identity::{Party, Privacy, RemoteParty};

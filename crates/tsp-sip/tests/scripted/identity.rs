@@ -10,7 +10,7 @@ use tsp_sip::wire::NameAddr;
 
 use crate::accounts::uri;
 use crate::peer::{
-    CONTACT, Invite, SDP, alone, alone_with, ask, dial, field, ms, plain, with_sdp, within,
+    CONTACT, Invite, SDP, alone, alone_with, ask, call_up, dial, field, ms, plain, with_sdp, within,
 };
 use crate::support::{Manner, World};
 
@@ -347,6 +347,72 @@ fn a_call_that_is_sent_on_names_who_did_it() {
     let last = refuse(&mut w, &next, moved, with_reason);
     let second = "Diversion: \"Q\" <tel:+12015550100>;reason=user-busy;counter=1";
     assert_eq!(told(&last.text), [second, first]);
+}
+
+// Shows: how a redirection says that its target came about goes into History-Info, with the entry that it came from | RFC 7044 10.4, interop row 31
+#[test]
+fn a_history_says_how_each_target_came_about() {
+    let mut w = sent_on(DiversionField::History);
+    let (_, invite) = dial(&mut w, 1);
+    let contacts = "Contact: <sip:low@192.0.2.9>;q=0.1;rc=1, <sip:high@192.0.2.9>;q=0.9;mp=7\n";
+    let high = refuse(&mut w, &invite, "302 Moved Temporarily", contacts);
+    let second = "History-Info: <sip:high@192.0.2.9>;index=1.1;mp=1";
+    assert_eq!(told(&high.text)[1..], [second]);
+    let low = refuse(&mut w, &high, "486 Busy Here", "");
+    let third = "History-Info: <sip:low@192.0.2.9>;index=1.2;rc=1";
+    assert_eq!(told(&low.text)[2..], [third]);
+}
+
+/// Who the peer was said to be since the call began, in order.
+fn identified(w: &World, key: CallKey) -> Vec<(String, bool)> {
+    let one = |k: &&CallEventKind| match k {
+        CallEventKind::PeerIdentified(who) => Some((who.address.to_string(), who.asserted)),
+        _ => None,
+    };
+    w.phones[0].kinds(key).iter().filter_map(one).collect()
+}
+
+// Shows: who the peer is comes out when the call is answered and while it lasts, by the word of whom we trust | RFC 3325 5, RFC 4916 4.4, interop row 31
+#[test]
+fn the_peer_may_become_another_while_the_call_lasts() {
+    for trusted in [true, false] {
+        let mut policy = CallPolicy::default();
+        policy.identity.trusted = match trusted {
+            true => Trust::Anybody,
+            false => Trust::Nobody,
+        };
+        let mut w = alone_with(Manner::Silent, policy);
+        let (key, invite) = dial(&mut w, 1);
+        let asserted = format!("{CONTACT}P-Asserted-Identity: \"Desk\" <sip:desk@example.com>\n");
+        let ok = with_sdp(&invite.response("200 OK", "p1", &asserted), SDP);
+        ask(&mut w, &ok);
+        let desk = ("\"Desk\" <sip:desk@example.com>".to_owned(), true);
+        let told: &[_] = if trusted { &[desk] } else { &[] };
+        assert_eq!(identified(&w, key), told);
+    }
+
+    let mut policy = CallPolicy::default();
+    policy.identity.trusted = Trust::Anybody;
+    let mut w = alone_with(Manner::Answer, policy);
+    let our_tag = call_up(&mut w, "x");
+    let key = w.phones[0].incoming()[0];
+    // The same again is no news, and what is asserted goes before From.
+    ask(&mut w, &within("UPDATE", "x", 2, &our_tag, ""));
+    assert!(identified(&w, key).is_empty());
+    let pai = "P-Asserted-Identity: <sip:carol@example.com>\n";
+    for number in [3, 4] {
+        ask(&mut w, &within("UPDATE", "x", number, &our_tag, pai));
+    }
+    let renamed = within("UPDATE", "x", 5, &our_tag, "")
+        .replace("From: <sip:p@192.0.2.9>", "From: \"Q\" <sip:q@192.0.2.9>");
+    ask(&mut w, &renamed);
+    assert_eq!(
+        identified(&w, key),
+        [
+            ("<sip:carol@example.com>".to_owned(), true),
+            ("\"Q\" <sip:q@192.0.2.9>".to_owned(), false)
+        ]
+    );
 }
 
 // Shows: a call that is sent on tells by History-Info whom it was tried at, and why not there | RFC 7044 10.2, interop row 31

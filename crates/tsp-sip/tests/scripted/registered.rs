@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tsp_sip::account::{Account, AccountId};
-use tsp_sip::call::Command;
+use tsp_sip::call::{CallEventKind, Command, IdentityPolicy};
 use tsp_sip::digest::Credential;
 use tsp_sip::registration::RegistrationKind;
 
@@ -108,6 +108,23 @@ fn closing_leaves_the_registrar() {
     assert_eq!(field(&last.text, "Expires"), Some("0"));
     ask(&mut w, &last.response("200 OK", "t", ""));
     assert!(w.phones[0].agent.is_idle());
+}
+
+// Shows: a registrar that is gone keeps nobody from closing for longer than 4 s
+#[test]
+fn a_silent_registrar_is_left_after_a_short_while() {
+    let mut w = world(|_| {});
+    let first = register(&mut w);
+    ask(&mut w, &first.response("200 OK", "t", &granted(100)));
+    w.command(0, Command::Close);
+    w.run(ms(3999));
+    assert!(!w.phones[0].agent.is_idle());
+    let asked = w.heard();
+    assert!(asked.len() > 3, "{asked:?}");
+    assert!(asked.iter().all(|m| field(m, "Expires") == Some("0")));
+    w.run(ms(2));
+    assert!(w.phones[0].agent.is_idle());
+    assert_eq!(w.phones[0].agent.stats().unheard_farewells, 1);
 }
 
 // Shows: a challenge that cannot be answered is not, and the registrar is left alone for long | interop row 18
@@ -275,6 +292,129 @@ fn service_route_and_gruu_are_used() {
         ]
     );
     assert_eq!(field(&invite, "Contact"), Some(&*format!("<{gruu}>")));
+}
+
+// Shows: an anonymous call is reached at the address that the registrar gave for that, others at the one that tells who we are | RFC 5627 4.2 and 4.4
+#[test]
+fn who_stays_anonymous_is_reached_at_the_temporary_gruu() {
+    let instance = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+    let mut w = world(|a| a.registering.instance = Some(instance.into()));
+    let first = register(&mut w);
+    let contact = field(&first.text, "Contact").expect("a contact");
+    let public = format!("sip:alice@example.com;gr={instance}");
+    let temporary = "sip:tgruu.7hs==jd7vnzga5w7fajsc7-ajd6fabz0f8g5@example.com;gr";
+    let extra =
+        format!("Contact: {contact};pub-gruu=\"{public}\";temp-gruu=\"{temporary}\";expires=100\n");
+    ask(&mut w, &first.response("200 OK", "t", &extra));
+    for (key, hidden, reached) in [(1, true, temporary), (2, false, &*public)] {
+        let (key, to) = (msp_core::id::CallKey(key), uri("sip:bob@192.0.2.9"));
+        let mut identity = IdentityPolicy::default();
+        identity.hidden = hidden;
+        let dial = Command::DialAs {
+            key,
+            to,
+            account: Some(ID),
+            identity: identity.into(),
+        };
+        w.command(0, dial);
+        w.run(ms(1));
+        let heard = w.heard();
+        let invite = heard.last().expect("an INVITE");
+        assert_eq!(field(invite, "Contact"), Some(&*format!("<{reached}>")));
+        assert_eq!(field(invite, "Privacy").is_some(), hidden);
+        assert_eq!(invite.contains("alice@example.com"), !hidden, "{invite}");
+    }
+}
+
+// Shows: what a registrar has of us is asked for without a change of it | RFC 3261 10.2.3
+#[test]
+fn bindings_are_fetched_and_left_as_they_are() {
+    let mut w = world(|_| {});
+    let (key, account) = (msp_core::id::CallKey(9), ID);
+    w.command(0, Command::FetchBindings { key, account });
+    w.run(ms(1));
+    let first = one(w.heard());
+    assert_eq!(field(&first.text, "Contact"), None);
+    assert_eq!(field(&first.text, "Expires"), None);
+    assert_eq!(field(&first.text, "To"), Some("<sip:alice@192.0.2.9>"));
+    let proved = one(ask(
+        &mut w,
+        &first.response("401 Unauthorized", "t", CHALLENGE),
+    ));
+    assert!(field(&proved.text, "Authorization").is_some());
+    assert_eq!(field(&proved.text, "Contact"), None);
+    let two = "Contact: <sip:alice@192.0.2.3>;expires=7, <sip:alice@192.0.2.4>;expires=9\n";
+    ask(&mut w, &proved.response("200 OK", "t", two));
+    let kinds = w.phones[0].kinds(key);
+    let [
+        CallEventKind::Bindings {
+            status, contacts, ..
+        },
+    ] = &kinds[..]
+    else {
+        panic!("{kinds:?}")
+    };
+    assert_eq!(status.code(), 200);
+    let written: Vec<&str> = contacts.iter().map(|c| &**c).collect();
+    assert_eq!(
+        written,
+        [
+            "<sip:alice@192.0.2.3>;expires=7",
+            "<sip:alice@192.0.2.4>;expires=9"
+        ]
+    );
+    assert!(told(&mut w).is_empty(), "it is no registration");
+    w.run(seconds(3600));
+    assert!(w.heard().is_empty(), "nothing is refreshed");
+}
+
+// Shows: what we are known as stands in Via and Contact in the place of any address, whatever the registrar sees | interop row 44
+#[test]
+fn the_host_name_that_is_advertised_is_what_peers_are_told() {
+    let config = tsp_sip::call::AgentConfig {
+        advertise_host: Some(tsp_sip::wire::Host::new("sbc.example.com").expect("a host")),
+        ..crate::support::config("user")
+    };
+    let phone = crate::support::Phone::with_config(crate::peer::US, 3, Manner::Silent, config);
+    let mut w = World::new(vec![phone], netsim::Impairment::PERFECT, 5);
+    let account = Account::new(uri("sip:alice@192.0.2.9")).expect("an account");
+    w.command(0, Command::AddAccount(ID, account.into()));
+    let first = register(&mut w);
+    let contact = "<sip:alice@sbc.example.com:5060>";
+    assert_eq!(field(&first.text, "Contact"), Some(contact));
+    let via = field(&first.text, "Via").expect("a Via");
+    assert!(
+        via.starts_with("SIP/2.0/UDP sbc.example.com:5060;"),
+        "{via}"
+    );
+    // The outside of a NAT is not what we are known as.
+    let ok = first.response("200 OK", "t", &format!("Contact: {contact};expires=100\n"));
+    let ok = ok.replace(";rport", ";received=198.51.100.1;rport=6000");
+    assert!(ask(&mut w, &ok).is_empty());
+    let (key, to) = (msp_core::id::CallKey(1), uri("sip:bob@192.0.2.9"));
+    w.command(
+        0,
+        Command::Dial {
+            key,
+            to,
+            account: None,
+        },
+    );
+    w.run(ms(1));
+    let invite = w.heard().remove(0);
+    assert_eq!(
+        field(&invite, "Contact"),
+        Some("<sip:user@sbc.example.com:5060>")
+    );
+    assert!(
+        field(&invite, "From")
+            .expect("From")
+            .starts_with("<sip:user@sbc.example.com>")
+    );
+    assert!(
+        invite.contains("c=IN IP4 192.0.2.2"),
+        "media are at an address: {invite}"
+    );
 }
 
 // Shows: a registrar without an address is told in one line that says what to do

@@ -81,6 +81,7 @@ impl Numbers {
 pub fn config(user: &str) -> AgentConfig {
     AgentConfig {
         advertise: Vec::new(),
+        advertise_host: None,
         user: user.into(),
         user_agent: "test".into(),
         timers: Timers::default(),

@@ -336,8 +336,8 @@ pub(super) const BUGS: &[Bug] = &[
     scripted(
         "registered::closing_leaves_the_registrar",
         "closing leaves the registration behind",
-        "crates/tsp-sip/src/call/agent.rs",
-        "                «self.unregister_all(now);»",
+        "crates/tsp-sip/src/call/farewell.rs",
+        "        «self.unregister_all(now);»",
         "",
     ),
     scripted(

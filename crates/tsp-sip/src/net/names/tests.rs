@@ -287,6 +287,7 @@ async fn a_request_finds_its_servers() {
     };
     let config = AgentConfig {
         advertise: Vec::new(),
+        advertise_host: None,
         user: "user".into(),
         user_agent: "test".into(),
         timers: Timers::default(),
