@@ -77,20 +77,12 @@ impl Origin {
         if tokens.nettype != "IN" {
             return None;
         }
-        // sdp-rs refuses names of hosts here, and an address that more fields follow.
-        Some(match lines::Origin::try_from(tokens.clone()) {
-            Ok(o) => Self {
-                username: o.username.into(),
-                session_id: o.sess_id.into(),
-                version: o.sess_version.into(),
-                address: Host::Ip(o.unicast_address),
-            },
-            Err(_) => Self {
-                username: tokens.username.into(),
-                session_id: tokens.sess_id.into(),
-                version: tokens.sess_version.into(),
-                address: Host::parse(tokens.unicast_address.split(' ').next()?),
-            },
+        // The types of sdp-rs refuse names of hosts here, and an address that more fields follow: its tokens do not.
+        Some(Self {
+            username: tokens.username.into(),
+            session_id: tokens.sess_id.into(),
+            version: tokens.sess_version.into(),
+            address: Host::parse(tokens.unicast_address.split(' ').next()?),
         })
     }
 }
@@ -108,16 +100,12 @@ impl Connection {
     fn parse(text: &str) -> Option<Self> {
         let line = one_space(text);
         let (_, tokens) = lines::connection::Tokenizer::tokenize(&line).ok()?;
-        let scope = one_space(text)
+        let scope = line
             .trim_end()
             .split_once('/')
             .map(|(_, scope)| scope.into());
-        // sdp-rs refuses names of hosts.
-        let base = tokens.connection_address.base;
-        let (nettype, host) = match lines::Connection::try_from(tokens.clone()) {
-            Ok(c) => (c.nettype, Host::Ip(c.connection_address.base)),
-            Err(_) => (tokens.nettype.into(), Host::parse(base)),
-        };
+        // The types of sdp-rs refuse names of hosts: its tokens do not.
+        let host = Host::parse(tokens.connection_address.base);
         let named = match &host {
             Host::Ip(_) => true,
             Host::Name(name) => {
@@ -128,7 +116,7 @@ impl Connection {
                     && name.bytes().any(|b| b.is_ascii_alphabetic())
             }
         };
-        (nettype == lines::common::Nettype::In && named).then_some(Self { host, scope })
+        (tokens.nettype == "IN" && named).then_some(Self { host, scope })
     }
 
     /// The line that names `ip`.
@@ -169,19 +157,21 @@ impl Media {
         let line = one_space(text);
         let (_, tokens) =
             lines::media::Tokenizer::tokenize(&line).map_err(|_| ErrorKind::BadMedia)?;
-        let media = lines::Media::try_from(tokens).map_err(|_| ErrorKind::BadMedia)?;
-        if media.fmt.split_ascii_whitespace().count() > Limits::FORMATS {
+        let formats = || tokens.fmt.split_ascii_whitespace();
+        if formats().nth(Limits::FORMATS).is_some() {
             return Err(ErrorKind::TooManyFormats);
         }
-        let formats: Vec<Box<str>> = media.fmt.split_ascii_whitespace().map(Into::into).collect();
+        let formats: Vec<Box<str>> = formats().map(Into::into).collect();
         if formats.is_empty() {
             return Err(ErrorKind::BadMedia);
         }
+        let bad = |_| ErrorKind::BadMedia;
+        let ports = tokens.port.num_of_ports.map(str::parse).transpose();
         Ok(Self {
-            media: media.media.to_string().into(),
-            port: media.port,
-            ports: media.num_of_ports,
-            protocol: media.proto.to_string().into(),
+            media: tokens.media.into(),
+            port: tokens.port.port.parse().map_err(bad)?,
+            ports: ports.map_err(bad)?,
+            protocol: tokens.proto.into(),
             formats,
         })
     }

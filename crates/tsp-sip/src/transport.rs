@@ -18,8 +18,8 @@ use std::num::NonZeroU32;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::Result;
 use crate::wire::{HeaderName, Request, Via};
-use crate::{Error, ErrorKind, Result};
 
 pub use admission::DatagramLimits;
 pub(crate) use admission::{Admission, Datagrams, Refusal};
@@ -160,12 +160,16 @@ impl Flow {
 /// # Errors
 /// Those of reading the Via.
 pub fn stamp(request: &mut Request, flow: Flow) -> Result<Flow> {
-    let mut values = request.headers.list(&HeaderName::Via);
-    let top = values.next().ok_or(Error::new(ErrorKind::Missing, "Via"))?;
-    let via = Via::parse(&top)?;
-    drop(values);
+    let via = request.headers.via()?;
+    Ok(stamp_top(request, &via, flow))
+}
+
+/// As [`stamp`], where the top Via was read already.
+pub(crate) fn stamp_top(request: &mut Request, via: &Via, flow: Flow) -> Flow {
     let stamped = via.stamped(flow.remote);
-    if stamped != via {
+    if stamped != *via {
+        let top = request.headers.list(&HeaderName::Via).next();
+        let top = top.unwrap_or_default();
         let line = request
             .headers
             .get(&HeaderName::Via)
@@ -177,16 +181,16 @@ pub fn stamp(request: &mut Request, flow: Flow) -> Result<Flow> {
         );
     }
     if flow.transport.is_reliable() || stamped.rport().is_some() {
-        return Ok(flow);
+        return flow;
     }
     let port = via
         .sent_by()
         .port
         .unwrap_or_else(|| flow.transport.default_port());
-    Ok(Flow {
+    Flow {
         remote: SocketAddr::new(flow.remote.ip(), port),
         ..flow
-    })
+    }
 }
 
 /// Where a response goes whose connection is gone: to the source of its request and the port of `sent-by`, by another

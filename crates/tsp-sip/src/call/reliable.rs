@@ -21,7 +21,7 @@ use crate::dialog::{copy_record_route, tagged_response};
 use crate::transaction::ServerId;
 use crate::transport::Flow;
 use crate::wire::{
-    CSeq, HeaderName, Headers, Method, OptionTags, RAck, Request, Response, StatusCode,
+    CSeq, HeaderName, Headers, Method, OptionTags, RAck, Request, Response, StatusCode, Text,
 };
 
 /// Reliable responses that wait for the PRACK of the one before, at most.
@@ -357,8 +357,9 @@ impl Services {
         let history = policy.identity.diverted.has_history();
         let history = history.then_some(OptionTags::HISTINFO);
         let tags = reliable.into_iter().chain(timers).chain(history);
+        let tags = tags.chain(self.transfer_tags()).map(Text::from_static);
         // They are tokens, and few.
-        OptionTags::new(tags.chain(self.transfer_tags())).unwrap_or_default()
+        OptionTags::new(tags).unwrap_or_default()
     }
 }
 

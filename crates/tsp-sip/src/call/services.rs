@@ -707,12 +707,15 @@ pub(super) fn goes_to_sips(request: &Request) -> bool {
 
 /// Whether the dialog that a peer's request makes or is in is one of `sips` (RFC 3261 section 12.1.1).
 pub(super) fn is_of_sips(request: &Request) -> bool {
-    let first = |name| {
-        let value = request.headers.list(&name).next()?;
-        NameAddr::parse(&value).ok()
-    };
+    if request.uri.scheme() == Scheme::Sips {
+        return true;
+    }
+    let first = |name| request.headers.list(&name).next();
     let hop = first(HeaderName::RecordRoute).or_else(|| first(HeaderName::Contact));
-    request.uri.scheme() == Scheme::Sips || hop.is_some_and(|h| h.uri().scheme() == Scheme::Sips)
+    // Few have the word at all.
+    let says = |h: &Bytes| h.windows(5).any(|w| w.eq_ignore_ascii_case(b"sips:"));
+    let hop = hop.filter(says).and_then(|h| NameAddr::parse(&h).ok());
+    hop.is_some_and(|h| h.uri().scheme() == Scheme::Sips)
 }
 
 /// Whether a peer that calls itself `host` and comes from `source` sits behind a NAT.

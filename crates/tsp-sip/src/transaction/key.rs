@@ -1,7 +1,11 @@
 //! What makes two messages belong to one transaction (RFC 3261 section 17.1.3 and 17.2.3).
 
+use std::fmt::Write;
+
+use bytes::Bytes;
+
 use crate::Result;
-use crate::wire::{HeaderName, HostPort, Method, Request, Response, Text, Via};
+use crate::wire::{HeaderName, Method, Request, Response, Text, Via};
 
 /// Names a client transaction: the branch that we made, and the method.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -36,65 +40,51 @@ impl ClientKey {
     }
 }
 
-/// Names a server transaction.
+/// Names a server transaction: the text of all that must be equal, its parts ended by a NUL, which none of them has.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) enum ServerKey {
-    /// By the peer's branch, its sent-by, and the method; an ACK counts as its INVITE.
-    Branch {
-        branch: Text,
-        sent_by: Box<str>,
-        method: Method,
-    },
-    /// Peers of RFC 2543 make no unique branch: what else must be equal. The To tag is not part of it, for an ACK has
-    /// the one that our response gave.
-    Fields(Box<Rfc2543>),
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Rfc2543 {
-    uri: Box<str>,
-    from_tag: Box<str>,
-    call_id: Text,
-    number: u32,
-    method: Method,
-    via: Box<str>,
-}
+pub(super) struct ServerKey(Bytes);
 
 impl ServerKey {
     /// The transaction that `request` belongs to, whose method counts as `method`.
-    pub(super) fn new(request: &Request, via: &Via, method: Method) -> Result<Self> {
+    pub(super) fn new(request: &Request, via: &Via, method: &Method) -> Result<Self> {
+        let mut key = String::with_capacity(128);
+        key.push_str(method.as_str());
         match via.branch() {
-            Some(branch) if branch.starts_with(Via::MAGIC) => Ok(Self::Branch {
-                branch: branch.into(),
-                sent_by: sent_by(via.sent_by()),
-                method,
-            }),
+            // By the peer's branch and its sent-by, whose host has no case.
+            Some(branch) if branch.starts_with(Via::MAGIC) => {
+                key.extend(["\0", branch, "\0"]);
+                let start = key.len();
+                // What is written to a text is written.
+                let _written = write!(key, "{}", via.sent_by());
+                if let Some(sent_by) = key.get_mut(start..) {
+                    sent_by.make_ascii_lowercase();
+                }
+            }
+            // Peers of RFC 2543 make no unique branch: what else must be equal. The To tag is not part of it, for an ACK
+            // has the one that our response gave.
             _ => {
                 let headers = &request.headers;
-                let via = headers.list(&HeaderName::Via).next().unwrap_or_default();
-                Ok(Self::Fields(Box::new(Rfc2543 {
-                    uri: request.uri.as_str().into(),
-                    from_tag: headers.from()?.tag().unwrap_or_default().into(),
-                    call_id: headers.call_id()?,
-                    number: headers.cseq()?.number,
-                    method,
-                    via: String::from_utf8_lossy(&via).into(),
-                })))
+                let top = headers.list(&HeaderName::Via).next().unwrap_or_default();
+                let from = headers.from()?;
+                let _written = write!(
+                    key,
+                    "\0\0{}\0{}\0{}\0{}\0{}",
+                    request.uri.as_str(),
+                    from.tag().unwrap_or_default(),
+                    headers.call_id()?,
+                    headers.cseq()?.number,
+                    String::from_utf8_lossy(&top),
+                );
             }
         }
+        Ok(Self(key.into()))
     }
 
     /// The transaction of `request` itself: that of the INVITE if it is an ACK.
     pub(super) fn of(request: &Request, via: &Via) -> Result<Self> {
-        let method = match &request.method {
-            Method::Ack => Method::Invite,
-            other => other.clone(),
-        };
-        Self::new(request, via, method)
+        match &request.method {
+            Method::Ack => Self::new(request, via, &Method::Invite),
+            method => Self::new(request, via, method),
+        }
     }
-}
-
-/// Hosts are compared without regard to case.
-fn sent_by(host: &HostPort) -> Box<str> {
-    host.to_string().to_ascii_lowercase().into()
 }

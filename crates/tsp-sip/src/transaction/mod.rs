@@ -23,7 +23,7 @@ pub use timers::Timers;
 use crate::counters::counters;
 use crate::memory::Memory;
 use crate::tables::HashMap;
-use crate::transport::{Flow, stamp};
+use crate::transport::{Flow, stamp_top};
 use crate::wire::{HeaderName, Method, Request, Response, StatusCode};
 use crate::{Error, ErrorKind, Limit, Result};
 use client::Client;
@@ -295,7 +295,7 @@ impl TransactionLayer {
             // Every request has a branch of its own (RFC 3261 section 8.1.1.7). This one is no copy, and as one it would be
             // absorbed in silence.
             self.stats.reused_branches += 1;
-            let back = stamp(&mut request, flow)?;
+            let back = stamp_top(&mut request, &via, flow);
             self.answer_at_once(back, request.response(StatusCode::BAD_REQUEST));
             return Ok(());
         }
@@ -321,7 +321,7 @@ impl TransactionLayer {
             }
             return Ok(());
         }
-        let back = stamp(&mut request, flow)?;
+        let back = stamp_top(&mut request, &via, flow);
         if self.servers.len() + self.answered.len() >= self.capacity {
             self.refuse(back, &request);
             return Ok(());
@@ -434,7 +434,7 @@ impl TransactionLayer {
     /// the CANCEL changes nothing then, but is answered 200 all the same (RFC 3261 section 9.2).
     pub fn cancelled(&self, cancel: &Request) -> Option<Cancelled> {
         let via = cancel.headers.via().ok()?;
-        let key = ServerKey::new(cancel, &via, Method::Invite).ok()?;
+        let key = ServerKey::new(cancel, &via, &Method::Invite).ok()?;
         let open = self.by_server_key.get(&key).copied();
         let accepted = || self.answered.get(&key).map(|_| Cancelled::Accepted);
         open.map(Cancelled::Invite).or_else(accepted)

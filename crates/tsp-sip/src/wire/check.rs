@@ -6,7 +6,7 @@ use super::headers::Headers;
 use super::limits::Limits;
 use super::message::{Request, Response};
 use super::name::HeaderName;
-use super::name_addr::NameAddr;
+use super::name_addr::Parts;
 use super::scan::list_items;
 use super::via::Via;
 use crate::{Error, ErrorKind, Limit, Result};
@@ -179,14 +179,14 @@ const fn count(n: &mut usize, max: usize, limit: Limit) -> Result<()> {
 
 /// From or To.
 fn end_point(value: &Bytes, what: &'static str, limits: &Limits) -> Result<()> {
-    let address = NameAddr::parse(value).map_err(|e| Error::new(e.kind(), what))?;
+    let address = Parts::of(value).map_err(|e| Error::new(e.kind(), what))?;
     if address.tag().is_some_and(|t| t.len() > limits.token) {
         return Err(Error::limit(Limit::Tag, what));
     }
-    if address.display_len() > limits.token {
+    if address.display.len() > limits.token {
         return Err(Error::limit(Limit::Display, what));
     }
-    if address.uri().len() > limits.uri {
+    if address.uri.len() > limits.uri {
         return Err(Error::limit(Limit::Uri, what));
     }
     Ok(())
@@ -202,7 +202,7 @@ fn addresses(
 ) -> Result<()> {
     for item in list_items(value) {
         count(n, max, limit)?;
-        if NameAddr::parse(&value.slice_ref(item))?.uri().len() > limits.uri {
+        if Parts::of(item)?.uri.len() > limits.uri {
             return Err(Error::limit(Limit::Uri, ""));
         }
     }

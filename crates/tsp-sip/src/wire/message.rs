@@ -162,7 +162,7 @@ impl Response {
     /// Writes the response as it goes on the wire.
     pub fn write_to(&self, out: &mut BytesMut) {
         out.put_slice(b"SIP/2.0 ");
-        out.put_slice(self.status.to_string().as_bytes());
+        put_number(usize::from(self.status.code()), out);
         out.put_u8(b' ');
         out.put_slice(self.reason.as_bytes());
         out.put_slice(b"\r\n");
@@ -248,6 +248,15 @@ fn length_of(headers: &Headers, body: &Bytes) -> usize {
 
 fn write_length(length: usize, out: &mut BytesMut) {
     out.put_slice(b"Content-Length: ");
-    out.put_slice(length.to_string().as_bytes());
+    put_number(length, out);
     out.put_slice(b"\r\n");
+}
+
+/// Writes a number in decimal digits.
+fn put_number(number: usize, out: &mut BytesMut) {
+    if number >= 10 {
+        put_number(number / 10, out);
+    }
+    // A digit.
+    out.put_u8(b'0' + (number % 10) as u8);
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::params::{self, Params};
 use super::scan::{is_token_byte, quote, quoted_len, trim, unquote};
 use super::text::Text;
-use super::uri::Uri;
+use super::uri::{self, Uri};
 use crate::{Error, ErrorKind, Result};
 
 /// A URI with a display name before it and header parameters after it (RFC 3261 section 20.10).
@@ -72,36 +72,12 @@ impl NameAddr {
     /// # Errors
     /// [`ErrorKind::Value`] if it breaks the grammar, or the error of its URI.
     pub fn parse(value: &Bytes) -> Result<Self> {
-        let bytes = trim(value);
-        let (display, rest) = split_display(bytes)?;
-        let share = |part: &[u8]| value.slice_ref(part);
-        let (uri, params) = match rest.strip_prefix(b"<") {
-            Some(inner) => {
-                let end = inner.iter().position(|&b| b == b'>').ok_or(BAD)?;
-                let (uri, after) = inner.split_at_checked(end).ok_or(BAD)?;
-                (uri, after.get(1..).unwrap_or_default())
-            }
-            None => {
-                // Without brackets parameters belong to the header field, and a question mark or a comma
-                // cannot be part of the URI (RFC 3261 section 20.10).
-                let end = rest
-                    .iter()
-                    .position(|&b| matches!(b, b';' | b' ' | b'\t'))
-                    .unwrap_or(rest.len());
-                let (uri, after) = rest.split_at_checked(end).ok_or(BAD)?;
-                if uri.iter().any(|b| matches!(b, b'?' | b',')) {
-                    return Err(BAD);
-                }
-                (uri, after)
-            }
-        };
-        let uri = Uri::from_bytes(share(uri))?;
-        let params = Text::new(share(trim(params)))?;
-        params::check(&params)?;
+        let parts = Parts::of(value)?;
+        let share = |part: &str| Text::part_of(value, part);
         Ok(Self {
-            display: share(display),
-            uri,
-            params: Params::trusted(params),
+            display: value.slice_ref(parts.display),
+            uri: parts.place.of_text(share(parts.uri)),
+            params: Params::trusted(share(parts.params)),
         })
     }
 
@@ -111,11 +87,6 @@ impl NameAddr {
             Cow::Borrowed(text) => unquote(text),
             Cow::Owned(text) => Cow::Owned(unquote(&text).into_owned()),
         }
-    }
-
-    /// The length of the display name as it is written, in bytes.
-    pub(super) const fn display_len(&self) -> usize {
-        self.display.len()
     }
 
     /// The URI.
@@ -139,13 +110,13 @@ impl NameAddr {
         Self {
             display: Bytes::copy_from_slice(&self.display),
             uri: self.uri.detached(),
-            params: Params::trusted(Text::from(self.params.to_string())),
+            params: self.params.detached(),
         }
     }
 
     /// The address as it is written in a header field.
     pub fn to_value(&self) -> Bytes {
-        let (uri, params) = (self.uri.as_str(), self.params.to_string());
+        let (uri, params) = (self.uri.as_str(), self.params.as_str());
         let mut out = Vec::with_capacity(self.display.len() + uri.len() + params.len() + 3);
         if !self.display.is_empty() {
             out.extend_from_slice(&self.display);
@@ -156,6 +127,57 @@ impl NameAddr {
         out.push(b'>');
         out.extend_from_slice(params.as_bytes());
         out.into()
+    }
+}
+
+/// An address that was read, in its text.
+pub(super) struct Parts<'a> {
+    pub(super) display: &'a [u8],
+    pub(super) uri: &'a str,
+    place: uri::Outline,
+    params: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    /// As [`NameAddr::parse`].
+    pub(super) fn of(value: &'a [u8]) -> Result<Self> {
+        let (display, rest) = split_display(trim(value))?;
+        let (uri, params) = match rest.strip_prefix(b"<") {
+            Some(inner) => {
+                let end = inner.iter().position(|&b| b == b'>').ok_or(BAD)?;
+                let (uri, after) = inner.split_at_checked(end).ok_or(BAD)?;
+                (uri, after.get(1..).unwrap_or_default())
+            }
+            None => {
+                // Without brackets parameters belong to the header field, and a question mark or a comma
+                // cannot be part of the URI (RFC 3261 section 20.10).
+                let end = rest
+                    .iter()
+                    .position(|&b| matches!(b, b';' | b' ' | b'\t'))
+                    .unwrap_or(rest.len());
+                let (uri, after) = rest.split_at_checked(end).ok_or(BAD)?;
+                if uri.iter().any(|b| matches!(b, b'?' | b',')) {
+                    return Err(BAD);
+                }
+                (uri, after)
+            }
+        };
+        let text = |part| std::str::from_utf8(part).map_err(|_| Error::new(ErrorKind::NotUtf8, ""));
+        let uri = text(uri)?;
+        let place = uri::Outline::of(uri)?;
+        let params = text(trim(params))?;
+        params::check(params)?;
+        Ok(Self {
+            display,
+            uri,
+            place,
+            params,
+        })
+    }
+
+    /// As [`NameAddr::tag`].
+    pub(super) fn tag(&self) -> Option<&'a str> {
+        params::raw(self.params, "tag").filter(|tag| !tag.is_empty())
     }
 }
 
@@ -195,7 +217,10 @@ impl From<Uri> for NameAddr {
 
 impl fmt::Display for NameAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.to_value()))
+        if !self.display.is_empty() {
+            write!(f, "{} ", String::from_utf8_lossy(&self.display))?;
+        }
+        write!(f, "<{}>{}", self.uri.as_str(), self.params.as_str())
     }
 }
 

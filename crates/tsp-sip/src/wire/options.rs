@@ -1,7 +1,5 @@
 //! Option tags: what an end supports, what it asks of the other (RFC 3261 sections 19.2, 20.29, 20.32, 20.37, 20.40).
 
-use std::fmt;
-
 use bytes::Bytes;
 
 use super::headers::Headers;
@@ -52,7 +50,7 @@ impl OptionTags {
     ///
     /// # Errors
     /// [`ErrorKind::Value`] for one that is no token, or [`ErrorKind::Limit`].
-    pub fn new<'a>(tags: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+    pub fn new(tags: impl IntoIterator<Item = impl Into<Text>>) -> Result<Self> {
         let mut set = Self::NONE;
         for tag in tags {
             set.insert(tag.into())?;
@@ -102,7 +100,12 @@ impl OptionTags {
 
     /// The set as it is written in a header field.
     pub fn to_value(&self) -> Bytes {
-        self.to_string().into()
+        let mut out = String::with_capacity(self.0.iter().map(|t| t.len() + 2).sum());
+        for (i, tag) in self.0.iter().enumerate() {
+            out.push_str(if i == 0 { "" } else { ", " });
+            out.push_str(tag);
+        }
+        out.into()
     }
 
     /// The set that the fields `name` list.
@@ -112,16 +115,6 @@ impl OptionTags {
             set.insert(Text::new(tag)?)?;
         }
         Ok(set)
-    }
-}
-
-impl fmt::Display for OptionTags {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, tag) in self.0.iter().enumerate() {
-            f.write_str(if i == 0 { "" } else { ", " })?;
-            f.write_str(tag)?;
-        }
-        Ok(())
     }
 }
 
@@ -174,7 +167,7 @@ mod tests {
         assert_eq!(required.to_value(), "100rel, Timer, x");
         assert!(required.has(OptionTags::TIMER) && h.supported().unwrap().is_empty());
         let ours = OptionTags::new([OptionTags::TIMER, OptionTags::REL100]).unwrap();
-        assert_eq!(required.without(&ours).to_string(), "x");
+        assert_eq!(required.without(&ours).to_value(), "x");
         assert!(ours.without(&required).is_empty());
     }
 

@@ -86,6 +86,19 @@ impl Params {
         Self::new(text)
     }
 
+    /// The parameters as they are written, each with the semicolon before it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A copy that does not keep the buffer of a message alive.
+    pub(super) fn detached(&self) -> Self {
+        match self.0.is_empty() {
+            true => Self::NONE,
+            false => Self(self.0.detached()),
+        }
+    }
+
     pub(super) const fn trusted(text: Text) -> Self {
         Self(text)
     }

@@ -1,7 +1,7 @@
 //! URIs: `sip`, `sips`, `tel`, and any other scheme kept whole (RFC 3261 section 19.1, RFC 3966).
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -57,20 +57,19 @@ struct Parts {
 
 const BAD: Error = Error::new(ErrorKind::Uri, "");
 
-impl Uri {
-    /// The longest text of a URI that can be read at all, in bytes; [`Limits`](super::Limits) set a lower cap.
-    const MAX: usize = u16::MAX as usize;
+/// What a text is as a URI.
+#[derive(Clone, Copy)]
+pub(super) struct Outline {
+    scheme: Scheme,
+    at: Parts,
+}
 
-    /// Reads a URI that is the whole of `text`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Uri`], [`ErrorKind::Host`] or [`ErrorKind::Number`] if it breaks the grammar.
-    pub fn new(text: impl Into<Text>) -> Result<Self> {
-        let text = text.into();
-        if text.len() > Self::MAX {
+impl Outline {
+    /// As [`Uri::new`].
+    pub(super) fn of(whole: &str) -> Result<Self> {
+        if whole.len() > Uri::MAX {
             return Err(Error::limit(Limit::Uri, ""));
         }
-        let whole = text.as_str();
         // Nothing that could end a line, a URI or a quoted string may stand in one.
         let fine = |b: u8| (b > b' ') & (b != b'<') & (b != b'>') & (b != b'"') & (b != 0x7f);
         if !all_are(whole.as_bytes(), fine) {
@@ -89,7 +88,27 @@ impl Uri {
             Scheme::Tel => tel_parts(whole, colon + 1)?,
             Scheme::Other => other_parts(whole, colon + 1)?,
         };
-        Ok(Self { text, scheme, at })
+        Ok(Self { scheme, at })
+    }
+
+    /// The URI of `text`, which this is the outline of.
+    pub(super) const fn of_text(self, text: Text) -> Uri {
+        let Self { scheme, at } = self;
+        Uri { text, scheme, at }
+    }
+}
+
+impl Uri {
+    /// The longest text of a URI that can be read at all, in bytes; [`Limits`](super::Limits) set a lower cap.
+    const MAX: usize = u16::MAX as usize;
+
+    /// Reads a URI that is the whole of `text`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Uri`], [`ErrorKind::Host`] or [`ErrorKind::Number`] if it breaks the grammar.
+    pub fn new(text: impl Into<Text>) -> Result<Self> {
+        let text = text.into();
+        Ok(Outline::of(&text)?.of_text(text))
     }
 
     /// The same with the scheme `sips`, if this one is `sip`.
@@ -106,7 +125,8 @@ impl Uri {
 
     /// A `sip` URI of `user` (escaped here as needed) at `place`.
     pub fn sip(user: Option<&str>, place: &HostPort) -> Self {
-        let mut text = String::from("sip:");
+        let mut text = String::with_capacity(64);
+        text.push_str("sip:");
         let mut at = Parts {
             start: 4,
             ..Parts::default()
@@ -120,10 +140,11 @@ impl Uri {
         }
         at.colon = at.user_end;
         at.host = offset(text.len());
-        text.push_str(&place.host.to_string());
+        // What is written to a text is written.
+        let _written = write!(text, "{}", place.host);
         at.host_end = offset(text.len());
         if let Some(port) = place.port {
-            text.push_str(&format!(":{port}"));
+            let _written = write!(text, ":{port}");
         }
         at.port = place.port;
         at.params = offset(text.len());
@@ -246,11 +267,6 @@ impl Uri {
     /// What follows the colon of the scheme.
     pub fn opaque(&self) -> &str {
         self.part(self.at.start, offset(self.text.len()))
-    }
-
-    /// The length of the text in bytes.
-    pub(super) fn len(&self) -> usize {
-        self.text.len()
     }
 
     /// The URI as it is written.
