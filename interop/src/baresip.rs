@@ -24,6 +24,17 @@ pub(crate) struct Setup<'a> {
     pub(crate) codecs: &'static str,
     /// Its name of how media are encrypted; none for not at all.
     pub(crate) encryption: Option<&'static str>,
+    /// Where it registers; nowhere for none.
+    pub(crate) account: Option<Account<'a>>,
+}
+
+/// Who it is at a provider.
+#[derive(Clone, Copy)]
+pub(crate) struct Account<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) password: &'a str,
+    /// `127.0.0.1:PORT`
+    pub(crate) host: &'a str,
 }
 
 /// What it does when it is called.
@@ -43,6 +54,18 @@ impl Answers {
     }
 }
 
+impl Account<'_> {
+    /// As the file of its accounts has it.
+    fn line(&self) -> String {
+        let Self {
+            user,
+            password,
+            host,
+        } = self;
+        format!("<sip:{user}@{host}>;auth_pass={password};regint=600")
+    }
+}
+
 impl<'a> Setup<'a> {
     /// A phone that speaks `voice` to whom it calls.
     pub(crate) const fn caller(voice: &'a Path) -> Self {
@@ -51,6 +74,7 @@ impl<'a> Setup<'a> {
             answers: Answers::WhenTold,
             codecs: "PCMU/8000/1,PCMA/8000/1",
             encryption: None,
+            account: None,
         }
     }
 
@@ -61,6 +85,7 @@ impl<'a> Setup<'a> {
             answers: Answers::AtOnce,
             codecs: "PCMU/8000/1,PCMA/8000/1,L16/8000/1",
             encryption: None,
+            account: None,
         }
     }
 }
@@ -124,7 +149,11 @@ impl Baresip {
             recordings = recordings.display(),
         );
         let account = format!(
-            "<sip:baresip@127.0.0.1:{port}>;regint=0;answermode={};audio_codecs={}{}\n",
+            "{};answermode={};audio_codecs={}{}\n",
+            setup.account.as_ref().map_or_else(
+                || format!("<sip:baresip@127.0.0.1:{port}>;regint=0"),
+                Account::line
+            ),
             setup.answers.mode(),
             setup.codecs,
             setup
@@ -191,6 +220,11 @@ impl Baresip {
         self.command("resume", "")
     }
 
+    /// Asks the peer of its call to call `uri` instead.
+    pub(crate) fn transfer(&mut self, uri: &str) -> Result<(), Error> {
+        self.command("transfer", uri)
+    }
+
     pub(crate) fn send_digit(&mut self, digit: char) -> Result<(), Error> {
         self.command("sndcode", &digit.to_string())
     }
@@ -239,17 +273,27 @@ impl Baresip {
 
     /// What it sent and what it received, as it recorded both: files that end with `enc` and `dec`.
     pub(crate) fn recording(&self, direction: &str) -> Result<PathBuf, Error> {
+        let all = self.recordings_of(direction)?;
+        let first = all.into_iter().next();
+        first.ok_or_else(|| nothing_recorded(direction))
+    }
+
+    fn recordings_of(&self, direction: &str) -> Result<Vec<PathBuf>, Error> {
         let end = format!("-{direction}.wav");
         let entries = fs::read_dir(&self.recordings)
             .map_err(|error| Error::io("baresip's recordings", &error))?;
-        entries
-            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-            .find(|path| path.to_string_lossy().ends_with(&end))
-            .ok_or_else(|| {
-                Error::new(format!(
-                    "baresip recorded no {end}: it had no sound in that direction"
-                ))
-            })
+        let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+        Ok(paths
+            .filter(|path| path.to_string_lossy().ends_with(&end))
+            .collect())
+    }
+
+    /// What it sent or received in the last call that it recorded.
+    pub(crate) fn last_recording(&self, direction: &str) -> Result<PathBuf, Error> {
+        let mut all = self.recordings_of(direction)?;
+        // Their names begin with the time.
+        all.sort();
+        all.pop().ok_or_else(|| nothing_recorded(direction))
     }
 
     /// How many packets of sound it says that it received in the call that is over.
@@ -289,6 +333,12 @@ impl Baresip {
         }
         Ok(())
     }
+}
+
+fn nothing_recorded(direction: &str) -> Error {
+    Error::new(format!(
+        "baresip recorded no -{direction}.wav: it had no sound in that direction"
+    ))
 }
 
 /// The first whole netstring of JSON, and how many bytes it takes.

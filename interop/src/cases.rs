@@ -11,6 +11,7 @@ mod ours;
 mod phones;
 mod secured;
 mod sipp;
+mod transfers;
 mod wire;
 
 use crate::case::Case;
@@ -45,8 +46,19 @@ pub(crate) const ALL: &[Case] = &[
     ffmpeg::RECEIVES,
     linphone::CALLED,
     linphone::HOLDS,
+    linphone::DIGITS,
+    linphone::CALLED_SRTP,
+    linphone::CALLS_SRTP,
+    linphone::RINGS_RELIABLY,
+    linphone::ACKNOWLEDGES,
     office::CALLED,
     office::CALLS,
+    office::BARESIP_CALLED,
+    office::BARESIP_CALLS,
+    transfers::WE_TRANSFER_BARESIP,
+    transfers::BARESIP_TRANSFERS_US,
+    transfers::WE_TRANSFER_LINPHONE,
+    transfers::LINPHONE_TRANSFERS_US,
     digits::TO_BARESIP,
     digits::FROM_BARESIP,
     digits::FROM_SIPP,

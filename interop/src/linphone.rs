@@ -11,7 +11,29 @@ use crate::lab::Lab;
 use crate::ports;
 use crate::process::{Process, output};
 
-/// A running linphone without a sound card, which takes calls at once.
+/// How to start it.
+pub(crate) struct Setup {
+    /// It takes calls at once; else it rings.
+    pub(crate) answers: bool,
+    /// It tells the keys that it presses by events among the media (RFC 4733); else by INFO.
+    pub(crate) digits_in_media: bool,
+    /// Its name of how media are encrypted.
+    pub(crate) encryption: &'static str,
+    /// It insists on provisional responses being acknowledged (RFC 3262).
+    pub(crate) insists_on_prack: bool,
+}
+
+impl Setup {
+    /// One that takes calls at once and tells keys by INFO.
+    pub(crate) const PLAIN: Self = Self {
+        answers: true,
+        digits_in_media: false,
+        encryption: "none",
+        insists_on_prack: false,
+    };
+}
+
+/// A running linphone without a sound card.
 pub(crate) struct Linphone {
     process: Process,
     port: u16,
@@ -19,6 +41,10 @@ pub(crate) struct Linphone {
 
 impl Linphone {
     pub(crate) fn start(lab: &Lab) -> Result<Self, Error> {
+        Self::start_as(lab, &Setup::PLAIN)
+    }
+
+    pub(crate) fn start_as(lab: &Lab, setup: &Setup) -> Result<Self, Error> {
         let port = ports::block()?;
         let home = lab.path("linphone");
         fs::create_dir_all(&home).map_err(|error| Error::io(home.display(), &error))?;
@@ -29,9 +55,11 @@ impl Linphone {
              sip_tls_port=0\n\
              use_ipv6=0\n\
              guess_hostname=0\n\
-             100rel_support_level=1\n\
-             use_info=1\n\
-             use_rfc2833=0\n\
+             100rel_support_level={reliable}\n\
+             media_encryption={encryption}\n\
+             media_encryption_mandatory={encrypted}\n\
+             use_info={info}\n\
+             use_rfc2833={events}\n\
              [rtp]\n\
              audio_rtp_port={media}\n\
              [net]\n\
@@ -40,6 +68,11 @@ impl Linphone {
              uri=null\n\
              [video]\n\
              enabled=0\n",
+            reliable = 1 + u8::from(setup.insists_on_prack),
+            encryption = setup.encryption,
+            encrypted = u8::from(setup.encryption != Setup::PLAIN.encryption),
+            info = u8::from(!setup.digits_in_media),
+            events = u8::from(setup.digits_in_media),
             media = port + 4,
         );
         let path = home.join("factory");
@@ -52,7 +85,8 @@ impl Linphone {
             .arg(home.join("config"))
             .arg("--log")
             .arg(home.join("log"))
-            .args(["--disable-stats-events", "--auto-answer"]);
+            .arg("--disable-stats-events")
+            .args(setup.answers.then_some("--auto-answer"));
         for name in ["HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
             command.env(name, &home);
         }
@@ -92,6 +126,16 @@ impl Linphone {
         self.process.type_line(&format!("call {uri}"))
     }
 
+    /// Takes the call that rings.
+    pub(crate) fn answer(&mut self) -> Result<(), Error> {
+        self.process.type_line("answer 1")
+    }
+
+    /// Asks the peer of its first call to call `uri` instead.
+    pub(crate) fn transfer(&mut self, uri: &str) -> Result<(), Error> {
+        self.process.type_line(&format!("call-transfer 1 {uri}"))
+    }
+
     pub(crate) fn hold(&mut self) -> Result<(), Error> {
         self.process.type_line("call-pause")
     }
@@ -111,13 +155,25 @@ impl Linphone {
             .type_line(&format!("incall-player-start {}", file.display()))
     }
 
-    /// Presses keys, and tells it by INFO.
+    /// Presses keys.
     pub(crate) fn send_digits(&mut self, digits: &str) -> Result<(), Error> {
         for digit in digits.chars() {
             self.process.type_line(&format!("dtmf {digit}"))?;
             pause(Duration::from_millis(400));
         }
         Ok(())
+    }
+
+    /// Demands that the digits that it heard are exactly these.
+    pub(crate) fn must_have_digits(&self, digits: &str) -> Result<(), Error> {
+        let said = self.process.stdout();
+        let heard: String = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("Tone: "))
+            .collect();
+        ensure(heard == digits, || {
+            format!("linphone heard the digits `{heard}`, not `{digits}`")
+        })
     }
 
     /// Waits until it says that a call of its is in `state` as often as `times`.

@@ -26,12 +26,18 @@ pub(crate) struct Office {
 
 impl Office {
     pub(crate) fn open(lab: &Lab) -> Result<Self, Error> {
+        Self::open_with(lab, "")
+    }
+
+    /// The same with `settings` in its file.
+    pub(crate) fn open_with(lab: &Lab, settings: &str) -> Result<Self, Error> {
         let lab = lab.beside("server")?;
         let port = ports::block()?;
         let user = |(name, password)| {
             format!("\n[[user]]\nname = \"{name}\"\npassword = \"{password}\"\n")
         };
-        let text = format!("domain = \"127.0.0.1\"\n{}{}", user(ALICE), user(BOB));
+        let users = format!("{}{}", user(ALICE), user(BOB));
+        let text = format!("domain = \"127.0.0.1\"\n{settings}\n{users}");
         let file = lab.path("office.toml");
         fs::write(&file, text).map_err(|error| Error::io(file.display(), &error))?;
         let bind = format!("127.0.0.1:{port}");

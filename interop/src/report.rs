@@ -27,6 +27,17 @@ impl Report {
         Ok(Self(value))
     }
 
+    /// Whether a message of this name, `PRACK` or `180 Ringing` for instance, went from one end to the other.
+    pub(crate) fn tells(&self, message: &str) -> bool {
+        let ladder = self.0["ladder"].as_array();
+        let mut all = ladder.into_iter().flatten();
+        all.any(|step| {
+            step["title"]
+                .as_str()
+                .is_some_and(|t| t.starts_with(message))
+        })
+    }
+
     /// What our phone sent.
     pub(crate) fn sent(&self) -> Result<Direction<'_>, Error> {
         self.direction("from")

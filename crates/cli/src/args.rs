@@ -273,6 +273,23 @@ pub(crate) struct MediaArgs {
     /// Hang up this long after the call was connected
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
+    /// Make the call that the peer asks for when it passes us on, and play and record there too: to files named -followed
+    #[arg(long)]
+    pub(crate) follow_transfers: bool,
+}
+
+/// Whom to pass a call on to.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TransferArgs {
+    /// Ask the peer to call this address instead, once what we play is over; status 3 if that does not come about
+    #[arg(long, value_name = "URI")]
+    pub(crate) transfer_to: Option<String>,
+    /// Ask it this long after the call was connected
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "transfer_to")]
+    pub(crate) transfer_after: Option<Duration>,
+    /// Hold the call and call the address first; then the peer takes the place of that second call
+    #[arg(long, requires = "transfer_to")]
+    pub(crate) consult: bool,
 }
 
 /// Options of `loop`.
@@ -339,6 +356,8 @@ pub(crate) struct CallArgs {
     pub(crate) peer: PeerArgs,
     #[command(flatten)]
     pub(crate) media: MediaArgs,
+    #[command(flatten)]
+    pub(crate) transfer: TransferArgs,
     #[command(flatten)]
     pub(crate) proof: ProofArgs,
     #[command(flatten)]

@@ -13,6 +13,7 @@ use tipring::msp_engine::{Clock, SystemClock};
 use tipring_report::{KeyLog, Limits, Pcap, Phone, Report, ReportBuilder, Verdict, WallClock};
 
 use crate::args::ProofArgs;
+use crate::chain::followed;
 use crate::exit::{Fail, Failure};
 use crate::output::Output;
 use crate::talk::Files;
@@ -158,13 +159,22 @@ impl ProofArgs {
         self.judges() || self.files.pcap.is_some() || self.files.keylog.is_some()
     }
 
+    /// The same for a call that so many others were before, each by a transfer of its peer.
+    pub(crate) fn of_followed(&self, depth: u32) -> Self {
+        self.named(|path| followed(path, depth))
+    }
+
     /// The same for the `n`th call: the first has the names as they were given.
     pub(crate) fn for_call(&self, n: u32) -> Self {
-        let numbered = |p: &PathBuf| numbered(p, n);
+        self.named(|path| numbered(path, n))
+    }
+
+    fn named(&self, name: impl Fn(&Path) -> PathBuf) -> Self {
         let mut args = self.clone();
-        args.files.report = self.files.report.as_ref().map(numbered);
-        args.files.pcap = self.files.pcap.as_ref().map(numbered);
-        args.files.keylog = self.files.keylog.as_ref().map(numbered);
+        let files = &mut args.files;
+        for file in [&mut files.report, &mut files.pcap, &mut files.keylog] {
+            *file = file.as_deref().map(&name);
+        }
         args
     }
 }

@@ -3,6 +3,7 @@
 
 mod account;
 mod args;
+mod chain;
 mod evidence;
 mod exit;
 #[cfg(feature = "faults")]
@@ -16,6 +17,7 @@ mod scratch;
 mod settings;
 mod talk;
 mod tape;
+mod transfer;
 mod verb;
 mod verdict;
 

@@ -25,6 +25,8 @@ pub(crate) struct Output {
     /// A line that is written over and over is for a terminal only.
     live: bool,
     started: Instant,
+    /// What is told is of a call that the peer of another asked for.
+    followed: bool,
 }
 
 impl Output {
@@ -38,6 +40,15 @@ impl Output {
             mode,
             live: mode == Mode::Lines && io::stderr().is_terminal(),
             started,
+            followed: false,
+        }
+    }
+
+    /// The same voice for a call that the peer of another asked for: each event of it says so.
+    pub(crate) const fn of_followed(self) -> Self {
+        Self {
+            followed: true,
+            ..self
         }
     }
 
@@ -46,7 +57,8 @@ impl Output {
         match self.mode {
             Mode::Lines => {
                 self.clear();
-                let _unread = writeln!(io::stdout(), "{text}");
+                let whose = if self.followed { "followed: " } else { "" };
+                let _unread = writeln!(io::stdout(), "{whose}{text}");
             }
             Mode::Json => {
                 let mut object = Map::new();
@@ -55,6 +67,9 @@ impl Output {
                 object.insert("at".into(), json!((at.as_secs_f64() * 1e6).round() / 1e6));
                 if let Value::Object(fields) = fields {
                     object.extend(fields);
+                }
+                if self.followed {
+                    object.insert("followed_call".into(), true.into());
                 }
                 let mut out = io::stdout().lock();
                 let _unread = writeln!(out, "{}", Value::Object(object)).and_then(|()| out.flush());

@@ -13,6 +13,7 @@ use tipring::msp_engine::{Clock, SystemClock};
 use tipring::terminals::{FilePlay, FileRecord, PlayOptions, RecordOptions};
 use tipring::{Call, CallState, Digit, EndCause, Ended, Event, EventKind, Events, Side};
 use tipring_report::Verdict;
+use tokio::sync::mpsc;
 use tokio::time::{Instant as Deadline, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use crate::args::MediaArgs;
@@ -20,6 +21,7 @@ use crate::exit::{Fail, Failure};
 use crate::output::{Output, stats_json};
 use crate::scratch::Scratch;
 use crate::tape::Tape;
+use crate::transfer::{Passing, Transfer};
 
 /// A peer that does not answer our goodbye in this time, in which it was sent four times (RFC 3261 section 17.1.2.2), is
 /// gone: the user need not wait for what the transaction still hopes for.
@@ -36,6 +38,23 @@ pub(crate) struct Plan {
     pub(crate) dtmf: Option<String>,
     /// Hang up when the file is over.
     pub(crate) until_played: bool,
+    /// Pass the call on.
+    pub(crate) transfer: Option<Transfer>,
+    /// Make the calls that the peer asks for.
+    pub(crate) follow: bool,
+}
+
+impl Plan {
+    /// What happens on a call that follows from one with this plan.
+    pub(crate) fn of_next(&self) -> Self {
+        Self {
+            ring_time: self.ring_time,
+            duration: self.duration,
+            until_played: self.until_played,
+            follow: self.follow,
+            ..Self::default()
+        }
+    }
 }
 
 /// A media thread that does not let go of a call for so long is stuck.
@@ -150,12 +169,15 @@ pub(crate) struct Talked {
     pub(crate) connected: bool,
     /// What went wrong with its sound.
     pub(crate) media_fail: Option<Fail>,
+    /// Why it was not passed on as it should have been.
+    pub(crate) transfer_fail: Option<Fail>,
 }
 
 impl Talked {
     /// What the program has to say about it at last; `asserted` is a verdict that has to hold.
     pub(crate) fn result(self, asserted: Option<&Verdict>) -> Result<(), Fail> {
-        match (self.media_fail, Fail::of_end(&self.ended, self.connected)) {
+        let ended = Fail::of_end(&self.ended, self.connected);
+        match (self.media_fail, ended.or(self.transfer_fail)) {
             (Some(fail), _) => Err(fail),
             (None, Some(fail)) => Err(fail.about(&self.peer)),
             (None, None) if asserted.is_none_or(Verdict::holds) => Ok(()),
@@ -176,15 +198,19 @@ struct Talk<'a> {
     leave_at: Option<Deadline>,
     timed_out: bool,
     media_fail: Option<Fail>,
+    passing: Passing<'a>,
+    wishes: mpsc::UnboundedSender<()>,
 }
 
-/// Follows `call` to its end. `events` are those of the call, subscribed to before anything was asked of it.
+/// Follows `call` to its end. `events` are those of the call, subscribed to before anything was asked of it. Who follows
+/// transfers hears by `wishes` of each that the peer asks for.
 pub(crate) async fn talk(
     call: &Call,
     mut events: Events,
     plan: &Plan,
     files: &Files,
     out: &Output,
+    wishes: mpsc::UnboundedSender<()>,
 ) -> Result<Talked, Fail> {
     let mut talk = Talk {
         call,
@@ -196,11 +222,14 @@ pub(crate) async fn talk(
         leave_at: None,
         timed_out: false,
         media_fail: None,
+        passing: Passing::new(plan.transfer.as_ref(), call),
+        wishes,
     };
     let mut progress = interval(Duration::from_millis(500));
     progress.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let ended = loop {
         let (hang_up_at, leave_at) = (talk.hang_up_at, talk.leave_at);
+        let transfer_at = talk.passing.at();
         tokio::select! {
             event = events.next() => match event {
                 Some(event) => if let Some(ended) = talk.take(&event) {
@@ -211,6 +240,14 @@ pub(crate) async fn talk(
             () = sleep_until(hang_up_at.unwrap_or_else(Deadline::now)), if hang_up_at.is_some() => {
                 talk.timed_out = talk.connected_at.is_none();
                 talk.hang_up()?;
+            }
+            () = sleep_until(transfer_at.unwrap_or_else(Deadline::now)), if transfer_at.is_some() => {
+                talk.passing.begin(out);
+            }
+            consulted = talk.passing.consulted(), if talk.passing.consults() => {
+                if talk.passing.ask(consulted, out) {
+                    talk.hang_up()?;
+                }
             }
             () = sleep_until(leave_at.unwrap_or_else(Deadline::now)), if leave_at.is_some() => {
                 break talk.leave();
@@ -239,6 +276,7 @@ pub(crate) async fn talk(
         ended,
         connected: talk.connected_at.is_some(),
         media_fail: talk.media_fail,
+        transfer_fail: talk.passing.finish(),
     })
 }
 
@@ -282,6 +320,17 @@ impl Talk<'_> {
                     .get_or_insert_with(|| Fail::new(Failure::Media, text));
             }
             EventKind::Digit(digit) => self.digit(event.at, *digit),
+            EventKind::TransferRequested { to, consulted } => {
+                self.transfer_requested(event.at, to, *consulted);
+            }
+            EventKind::TransferProgress(_)
+            | EventKind::Transferred
+            | EventKind::TransferFailed(_) => {
+                if self.passing.take(event, self.out) && self.hang_up().is_err() {
+                    // A phone that is closed ends its calls itself.
+                    self.leave_at = Some(Deadline::now());
+                }
+            }
             EventKind::Ended(ended) => {
                 self.tell_end(event.at, ended);
                 return Some(ended.clone());
@@ -302,6 +351,7 @@ impl Talk<'_> {
         let now = Deadline::now();
         self.connected_at = Some(now);
         self.hang_up_at = self.plan.duration.map(|d| now + d);
+        self.passing.connected(now, self.files.play.is_some());
         self.out
             .event(event.at, "connected", "connected", json!({}));
         if let Err(fail) = self.files.connected(self.call) {
@@ -327,7 +377,9 @@ impl Talk<'_> {
             MediaEvent::File(FileState::EndOfFile) => {
                 self.out
                     .event(event.at, "played", "the file is over", json!({}));
-                if self.plan.until_played && self.plan.duration.is_none() {
+                if self.passing.played() {
+                    self.passing.begin(self.out);
+                } else if self.plan.until_played && self.plan.duration.is_none() {
                     self.hang_up_at = Some(Deadline::now());
                 }
             }
@@ -360,6 +412,22 @@ impl Talk<'_> {
             self.out.event(event.at, "media-lost", text, json!({}));
             self.media_fail
                 .get_or_insert_with(|| Fail::new(Failure::Media, text));
+        }
+    }
+
+    /// The peer wants us to call somebody else.
+    fn transfer_requested(&self, at: Instant, to: &str, consulted: bool) {
+        let follow = self.plan.follow;
+        let (what, more) = match follow {
+            true => ("following", ""),
+            false => ("declined", ": --follow-transfers would make it"),
+        };
+        let text = format!("the peer asks for a call to {to}, {what}{more}");
+        let fields = json!({ "to": to, "consulted": consulted, "followed": follow });
+        self.out.event(at, "transfer-requested", &text, fields);
+        if !follow || self.wishes.send(()).is_err() {
+            // A call that is over has nobody to tell.
+            let _over = self.call.decline_transfer();
         }
     }
 

@@ -66,4 +66,5 @@ pub use tsp_sip::subscription::{
 };
 pub use tsp_sip::transaction::{Timers, TransactionStats};
 pub use tsp_sip::transport::{DatagramLimits, FlowPolicy, ReachedBy, UdpKeepAlive};
+pub use tsp_sip::wire::auth::Algorithm;
 pub use tsp_sip::wire::{Diversion, HistoryEntry, Host, NameAddr, TelNumber, Uri};

@@ -11,6 +11,7 @@ use msp_terminals::Bridge;
 use tokio::task::JoinSet;
 use tsp_sip::account::{Account, AccountId};
 use tsp_sip::call::Domain;
+use tsp_sip::wire::auth::Algorithm;
 use tsp_sip::wire::{HostPort, NameAddr, Uri};
 
 use crate::call::{Call, CallState};
@@ -40,8 +41,18 @@ impl Server {
     /// Opens a server of `domain`. Must be called within a tokio runtime, as [`run`](Self::run).
     ///
     /// # Errors
-    /// Those of [`PhoneBuilder::start`]; [`ErrorKind::InvalidSetting`] for a user who can have no address.
+    /// Those of [`PhoneBuilder::start`]; [`ErrorKind::InvalidSetting`] for a user who can have no address, for an algorithm
+    /// that is none of [`Algorithm::KNOWN`], and for none at all.
     pub async fn start(builder: PhoneBuilder, domain: Domain) -> Result<Self> {
+        let unknown = |a: &&Algorithm| !Algorithm::KNOWN.contains(a);
+        let wrong = match domain.algorithms.iter().find(unknown) {
+            Some(unknown) => Some(format!("algorithm '{unknown}'")),
+            None if domain.algorithms.is_empty() => Some("no algorithm".to_owned()),
+            None => None,
+        };
+        if let Some(wrong) = wrong {
+            return Err(Error::new(ErrorKind::InvalidSetting, wrong));
+        }
         let (host, names) = (
             domain.host.clone(),
             domain.users.iter().map(|u| u.user.clone()),

@@ -18,10 +18,19 @@ impl Call {
     /// [`ErrorKind::InvalidUri`]; [`ErrorKind::Refused`] with the status when it does not come about;
     /// [`ErrorKind::Ended`], [`ErrorKind::Closed`].
     pub async fn transfer(&self, target: &str) -> Result<()> {
-        let (key, to) = (self.key(), target_uri(target)?);
         let events = self.events();
-        self.phone.command(Command::Transfer { key, to })?;
+        self.start_transfer(target)?;
         self.transferred(events).await
+    }
+
+    /// Asks the peer to call `target` instead, without waiting until it did: [`EventKind::TransferProgress`] tells how far
+    /// it is, [`EventKind::Transferred`] or [`EventKind::TransferFailed`] what became of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidUri`], [`ErrorKind::Closed`].
+    pub fn start_transfer(&self, target: &str) -> Result<()> {
+        let (key, to) = (self.key(), target_uri(target)?);
+        self.phone.command(Command::Transfer { key, to })
     }
 
     /// Asks the peer to call the peer of `consultation` in the place of that call, and waits until it did; then both calls
@@ -31,11 +40,20 @@ impl Call {
     /// Those of [`transfer`](Self::transfer).
     pub async fn transfer_to(&self, consultation: &Self) -> Result<()> {
         let events = self.events();
+        self.start_transfer_to(consultation)?;
+        self.transferred(events).await
+    }
+
+    /// Asks the peer to call the peer of `consultation` in the place of that call, without waiting until it did; told as by
+    /// [`start_transfer`](Self::start_transfer).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`].
+    pub fn start_transfer_to(&self, consultation: &Self) -> Result<()> {
         self.phone.command(Command::TransferTo {
             key: self.key(),
             consultation: consultation.key(),
-        })?;
-        self.transferred(events).await
+        })
     }
 
     /// Makes the call that the peer asked for with [`EventKind::TransferRequested`]. The peer is told what becomes of it,

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tipring::msp_core::media::Direction;
 use tipring::msp_core::time::ClockRate;
 use tipring::{
-    Account, Call, Credential, Domain, Host, Phone, RegistrarLimits, Registration,
+    Account, Algorithm, Call, Credential, Domain, ErrorKind, Host, Phone, Registration,
     RegistrationState, Server, Uri,
 };
+use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -22,16 +23,19 @@ struct Office {
     running: JoinHandle<Server>,
 }
 
+fn domain(users: &[(&str, &str)]) -> Domain {
+    let users = users
+        .iter()
+        .map(|(user, password)| Credential::password(*user, *password));
+    Domain::new(Host::new("office.example").unwrap(), users.collect())
+}
+
 impl Office {
     async fn open(users: &[(&str, &str)]) -> Self {
-        let users = users
-            .iter()
-            .map(|(user, password)| Credential::password(*user, *password));
-        let domain = Domain {
-            host: Host::new("office.example").unwrap(),
-            users: users.collect(),
-            limits: RegistrarLimits::default(),
-        };
+        Self::serving(domain(users)).await
+    }
+
+    async fn serving(domain: Domain) -> Self {
         let builder = Phone::builder().bind((Ipv4Addr::LOCALHOST, 0).into());
         let server = Server::start(builder, domain).await.unwrap();
         let address = server.phone().local_addr();
@@ -182,6 +186,50 @@ async fn strangers_and_wrong_passwords_are_refused() {
     mallory.close().await;
     fraud.close().await;
     alice.close().await;
+}
+
+// Shows: a server asks for a proof by the algorithms that it is told, and by no other | RFC 8760 2.3, interop row 15
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_asks_for_the_algorithms_that_it_is_told() {
+    let asking = |algorithms| Domain {
+        algorithms,
+        ..domain(&[("alice", "secret")])
+    };
+    for (algorithms, offered) in [
+        (vec![Algorithm::Md5], &["MD5"][..]),
+        (domain(&[]).algorithms, &["SHA-256", "MD5"]),
+    ] {
+        let office = Office::serving(asking(algorithms)).await;
+        let (alice, _a) = office.registered("alice").await;
+        alice.close().await;
+        let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let from = stranger.local_addr().unwrap();
+        let register = format!(
+            "REGISTER sip:office.example SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bKa\r\n\
+             Max-Forwards: 70\r\nTo: <sip:alice@office.example>\r\nFrom: <sip:alice@office.example>;tag=1\r\n\
+             Call-ID: a\r\nCSeq: 1 REGISTER\r\nContact: <sip:alice@{from}>\r\nContent-Length: 0\r\n\r\n"
+        );
+        let sent = stranger.send_to(register.as_bytes(), office.address);
+        sent.await.unwrap();
+        let mut answer = [0; 2_000];
+        let received = timeout(PATIENCE, stranger.recv(&mut answer)).await;
+        let answer = std::str::from_utf8(&answer[..received.unwrap().unwrap()]).unwrap();
+        assert!(answer.starts_with("SIP/2.0 401 "), "{answer}");
+        let asked: Vec<_> = answer
+            .lines()
+            .filter(|line| line.starts_with("WWW-Authenticate: "))
+            .map(|line| line.split("algorithm=").nth(1).unwrap())
+            .map(|rest| rest.split(',').next().unwrap())
+            .collect();
+        assert_eq!(asked, offered, "{answer}");
+    }
+    for impossible in [vec![], vec![Algorithm::Other("SHA-1".into())]] {
+        let builder = Phone::builder().bind((Ipv4Addr::LOCALHOST, 0).into());
+        let error = Server::start(builder, asking(impossible))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidSetting, "{error}");
+    }
 }
 
 // Shows: all phones of a user ring, and the first that answers has the call

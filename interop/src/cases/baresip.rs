@@ -58,8 +58,13 @@ pub(super) const CALLED_L16: Case = Case {
 
 /// A call of baresip, which speaks as bob, to us.
 pub(super) fn calls_us(lab: &Lab) -> Result<(Ours, Baresip), Error> {
+    calls_us_with(lab, &[])
+}
+
+/// The same with `more` on our command line.
+pub(super) fn calls_us_with(lab: &Lab, more: &[&str]) -> Result<(Ours, Baresip), Error> {
     let port = ports::block()?;
-    let ours = Ours::answer(lab, port, Codec::Pcmu)?;
+    let ours = Ours::answer_with(lab, port, Codec::Pcmu, more)?;
     let voice = lab.voice("bob", Codec::Pcmu)?;
     let mut baresip = Baresip::start(lab, &Setup::caller(&voice))?;
     baresip.dial(&format!("sip:tipring@127.0.0.1:{port}"))?;

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::ours::{LIMIT, Ours, SOON};
+use super::secured::must_be_secured;
 use crate::case::{Case, Peer};
 use crate::clock::pause;
 use crate::error::{Error, ensure};
 use crate::lab::Lab;
-use crate::linphone::Linphone;
+use crate::linphone::{Linphone, Setup};
+use crate::ports;
 use crate::sound::{Codec, Match};
 use crate::tipring::exit;
 use crate::wav::Wav;
@@ -66,6 +68,129 @@ pub(super) const HOLDS: Case = Case {
         heard(lab, &ours.heard()?)
     },
 };
+
+pub(super) const DIGITS: Case = Case {
+    name: "linphone-digits",
+    shows: "linphone hears the digits that we send among the media, and we hear those that it sends there, each once and in order",
+    with: &[Peer::Linphone, Peer::Sox],
+    raw: false,
+    run: |lab| {
+        let mut linphone = Linphone::start_as(
+            lab,
+            &Setup {
+                digits_in_media: true,
+                ..Setup::PLAIN
+            },
+        )?;
+        let more = ["--codec", "pcmu", "--dtmf", "1592#*", "--duration", "8s"];
+        let mut ours = Ours::call(lab, &linphone.uri(), Codec::Pcmu, &more)?;
+        ours.tipring.wait_for("connected", SOON)?;
+        linphone.wait_for("StreamsRunning", 1, SOON)?;
+        linphone.send_digits("2580*#")?;
+        ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
+        ours.tipring.must_have_digits("2580*#")?;
+        let told = ours.report()?.tells("INFO");
+        ensure(!told, || "it told its digits by INFO".to_owned())?;
+        linphone.must_have_digits("1592#*")
+    },
+};
+
+pub(super) const CALLED_SRTP: Case = Case {
+    name: "linphone-is-called-srtp",
+    shows: "we insist on SRTP and call linphone, which insists too; what it plays arrives, each sample µ-law's",
+    with: &[Peer::Linphone, Peer::Sox],
+    raw: false,
+    run: |lab| {
+        let mut linphone = Linphone::start_as(lab, &SECURED)?;
+        let more = [&INSIST[..], &["--codec", "pcmu", "--duration", "6s"]].concat();
+        let mut ours = Ours::call(lab, &linphone.uri(), Codec::Pcmu, &more)?;
+        ours.tipring.wait_for("connected", SOON)?;
+        play(lab, &mut linphone)?;
+        ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
+        must_be_secured(&ours)?;
+        heard(lab, &ours.heard()?)
+    },
+};
+
+pub(super) const CALLS_SRTP: Case = Case {
+    name: "linphone-calls-srtp",
+    shows: "linphone, which insists on SRTP, calls us, who insist too, and hangs up; what it plays arrives, each sample µ-law's",
+    with: &[Peer::Linphone, Peer::Sox],
+    raw: false,
+    run: |lab| {
+        let port = ports::block()?;
+        let mut ours = Ours::answer_with(lab, port, Codec::Pcmu, &INSIST)?;
+        let mut linphone = Linphone::start_as(lab, &SECURED)?;
+        linphone.call(&format!("sip:tipring@127.0.0.1:{port}"))?;
+        linphone.wait_for("StreamsRunning", 1, SOON)?;
+        play(lab, &mut linphone)?;
+        pause(Duration::from_secs(4));
+        linphone.hang_up()?;
+        ours.tipring.wait_for_code(SOON, exit::FINE)?;
+        must_be_secured(&ours)?;
+        heard(lab, &ours.heard()?)
+    },
+};
+
+pub(super) const RINGS_RELIABLY: Case = Case {
+    name: "linphone-rings-reliably",
+    shows: "linphone rings with a 180 that it wants acknowledged, and we do (PRACK); it is picked up, and what it plays arrives",
+    with: &[Peer::Linphone, Peer::Sox],
+    raw: false,
+    run: |lab| {
+        let mut linphone = Linphone::start_as(
+            lab,
+            &Setup {
+                answers: false,
+                insists_on_prack: true,
+                ..Setup::PLAIN
+            },
+        )?;
+        let more = ["--codec", "pcmu", "--duration", "6s"];
+        let mut ours = Ours::call(lab, &linphone.uri(), Codec::Pcmu, &more)?;
+        ours.tipring.wait_for("ringing", SOON)?;
+        linphone.answer()?;
+        ours.tipring.wait_for("connected", SOON)?;
+        play(lab, &mut linphone)?;
+        ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
+        let acknowledged = ours.report()?.tells("PRACK");
+        ensure(acknowledged, || "we sent no PRACK".to_owned())?;
+        heard(lab, &ours.heard()?)
+    },
+};
+
+pub(super) const ACKNOWLEDGES: Case = Case {
+    name: "linphone-acknowledges",
+    shows: "linphone calls us and acknowledges our 180 (PRACK), then it gives up: we say so",
+    with: &[Peer::Linphone, Peer::Sox],
+    raw: false,
+    run: |lab| {
+        let port = ports::block()?;
+        let mut ours = Ours::ring(lab, port)?;
+        let mut linphone = Linphone::start_as(
+            lab,
+            &Setup {
+                insists_on_prack: true,
+                ..Setup::PLAIN
+            },
+        )?;
+        linphone.call(&format!("sip:tipring@127.0.0.1:{port}"))?;
+        linphone.wait_for("OutgoingRinging", 1, SOON)?;
+        pause(Duration::from_secs(1));
+        linphone.hang_up()?;
+        ours.tipring.wait_for_code(SOON, exit::SIP_FAILURE)?;
+        let acknowledged = ours.report()?.tells("PRACK");
+        ensure(acknowledged, || "linphone sent no PRACK".to_owned())
+    },
+};
+
+const SECURED: Setup = Setup {
+    encryption: "srtp",
+    ..Setup::PLAIN
+};
+
+/// That we insist on SRTP too.
+const INSIST: [&str; 3] = ["--srtp", "required", "--srtp-keys-in-clear"];
 
 /// It plays bob's voice.
 pub(super) fn play(lab: &Lab, linphone: &mut Linphone) -> Result<(), Error> {

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use super::baresip::{TALK, both_heard};
 use super::linphone::{heard, play};
 use super::ours::{LIMIT, Ours, Provider, SOON};
+use crate::baresip::{Account, Answers, Baresip, Setup};
 use crate::case::{Case, Peer};
 use crate::clock::pause;
 use crate::error::{Error, ensure};
 use crate::lab::Lab;
 use crate::linphone::Linphone;
 use crate::office::{ALICE, BOB, Office};
+use crate::sound::Codec;
 use crate::tipring::exit;
 
 pub(super) const CALLED: Case = Case {
@@ -58,6 +61,72 @@ pub(super) const CALLS: Case = Case {
         nothing_wrong(office)
     },
 };
+
+pub(super) const BARESIP_CALLED: Case = Case {
+    name: "baresip-registers-at-ours",
+    shows: "baresip registers at `tipring serve`, which offers MD5 alone to it, and one of ours calls it there: both voices arrive through the server",
+    with: &[Peer::Baresip, Peer::Sox],
+    raw: false,
+    run: |lab| {
+        let office = Office::open_with(lab, MD5)?;
+        let host = office.host();
+        let mut baresip = baresip(lab, &host, Answers::AtOnce)?;
+        let mut ours = Ours::call_at(
+            &lab.beside("alice")?,
+            &provider(&host),
+            ALICE,
+            BOB.0,
+            &["--codec", "pcmu", "--duration", "6s"],
+        )?;
+        ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
+        baresip.wait_for("CALL_CLOSED", SOON)?;
+        both_heard(&ours, &baresip)?;
+        nothing_wrong(office)
+    },
+};
+
+pub(super) const BARESIP_CALLS: Case = Case {
+    name: "baresip-calls-at-ours",
+    shows: "baresip, registered at `tipring serve`, calls another of its users and hangs up: both voices arrive through the server",
+    with: &[Peer::Baresip, Peer::Sox],
+    raw: false,
+    run: |lab| {
+        let office = Office::open_with(lab, MD5)?;
+        let host = office.host();
+        let mut baresip = baresip(lab, &host, Answers::WhenTold)?;
+        let mut ours =
+            Ours::registered(&lab.beside("alice")?, &provider(&host), ALICE, Some("200"))?;
+        baresip.dial(&format!("sip:{}@{host}", ALICE.0))?;
+        baresip.wait_for("CALL_ESTABLISHED", SOON)?;
+        pause(TALK);
+        baresip.hang_up()?;
+        ours.tipring.wait_for_code(SOON, exit::FINE)?;
+        both_heard(&ours, &baresip)?;
+        nothing_wrong(office)
+    },
+};
+
+/// It breaks at a challenge that also offers SHA-256.
+const MD5: &str = "algorithms = [\"MD5\"]";
+
+/// baresip, registered at our server as bob.
+fn baresip(lab: &Lab, host: &str, answers: Answers) -> Result<Baresip, Error> {
+    let voice = lab.voice("bob", Codec::Pcmu)?;
+    let (user, password) = BOB;
+    let account = Account {
+        user,
+        password,
+        host,
+    };
+    let setup = Setup {
+        account: Some(account),
+        answers,
+        ..Setup::caller(&voice)
+    };
+    let mut baresip = Baresip::start(lab, &setup)?;
+    baresip.wait_for("REGISTER_OK", SOON)?;
+    Ok(baresip)
+}
 
 /// Our server, and linphone registered there as bob.
 fn registered(lab: &Lab) -> Result<(Office, Linphone), Error> {

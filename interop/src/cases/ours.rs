@@ -69,10 +69,26 @@ impl Ours {
         how: &str,
         more: &[&str],
     ) -> Result<Self, Error> {
+        Self::wait_as(lab, "alice", port, codec, how, more)
+    }
+
+    /// Waits for a call on `port` of 127.0.0.1 and takes it, with the voice of `who`.
+    pub(crate) fn answer_as(lab: &Lab, who: &str, port: u16, more: &[&str]) -> Result<Self, Error> {
+        Self::wait_as(lab, who, port, Codec::Pcmu, "--auto-answer", more)
+    }
+
+    fn wait_as(
+        lab: &Lab,
+        who: &str,
+        port: u16,
+        codec: Codec,
+        how: &str,
+        more: &[&str],
+    ) -> Result<Self, Error> {
         let bind = format!("127.0.0.1:{port}");
         let mut ours = Self::start(
             lab,
-            "alice",
+            who,
             &["answer", how, "--max-calls", "1", "--bind", &bind],
             codec,
             more,
@@ -149,6 +165,12 @@ impl Ours {
             report,
             voice,
         })
+    }
+
+    /// From now on what it recorded and reported is that of the call which the peer of its first asked for.
+    pub(crate) fn turn_to_followed(&mut self) {
+        self.recording = self.recording.with_file_name("recording-followed.wav");
+        self.report = self.report.with_file_name("report-followed.json");
     }
 
     /// The sound that it sent: the left track of its recording.

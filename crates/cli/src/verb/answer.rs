@@ -9,11 +9,12 @@ use tipring::{Call, NoMedia};
 use tokio::sync::{Mutex, mpsc};
 
 use crate::args::AnswerArgs;
+use crate::chain::{Chain, conclude, followed};
 use crate::evidence::{Evidence, numbered};
 use crate::exit::{Fail, Failure};
 use crate::listen::{BUSY, SIP_PORT, listen};
 use crate::output::Output;
-use crate::talk::{Files, Plan, talk};
+use crate::talk::{Files, Plan};
 
 pub(crate) async fn run(args: &AnswerArgs) -> Result<(), Fail> {
     // A file that cannot be played is told now and not to the first caller.
@@ -58,13 +59,15 @@ impl Session {
     async fn one(self: Rc<Self>, call: Call, n: u32) -> Result<(), Fail> {
         let (args, out) = (&self.args, &self.out);
         let events = call.events();
-        let record = args.media.record.as_ref().map(|p| numbered(p, n));
-        let files = match args.no_media {
-            true => Ok(Files::default()),
-            false => Files::open(&args.media, record, args.proof.judges())
-                .and_then(|f| f.select(&call).map(|()| f)),
+        let open = |depth| {
+            let record = args.media.record.as_ref();
+            let record = record.map(|p| followed(&numbered(p, n), depth));
+            match args.no_media {
+                true => Ok(Files::default()),
+                false => Files::open(&args.media, record, args.proof.judges()),
+            }
         };
-        let files = match files {
+        let files = match open(0).and_then(|f| f.select(&call).map(|()| f)) {
             Ok(files) => files,
             Err(fail) => {
                 // The caller need not wait for what cannot be: it is told, then we are.
@@ -78,12 +81,15 @@ impl Session {
             duration: args.media.duration,
             dtmf: args.media.dtmf.clone(),
             until_played: false,
+            transfer: None,
+            follow: args.media.follow_transfers,
         };
-        let key = call.key();
-        let talked = talk(&call, events, &plan, &files, out).await?;
-        let proof = args.proof.for_call(n);
-        let verdict = self.evidence.conclude(proof, key, files, *out).await?;
-        talked.result(verdict.as_ref().filter(|_| args.proof.assert))
+        let chain = Chain {
+            out: *out,
+            open: &open,
+        };
+        let parts = chain.run(call, events, &plan, files).await?;
+        conclude(parts, &self.evidence, &args.proof.for_call(n), *out).await
     }
 
     fn react(self: &Rc<Self>, call: &Call) -> Result<(), Fail> {

@@ -3,15 +3,20 @@
 use serde_json::json;
 
 use crate::args::CallArgs;
+use crate::chain::{Chain, conclude, followed};
 use crate::evidence::Evidence;
 use crate::exit::Fail;
 use crate::line::close;
 use crate::output::Output;
-use crate::talk::{Files, Plan, talk};
+use crate::talk::{Files, Plan};
 use tipring::msp_engine::{Clock, SystemClock};
 
 pub(crate) async fn run(args: &CallArgs) -> Result<(), Fail> {
-    let files = Files::open(&args.media, args.media.record.clone(), args.proof.judges())?;
+    let open = |depth| {
+        let record = args.media.record.as_ref().map(|p| followed(p, depth));
+        Files::open(&args.media, record, args.proof.judges())
+    };
+    let files = open(0)?;
     let evidence = Evidence::new(args.proof.wants_trace());
     let mut builder = args
         .line
@@ -22,6 +27,7 @@ pub(crate) async fn run(args: &CallArgs) -> Result<(), Fail> {
     }
     let phone = builder.start().await?;
     let out = Output::new(&args.output, SystemClock.now());
+    let transfer = args.transfer.on(&phone)?;
     let call = phone.prepare(&args.target)?;
     let events = call.events();
     files.select(&call)?;
@@ -38,11 +44,11 @@ pub(crate) async fn run(args: &CallArgs) -> Result<(), Fail> {
         duration: args.media.duration,
         dtmf: args.media.dtmf.clone(),
         until_played: true,
+        transfer,
+        follow: args.media.follow_transfers,
     };
-    let key = call.key();
-    let talked = talk(&call, events, &plan, &files, &out).await?;
+    let chain = Chain { out, open: &open };
+    let parts = chain.run(call, events, &plan, files).await?;
     close(phone, &out).await;
-    let proof = args.proof.clone();
-    let verdict = evidence.conclude(proof, key, files, out).await?;
-    talked.result(verdict.as_ref().filter(|_| args.proof.assert))
+    conclude(parts, &evidence, &args.proof, out).await
 }

@@ -5,6 +5,7 @@ use tipring::msp_core::media::Direction;
 use tipring::msp_core::trace::Trace;
 use tipring::msp_engine::{Clock, SystemClock};
 use tipring::terminals::Echo;
+use tokio::sync::mpsc;
 
 use crate::args::EchoArgs;
 use crate::exit::Fail;
@@ -25,7 +26,8 @@ async fn one(call: Call, out: Output) -> Result<(), Fail> {
     call.select(Direction::Capture, echo.clone())?;
     call.select(Direction::Render, echo)?;
     call.start_answer()?;
-    talk(&call, events, &Plan::default(), &Files::default(), &out)
-        .await?
-        .result(None)
+    let (wishes, _nobody) = mpsc::unbounded_channel();
+    let (plan, files) = (Plan::default(), Files::default());
+    let talked = talk(&call, events, &plan, &files, &out, wishes).await?;
+    talked.result(None)
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use tipring::msp_core::secret::Secret;
 use tipring::msp_core::trace::Trace;
 use tipring::msp_engine::{Clock, SystemClock};
-use tipring::{Credential, Domain, Host, Key, RegistrarLimits, Server};
+use tipring::{Algorithm, Credential, Domain, Host, Key, Server};
 
 use crate::args::{PeerArgs, ServeArgs};
 use crate::exit::Fail;
@@ -22,6 +22,8 @@ use crate::settings;
 struct Office {
     /// The host in the addresses of the users, and the realm of their passwords.
     domain: String,
+    /// What users prove their passwords by, the preferred first; SHA-256 and MD5 if nothing is said.
+    algorithms: Option<Vec<String>>,
     #[serde(default)]
     user: Vec<User>,
 }
@@ -107,11 +109,24 @@ fn read(path: &Path) -> Result<Domain, Fail> {
             key: Key::Password(Secret::new(password)),
         });
     }
-    Ok(Domain {
-        host,
-        users,
-        limits: RegistrarLimits::default(),
-    })
+    let mut domain = Domain::new(host, users);
+    if let Some(names) = office.algorithms {
+        domain.algorithms = algorithms(&names).map_err(named)?;
+    }
+    Ok(domain)
+}
+
+/// The algorithms of these names.
+fn algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
+    let known = || Algorithm::KNOWN.map(|a| format!("\"{a}\"")).join(", ");
+    if names.is_empty() {
+        return Err(format!("algorithms: name one or more of {}", known()));
+    }
+    let one = |name: &String| {
+        let unknown = || format!("algorithms: '{name}' is none of {}", known());
+        Algorithm::named(name).ok_or_else(unknown)
+    };
+    names.iter().map(one).collect()
 }
 
 #[cfg(test)]
@@ -141,6 +156,28 @@ mod tests {
             ("a.example", 1)
         );
         assert!(!format!("{domain:?}").contains("canary"));
+    }
+
+    #[test]
+    fn an_office_may_say_by_what_its_users_prove_themselves() {
+        let offered = |line: &str| {
+            let user = "[[user]]\nname = \"bob\"\npassword = \"builder\"\n";
+            reading(&format!("domain = \"a.example\"\n{line}\n{user}")).map(|d| d.algorithms)
+        };
+        assert_eq!(offered("").unwrap(), [Algorithm::Sha256, Algorithm::Md5]);
+        assert_eq!(offered("algorithms = [\"md5\"]").unwrap(), [Algorithm::Md5]);
+        for (line, named) in [
+            ("algorithms = [\"MD5\", \"SHA-1\"]", "'SHA-1'"),
+            ("algorithms = []", "name one or more"),
+        ] {
+            let fail = offered(line).unwrap_err();
+            let told = &fail.message;
+            assert!(
+                told.contains(named) && told.contains("\"SHA-512-256\""),
+                "{told}"
+            );
+            assert!(told.contains(".toml: algorithms"), "{told}");
+        }
     }
 
     // Shows: a settings file with a fault: one line that names the file, the line and what is wrong

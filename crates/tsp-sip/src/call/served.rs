@@ -15,6 +15,7 @@ use crate::registrar::{Location, Registrar, RegistrarLimits};
 use crate::tables::HashMap;
 use crate::transaction::ServerId;
 use crate::transport::Flow;
+use crate::wire::auth::Algorithm;
 use crate::wire::{HeaderName, Headers, Host, NameAddr, Request, Response, StatusCode, Uri};
 
 /// A domain that a user agent serves.
@@ -26,6 +27,21 @@ pub struct Domain {
     pub users: Vec<Credential>,
     /// For how long, and for how many contacts, they may register.
     pub limits: RegistrarLimits,
+    /// What they are asked to prove themselves by, the preferred first (RFC 8760 section 2.3). There are phones that read
+    /// no challenge at all where one of several is of an algorithm that they do not know: such want `Md5` alone.
+    pub algorithms: Vec<Algorithm>,
+}
+
+impl Domain {
+    /// The domain `host` of `users`, with the usual limits and SHA-256 before MD5.
+    pub fn new(host: Host, users: Vec<Credential>) -> Self {
+        Self {
+            host,
+            users,
+            limits: RegistrarLimits::default(),
+            algorithms: DigestServer::ALGORITHMS.into(),
+        }
+    }
 }
 
 /// What an INVITE to a contact of a user of ours passes.
@@ -63,7 +79,7 @@ impl Served {
         let realm = domain.host.to_string();
         let users = domain.users.into_iter().map(|c| (c.user, c.key));
         Self {
-            digest: DigestServer::new(&*realm, secret),
+            digest: DigestServer::new(&*realm, secret).algorithms(domain.algorithms),
             realm: realm.into(),
             users: users.collect(),
             host: domain.host,

@@ -59,17 +59,27 @@ impl std::fmt::Debug for DigestServer {
 }
 
 impl DigestServer {
-    /// A server of `realm`, which asks for SHA-256 before MD5. `secret`, 256 random bits or more, seals its nonces.
+    /// What is asked for if nobody says more: SHA-256 before MD5.
+    pub const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Md5];
+
+    /// A server of `realm`, which asks for its [`ALGORITHMS`](Self::ALGORITHMS). `secret`, 256 random bits or more, seals
+    /// its nonces.
     pub fn new(realm: impl Into<Text>, secret: Secret<String>) -> Self {
         Self {
             realm: realm.into(),
-            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
+            algorithms: Self::ALGORITHMS.into(),
             secret,
             used: Memory::new(),
         }
     }
 
-    /// Adds a challenge for each algorithm, the strongest first. `proxy`: as a proxy asks, with a 407; else as a
+    /// Asks for these algorithms instead, the preferred first (RFC 8760 section 2.3). With none nobody can prove anything.
+    pub fn algorithms(mut self, algorithms: Vec<Algorithm>) -> Self {
+        self.algorithms = algorithms;
+        self
+    }
+
+    /// Adds a challenge for each algorithm, the preferred first. `proxy`: as a proxy asks, with a 407; else as a
     /// registrar or a user agent does, with a 401. `salt` is 64 random bits.
     pub fn challenge(
         &self,

@@ -48,19 +48,24 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// Those that we know.
+    pub const KNOWN: [Self; 6] = [
+        Self::Md5,
+        Self::Md5Sess,
+        Self::Sha256,
+        Self::Sha256Sess,
+        Self::Sha512_256,
+        Self::Sha512_256Sess,
+    ];
+
     fn new(text: Text) -> Self {
-        let known = [
-            Self::Md5,
-            Self::Md5Sess,
-            Self::Sha256,
-            Self::Sha256Sess,
-            Self::Sha512_256,
-            Self::Sha512_256Sess,
-        ];
-        let found = known
-            .into_iter()
-            .find(|a| a.as_str().eq_ignore_ascii_case(&text));
-        found.unwrap_or(Self::Other(text))
+        Self::named(&text).unwrap_or(Self::Other(text))
+    }
+
+    /// The one of those that we know with this name, in any case of its letters.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut known = Self::KNOWN.into_iter();
+        known.find(|a| a.as_str().eq_ignore_ascii_case(name))
     }
 
     /// The name as it is registered.
