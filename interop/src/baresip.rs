@@ -251,6 +251,20 @@ impl Baresip {
         }
     }
 
+    /// Waits until it prints that it is registered; the event of that may come before anybody reads its events.
+    pub(crate) fn wait_until_registered(&self, limit: Duration) -> Result<(), Error> {
+        let registered = wait_until(Deadline::after(limit), || {
+            let said = self.process.stdout() + &self.process.stderr();
+            said.contains(" 200 OK ").then_some(())
+        });
+        registered.ok_or_else(|| {
+            Error::new(format!(
+                "baresip is not registered within {} s; see baresip.out",
+                limit.as_secs()
+            ))
+        })
+    }
+
     /// Waits for as many digits as `digits` has and demands that they are those.
     pub(crate) fn wait_for_digits(&mut self, digits: &str, limit: Duration) -> Result<(), Error> {
         let mut heard = String::new();

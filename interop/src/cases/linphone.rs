@@ -9,7 +9,6 @@ use crate::clock::pause;
 use crate::error::{Error, ensure};
 use crate::lab::Lab;
 use crate::linphone::{Linphone, Setup};
-use crate::ports;
 use crate::sound::{Codec, Match};
 use crate::tipring::exit;
 use crate::wav::Wav;
@@ -112,26 +111,6 @@ pub(super) const CALLED_SRTP: Case = Case {
     },
 };
 
-pub(super) const CALLS_SRTP: Case = Case {
-    name: "linphone-calls-srtp",
-    shows: "linphone, which insists on SRTP, calls us, who insist too, and hangs up; what it plays arrives, each sample µ-law's",
-    with: &[Peer::Linphone, Peer::Sox],
-    raw: false,
-    run: |lab| {
-        let port = ports::block()?;
-        let mut ours = Ours::answer_with(lab, port, Codec::Pcmu, &INSIST)?;
-        let mut linphone = Linphone::start_as(lab, &SECURED)?;
-        linphone.call(&format!("sip:tipring@127.0.0.1:{port}"))?;
-        linphone.wait_for("StreamsRunning", 1, SOON)?;
-        play(lab, &mut linphone)?;
-        pause(Duration::from_secs(4));
-        linphone.hang_up()?;
-        ours.tipring.wait_for_code(SOON, exit::FINE)?;
-        must_be_secured(&ours)?;
-        heard(lab, &ours.heard()?)
-    },
-};
-
 pub(super) const RINGS_RELIABLY: Case = Case {
     name: "linphone-rings-reliably",
     shows: "linphone rings with a 180 that it wants acknowledged, and we do (PRACK); it is picked up, and what it plays arrives",
@@ -156,31 +135,6 @@ pub(super) const RINGS_RELIABLY: Case = Case {
         let acknowledged = ours.report()?.tells("PRACK");
         ensure(acknowledged, || "we sent no PRACK".to_owned())?;
         heard(lab, &ours.heard()?)
-    },
-};
-
-pub(super) const ACKNOWLEDGES: Case = Case {
-    name: "linphone-acknowledges",
-    shows: "linphone calls us and acknowledges our 180 (PRACK), then it gives up: we say so",
-    with: &[Peer::Linphone, Peer::Sox],
-    raw: false,
-    run: |lab| {
-        let port = ports::block()?;
-        let mut ours = Ours::ring(lab, port)?;
-        let mut linphone = Linphone::start_as(
-            lab,
-            &Setup {
-                insists_on_prack: true,
-                ..Setup::PLAIN
-            },
-        )?;
-        linphone.call(&format!("sip:tipring@127.0.0.1:{port}"))?;
-        linphone.wait_for("OutgoingRinging", 1, SOON)?;
-        pause(Duration::from_secs(1));
-        linphone.hang_up()?;
-        ours.tipring.wait_for_code(SOON, exit::SIP_FAILURE)?;
-        let acknowledged = ours.report()?.tells("PRACK");
-        ensure(acknowledged, || "linphone sent no PRACK".to_owned())
     },
 };
 

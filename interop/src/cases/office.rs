@@ -123,8 +123,8 @@ fn baresip(lab: &Lab, host: &str, answers: Answers) -> Result<Baresip, Error> {
         answers,
         ..Setup::caller(&voice)
     };
-    let mut baresip = Baresip::start(lab, &setup)?;
-    baresip.wait_for("REGISTER_OK", SOON)?;
+    let baresip = Baresip::start(lab, &setup)?;
+    baresip.wait_until_registered(SOON)?;
     Ok(baresip)
 }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::baresip::{TALK, calls_us_with};
-use super::linphone::{heard, play};
 use super::ours::{LIMIT, Ours, SOON};
 use crate::baresip::{Baresip, Setup};
 use crate::case::{Case, Peer};
@@ -28,7 +27,11 @@ pub(super) const WE_TRANSFER_BARESIP: Case = Case {
         let (mut third, uri) = third(lab, "alice")?;
         let voice = lab.voice("bob", Codec::Pcmu)?;
         let mut baresip = Baresip::start(lab, &Setup::callee(&voice))?;
-        let mut ours = passes_on(lab, &format!("sip:b@127.0.0.1:{}", baresip.port()), &uri)?;
+        let mut ours = passes_on(
+            lab,
+            &format!("sip:baresip@127.0.0.1:{}", baresip.port()),
+            &uri,
+        )?;
         ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
         must_have_passed_on(&ours)?;
         third.tipring.wait_for_code(LIMIT, exit::FINE)?;
@@ -53,25 +56,6 @@ pub(super) const BARESIP_TRANSFERS_US: Case = Case {
         baresip.transfer(&uri)?;
         baresip.wait_for("CALL_CLOSED", SOON)?;
         must_have_followed(&mut ours, &mut third, false)
-    },
-};
-
-pub(super) const WE_TRANSFER_LINPHONE: Case = Case {
-    name: "we-transfer-linphone",
-    shows: "we call linphone and pass it on to a third phone: it calls there and says so, and what it plays arrives there",
-    with: &[Peer::Linphone, Peer::Sox],
-    raw: false,
-    run: |lab| {
-        let (mut third, uri) = third(lab, "alice")?;
-        let mut linphone = Linphone::start(lab)?;
-        let mut ours = passes_on(lab, &linphone.uri(), &uri)?;
-        third.tipring.wait_for("connected", LIMIT)?;
-        linphone.wait_for("StreamsRunning", 2, SOON)?;
-        play(lab, &mut linphone)?;
-        ours.tipring.wait_for_code(LIMIT, exit::FINE)?;
-        must_have_passed_on(&ours)?;
-        third.tipring.wait_for_code(LIMIT, exit::FINE)?;
-        heard(lab, &third.heard()?)
     },
 };
 
