@@ -234,6 +234,7 @@ impl Agent {
             domain: None,
             flows,
             line: 0,
+            advertise_host: None,
             shows_messages: true,
         };
         let mut number = 0u8;

@@ -132,7 +132,8 @@ pub(crate) async fn conclude(
         };
         let verdict = evidence.conclude(files, part.key, part.files, out).await?;
         let verdict = verdict.as_ref().filter(|_| proof.assert);
-        result = result.and(part.talked.result(verdict));
+        let told = part.talked.result(verdict);
+        result = result.and(told);
     }
     result
 }

@@ -325,11 +325,11 @@ impl Talk<'_> {
             }
             EventKind::TransferProgress(_)
             | EventKind::Transferred
-            | EventKind::TransferFailed(_) => {
-                if self.passing.take(event, self.out) && self.hang_up().is_err() {
-                    // A phone that is closed ends its calls itself.
-                    self.leave_at = Some(Deadline::now());
-                }
+            | EventKind::TransferFailed(_)
+                if self.passing.take(event, self.out) && self.hang_up().is_err() =>
+            {
+                // A phone that is closed ends its calls itself.
+                self.leave_at = Some(Deadline::now());
             }
             EventKind::Ended(ended) => {
                 self.tell_end(event.at, ended);

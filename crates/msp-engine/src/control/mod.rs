@@ -311,6 +311,10 @@ impl ControlCore {
     }
 
     fn refuse(&self, address: AddressId, message: Envelope<ToMsp>) {
+        // A call that the application closed is over already: nobody waits for an answer.
+        if matches!(message.body, ToMsp::Disconnected { .. }) {
+            return;
+        }
         let call = message.call;
         let error = Error::new(ErrorKind::InvalidCall, format!("call {call}"));
         let reply = Envelope {
