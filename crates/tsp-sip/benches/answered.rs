@@ -1,13 +1,10 @@
 //! An answered call in the called user agent, from INVITE to the 200 to its BYE, without sockets: time and allocations of all
 //! of our half, the media half answering at once.
-#![allow(
-    unsafe_code,
-    reason = "an allocator that counts is an unsafe trait by nature"
-)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod common;
+
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,26 +15,7 @@ use msp_core::time::{ClockRate, Instant};
 use tsp_sip::call::{AgentConfig, CallEventKind, Command, Input, Output, UserAgent};
 use tsp_sip::transport::Flow;
 
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-// SAFETY: every call is handed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`, and all memory is the system's.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use common::COUNT;
 
 const CALLS: u32 = 2_000;
 const REPEATS: u32 = 30;

@@ -1,39 +1,17 @@
 //! Reading and writing an INVITE: ours beside rsip and rsipstack, in one run. Prints nanoseconds and allocations for each
 //! message.
-#![allow(
-    unsafe_code,
-    reason = "an allocator that counts is an unsafe trait by nature"
-)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod common;
+
 use std::hint::black_box;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rsip::prelude::*;
 use tsp_sip::wire::{Limits, Message, check};
 
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-// SAFETY: every call is handed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`, and all memory is the system's.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use common::COUNT;
 
 const INVITE: &[u8] = include_bytes!("invite.sip");
 const ROUNDS: u32 = 2_000;
