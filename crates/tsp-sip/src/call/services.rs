@@ -307,6 +307,14 @@ impl Services {
                 let (way, name) = way_back(&via, flow);
                 self.connect(way, &name)
             }
+            None => self.reconnect(flow),
+        }
+    }
+
+    /// A connection instead of the one of `flow`, which is gone, to the same peer.
+    fn reconnect(&mut self, flow: Flow) -> Flow {
+        match self.flows.name_of(flow) {
+            Some(name) => self.connect(flow, &name),
             None => self.connect(flow, &flow.remote.ip().to_string()),
         }
     }
@@ -410,7 +418,7 @@ impl Services {
         purpose: Purpose,
     ) -> Result<ClientId> {
         let flow = match flow.transport.is_reliable() && !self.flows.is_open(flow) {
-            true => self.connect(flow, &flow.remote.ip().to_string()),
+            true => self.reconnect(flow),
             false => flow,
         };
         let (flow, detour) = self.take_way(&mut request, flow)?;

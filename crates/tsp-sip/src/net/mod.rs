@@ -34,8 +34,8 @@ use names::Names;
 use route::Routes;
 use socket::Socket;
 use source::Sources;
-use stream::Said;
-use streams::{Listener, News, Streams};
+use stream::{Ending, Said};
+use streams::{Listener, News, Posted, Streams};
 use tls::Tls;
 
 pub use stats::{SignallingStats, SocketStats, StatsReader};
@@ -502,14 +502,14 @@ impl Driver {
     }
 
     fn transmit_on_stream(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
-        if self.streams.send(flow, bytes) {
-            self.counted.sent_on_streams += 1;
-        } else if self.streams.release(flow) {
-            self.counted.unread_connections += 1;
-            let why = "the peer does not read what is sent".into();
-            self.give(now, Input::Closed { flow, why });
-        } else {
-            self.counted.unsendable += 1;
+        match self.streams.send(flow, bytes) {
+            Posted::Sent => self.counted.sent_on_streams += 1,
+            Posted::Gone => self.counted.unsendable += 1,
+            Posted::Unread => {
+                self.streams.release(flow);
+                let why = streams::count(Ending::Unread, &mut self.counted);
+                self.give(now, Input::Closed { flow, why });
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use msp_core::time::Instant;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::stats::SocketStats;
@@ -122,6 +123,17 @@ pub(super) struct Streams {
 
 /// What a listener took, and whether it is one for TLS.
 type Arrival = (io::Result<(TcpStream, SocketAddr)>, bool);
+
+/// What became of a message for a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Posted {
+    /// It is in line.
+    Sent,
+    /// Too much waits there: the peer does not read.
+    Unread,
+    /// The connection is no more.
+    Gone,
+}
 
 /// A connection as the driver holds it.
 struct Handle {
@@ -309,17 +321,22 @@ impl Streams {
         })
     }
 
-    /// Sends a message on its connection. `false` if that is gone, or too much waits there.
-    pub(super) fn send(&self, flow: Flow, bytes: Bytes) -> bool {
+    /// Sends a message on its connection.
+    pub(super) fn send(&self, flow: Flow, bytes: Bytes) -> Posted {
         let handle = flow.connection.and_then(|id| self.handles.get(&id));
         let Some(handle) = handle else {
-            return false;
+            return Posted::Gone;
         };
         let length = bytes.len();
         if handle.waiting.fetch_add(length, Ordering::Relaxed) + length > OUTBOX_BYTES {
-            return false;
+            return Posted::Unread;
         }
-        handle.outbox.try_send(bytes).is_ok()
+        match handle.outbox.try_send(bytes) {
+            Ok(()) => Posted::Sent,
+            Err(TrySendError::Full(_)) => Posted::Unread,
+            // Why it ended is on its way to us.
+            Err(TrySendError::Closed(_)) => Posted::Gone,
+        }
     }
 
     /// Lets go of a connection: what waits is still sent, then it is closed. `false` if it was gone already.

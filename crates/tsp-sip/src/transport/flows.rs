@@ -2,7 +2,7 @@
 //! asked whether they live, and which are given up.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -36,7 +36,12 @@ pub(crate) struct Flows {
     /// When which connection has something to do. It may be later by then; an entry counts only if its connection knows it.
     due: BinaryHeap<Reverse<(Instant, ConnectionId)>>,
     dialled: u64,
+    /// Which names the last connections of ours had that are gone: what should still go there asks for the same peer.
+    gone: VecDeque<(ConnectionId, Box<str>)>,
 }
+
+/// Of how many connections that are gone the name is known.
+const MOST_GONE: usize = 1024;
 
 /// Whom a connection may be used for: the name is the one that its certificate was checked for.
 type Peer = (Transport, SocketAddr, Option<Box<str>>);
@@ -161,9 +166,14 @@ impl Flows {
         all.into_iter().map(|(_, link)| link.flow).collect()
     }
 
-    /// The name that the connection of `flow` was checked for.
+    /// The name that the connection of `flow` is or was checked for.
     pub(crate) fn name_of(&self, flow: Flow) -> Option<Box<str>> {
-        self.links.get(&flow.connection?)?.name.clone()
+        let id = flow.connection?;
+        if let Some(link) = self.links.get(&id) {
+            return link.name.clone();
+        }
+        let gone = self.gone.iter().rev().find(|(gone, _)| *gone == id);
+        gone.map(|(_, name)| name.clone())
     }
 
     /// Whether the connection of `flow` is there, or is being opened.
@@ -271,6 +281,12 @@ impl Flows {
         else {
             return false;
         };
+        if let Some(name) = link.name.clone() {
+            if self.gone.len() == MOST_GONE {
+                self.gone.pop_front();
+            }
+            self.gone.push_back((id, name));
+        }
         for alias in link.aliases {
             if self.by_peer.get(&alias) == Some(&id) {
                 self.by_peer.remove(&alias);
@@ -423,6 +439,24 @@ mod tests {
         assert_eq!(flows.find(secure, None), None);
         assert!(!flows.closed(flow) && !flows.is_open(flow));
         assert_eq!(flows.find(peer, None), None);
+    }
+
+    // Shows: what goes on after a connection is gone asks for the peer that it was checked for | RFC 5922 7.3
+    #[test]
+    fn the_name_of_a_connection_outlives_it() {
+        let mut flows = Flows::default();
+        let secure = Flow {
+            transport: Transport::Tls,
+            ..tcp("192.0.2.9:5061")
+        };
+        let first = flows.dial(at(0), secure, Some("a.example"), 0);
+        flows.closed(first);
+        assert_eq!(flows.name_of(first).as_deref(), Some("a.example"));
+        for _ in 0..MOST_GONE {
+            let next = flows.dial(at(0), secure, Some("b.example"), 0);
+            flows.closed(next);
+        }
+        assert_eq!((flows.name_of(first), flows.gone.len()), (None, MOST_GONE));
     }
 
     #[test]
