@@ -14,6 +14,7 @@ mod collection;
 mod corpus;
 mod error;
 mod ffmpeg;
+mod hold;
 mod kamailio;
 mod lab;
 mod linphone;
@@ -27,6 +28,7 @@ mod report;
 mod signals;
 mod sipp;
 mod sound;
+mod storm;
 mod table;
 mod tipring;
 mod wav;
@@ -45,7 +47,8 @@ cargo xtask interop                run every case; if all pass, write docs/confo
 cargo xtask interop --check        run every case; fail if docs/conformance.md says anything else
 cargo xtask interop --no-table     run every case that can run here; leave the document alone
 cargo xtask interop NAME...        run these cases
-cargo xtask interop --load         many calls at once, to us and to baresip: processor and memory of both
+cargo xtask interop --load [PART...] many calls at once, to us and to others: processor and memory; the parts are media,
+                                   signals and storm
 cargo xtask interop --corpus [PART...] the scenarios of the SIPp corpus beside the checkout that apply; without PARTs of
                                    names the result goes into docs/conformance.md
 cargo xtask interop --blackbox [PART...] the black-box cases beside the checkout that apply
@@ -71,9 +74,8 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    if let (["--load"], true) = (&options[..], names.is_empty()) {
-        let both = load::run().and_then(|()| signals::run());
-        return code(both.map(|()| true));
+    if let ["--load"] = options[..] {
+        return code(measure(&names).map(|()| true));
     }
     if let ["--corpus" | "--blackbox"] = options[..] {
         let wanted: Vec<String> = names.into_iter().map(str::to_owned).collect();
@@ -100,6 +102,28 @@ fn main() -> ExitCode {
         .iter()
         .filter(|case| names.is_empty() || names.contains(&case.name));
     code(run(chosen, table, junit))
+}
+
+/// Runs the measurements of these names, or all.
+fn measure(names: &[&str]) -> Result<(), Error> {
+    type Part = (&'static str, fn() -> Result<(), Error>);
+    const PARTS: [Part; 3] = [
+        ("media", load::run),
+        ("signals", signals::run),
+        ("storm", storm::run),
+    ];
+    let is_none = |name: &&&str| PARTS.iter().all(|part| part.0 != **name);
+    if let Some(unknown) = names.iter().find(is_none) {
+        return Err(Error::new(format!(
+            "nothing to measure is named `{unknown}`"
+        )));
+    }
+    for (name, run) in PARTS {
+        if names.is_empty() || names.contains(&name) {
+            run()?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes `--junit FILE` out of the command line.

@@ -189,7 +189,7 @@ impl<'a> Callee<'a> {
 }
 
 /// A program that keeps to one core.
-fn pinned(core: u32, program: impl AsRef<std::ffi::OsStr>) -> Command {
+pub(crate) fn pinned(core: u32, program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", &core.to_string()]).arg(program);
     command

@@ -6,11 +6,13 @@
 mod admission;
 mod flows;
 mod glance;
+mod inbox;
 mod keeper;
 pub(crate) mod locate;
 mod patience;
 mod policy;
 pub(crate) mod stun;
+mod turned_away;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -24,10 +26,12 @@ use crate::wire::{HeaderName, Request, Via};
 pub use admission::DatagramLimits;
 pub(crate) use admission::{Admission, Datagrams, Refusal};
 pub(crate) use flows::{Action, Flows};
-pub(crate) use glance::Glance;
+pub(crate) use glance::{Glance, may_begin};
+pub(crate) use inbox::{Inbox, Turn};
 pub(crate) use keeper::{Beat, Keeper, Sign};
 pub(crate) use patience::{Patience, Slow};
 pub use policy::{FlowPolicy, ReachedBy, UdpKeepAlive};
+pub(crate) use turned_away::turned_away;
 
 /// A transport protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

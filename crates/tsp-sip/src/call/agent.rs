@@ -190,6 +190,10 @@ impl UserAgent {
         if !self.services.admits_datagram(now, flow, bytes) {
             return;
         }
+        if self.acknowledges_nothing(bytes) {
+            self.services.stats.excess_acks += 1;
+            return;
+        }
         if flow.transport == Transport::Udp && is_stun(bytes) {
             self.stun_received(now, flow, bytes);
             return;

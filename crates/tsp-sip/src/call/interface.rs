@@ -578,6 +578,10 @@ counters! {
         wrong_proofs,
         /// Calls that were refused because there are as many as there may be, or because the agent closes.
         turned_away,
+        /// Requests that were refused unread with 503, because more came than can be served.
+        turned_away_unread,
+        /// ACKs to those refusals.
+        excess_acks,
         /// Responses that belong to nothing.
         stray_responses,
         /// Responses to an INVITE of ours that lead to no dialog: without a tag, with a field that cannot be read, or for a

@@ -20,6 +20,7 @@ mod deadlines;
 mod detour;
 mod diverted;
 mod errand;
+mod excess;
 mod failover;
 mod farewell;
 mod fetching;

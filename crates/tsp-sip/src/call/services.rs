@@ -188,6 +188,8 @@ pub(super) struct Services {
     originals: Memory<()>,
     /// Our tag in refusals that keep no state: copies of a request get the same (RFC 3261 section 8.2.7).
     refusal_tag: String,
+    /// The same in refusals of requests that were not read, whose ACKs are told by it.
+    pub(super) excess_tag: String,
     pub(super) next_lookup: u64,
     next_incoming: u32,
 }
@@ -231,6 +233,7 @@ impl Services {
             errands: HashMap::default(),
             deadlines: BinaryHeap::new(),
             originals: Memory::new(),
+            excess_tag: format!("{refusal_tag}-excess"),
             refusal_tag,
             next_lookup: 0,
             next_incoming: 0,

@@ -29,7 +29,7 @@ use crate::call::{CallEvent, Command, Input, LookupId, Output, Route, Target, Us
 use crate::registrar::Location;
 use crate::registration::RegistrationEvent;
 use crate::subscription::SubscriptionEvent;
-use crate::transport::Flow;
+use crate::transport::{self, Flow, Inbox};
 use names::Names;
 use route::Routes;
 use socket::Socket;
@@ -183,6 +183,7 @@ impl Endpoint {
             connections,
             lookups,
             buffer: vec![0; MAX_DATAGRAM],
+            inbox: Inbox::new(),
             turn: 0,
             closing: false,
         };
@@ -212,7 +213,11 @@ const TRIES: usize = 32;
 const MAX_DATAGRAM: usize = 65_535;
 
 /// Datagrams that one socket may bring before the others have their turn.
-const BATCH: usize = 32;
+const BATCH: usize = 64;
+
+/// Datagrams that the agent reads before the sockets are asked again. With no more than two brought for each that is read,
+/// a machine that is asked for too much spends its time on answers: what it never takes from the system costs it nothing.
+const SERVED: usize = 32;
 
 struct Driver {
     agent: UserAgent,
@@ -226,6 +231,8 @@ struct Driver {
     connections: Connections,
     lookups: mpsc::UnboundedSender<(LookupId, Found)>,
     buffer: Vec<u8>,
+    /// Datagrams that came and were not read by the agent.
+    inbox: Inbox<(Flow, Bytes)>,
     /// The socket that is looked at first.
     turn: usize,
     closing: bool,
@@ -236,6 +243,7 @@ type Found = Result<Vec<Route>, Box<str>>;
 
 enum Turn {
     Readable(usize),
+    Waiting,
     News(News),
     Command(Option<Command>),
     Found(LookupId, Found),
@@ -258,12 +266,15 @@ impl Driver {
                 let streams = &mut self.streams;
                 let first = self.turn;
                 let closing = self.closing;
+                let waiting = !self.inbox.is_empty();
                 let wait = self
                     .agent
                     .deadline()
                     .map(|at| at.saturating_since((self.connections.clock)()));
                 tokio::select! {
                     n = poll_fn(|cx| readable(sockets, first, cx)) => Turn::Readable(n),
+                    // Others run in between, and the sockets are asked what came.
+                    () = tokio::task::yield_now(), if waiting => Turn::Waiting,
                     news = streams.next() => Turn::News(news),
                     command = commands.recv(), if !closing => Turn::Command(command),
                     Some((lookup, ways)) = found.recv() => Turn::Found(lookup, ways),
@@ -277,6 +288,13 @@ impl Driver {
                 Turn::Readable(n) => {
                     self.turn = n + 1;
                     self.receive(n);
+                    self.serve();
+                }
+                Turn::Waiting => {
+                    for n in 0..self.sockets.len() {
+                        self.receive(n);
+                    }
+                    self.serve();
                 }
                 Turn::News(news) => self.hear(now, news),
                 Turn::Command(Some(command)) => {
@@ -351,7 +369,31 @@ impl Driver {
                 continue;
             };
             let flow = Flow::udp(local, remote);
-            self.handle(now, Input::Received { flow, bytes });
+            if self.agent.begins(&bytes) {
+                let put = self.inbox.put_beginning(now, (flow, bytes));
+                self.counted.shed_requests += u64::from(put.is_err());
+            } else if self.inbox.put_within((flow, bytes)).is_err() {
+                self.counted.excess_within_calls += 1;
+            }
+        }
+    }
+
+    /// Lets the agent read some of what waits.
+    fn serve(&mut self) {
+        for _ in 0..SERVED {
+            let now = self.now();
+            match self.inbox.next(now) {
+                None => return,
+                Some(transport::Turn::Serve((flow, bytes))) => {
+                    self.handle(now, Input::Received { flow, bytes });
+                }
+                Some(transport::Turn::Refuse((flow, bytes))) => {
+                    self.agent.turn_away(flow, &bytes);
+                    self.publish();
+                    self.drain(now);
+                }
+                Some(transport::Turn::Drop) => self.counted.shed_requests += 1,
+            }
         }
     }
 

@@ -270,6 +270,12 @@ impl TransactionLayer {
         self.by_client_key.contains_key(&key) || self.accepted.get(&key).is_some()
     }
 
+    /// Whether a request with this branch, `sent-by` and method is a copy of one that came before.
+    pub(crate) fn knows(&self, branch: &str, sent_by: &str, method: &Method) -> bool {
+        let key = ServerKey::of_branch(branch, sent_by, method);
+        self.by_server_key.contains_key(&key) || self.answered.get(&key).is_some()
+    }
+
     /// A request came.
     ///
     /// # Errors

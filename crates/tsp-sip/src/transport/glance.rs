@@ -12,6 +12,25 @@ pub(crate) struct Glance<'a> {
     pub(crate) branch: Option<&'a str>,
     /// The method in `CSeq`.
     pub(crate) method: Option<Method>,
+    /// To has a tag: it belongs to a dialog, or says so.
+    pub(crate) is_within: bool,
+    /// The host, and port, of the topmost Via.
+    pub(crate) sent_by: Option<&'a str>,
+}
+
+/// Methods that begin something outside of dialogs, and cost work.
+const BEGINNINGS: [&[u8]; 6] = [
+    b"INVITE ",
+    b"OPTIONS ",
+    b"MESSAGE ",
+    b"SUBSCRIBE ",
+    b"REGISTER ",
+    b"PUBLISH ",
+];
+
+/// Whether a datagram is a request that begins something if it belongs to nothing that is known.
+pub(crate) fn may_begin(datagram: &[u8]) -> bool {
+    BEGINNINGS.iter().any(|b| datagram.starts_with(b))
 }
 
 impl<'a> Glance<'a> {
@@ -52,12 +71,31 @@ impl<'a> Glance<'a> {
         if self.call_id.is_none() && is("call-id", "i") {
             self.call_id = value();
         } else if self.branch.is_none() && is("via", "v") {
-            self.branch = value().and_then(branch);
+            let via = value();
+            self.branch = via.and_then(branch);
+            self.sent_by = via.and_then(sent_by);
         } else if self.method.is_none() && is("cseq", "cseq") {
             let method = value().and_then(|v| v.split_ascii_whitespace().nth(1));
             self.method = method.and_then(|m| Method::new(m).ok());
+        } else if is("to", "t") {
+            self.is_within = value().is_some_and(has_tag);
         }
     }
+}
+
+/// Whether there is a `tag` behind the URI of To.
+fn has_tag(to: &str) -> bool {
+    let behind = to.rsplit_once('>').map_or(to, |(_, params)| params);
+    behind
+        .split(';')
+        .skip(1)
+        .filter_map(|param| param.split('=').next())
+        .any(|name| name.trim().eq_ignore_ascii_case("tag"))
+}
+
+fn sent_by(via: &str) -> Option<&str> {
+    let (_, rest) = via.split_once([' ', '\t'])?;
+    rest.trim_start().split([';', ',', ' ', '\t']).next()
 }
 
 fn branch(via: &str) -> Option<&str> {
@@ -83,5 +121,48 @@ mod tests {
         assert!(!glance.is_response && glance.call_id.is_none());
         assert!(glance.branch.is_none() && glance.method.is_none());
         assert!(Glance::of(b"").call_id.is_none());
+    }
+
+    #[test]
+    fn a_request_within_a_dialog_has_a_tag_in_to() {
+        for (to, within) in [
+            ("To: <sip:a@b;tag=1>", false),
+            ("To: <sip:a@b>", false),
+            ("To: \"x;tag=1\" <sip:a@b>;x=tag", false),
+            ("t:sip:a@b;TAG=1", true),
+            ("To: <sip:a@b> ; tag = 1", true),
+        ] {
+            let glance = format!("INVITE sip:a@b SIP/2.0\r\n{to}\r\nFrom: <sip:c@d>;tag=2\r\n\r\n");
+            assert_eq!(Glance::of(glance.as_bytes()).is_within, within, "{to}");
+        }
+    }
+
+    #[test]
+    fn who_sent_it_is_found() {
+        let of = |via: &str| {
+            let text = format!("OPTIONS sip:a@b SIP/2.0\r\n{via}\r\n\r\n");
+            Glance::of(text.as_bytes()).sent_by.map(str::to_owned)
+        };
+        assert_eq!(of("Via: SIP/2.0/UDP h:5;rport").as_deref(), Some("h:5"));
+        assert_eq!(of("v: SIP/2.0/UDP  [::1], x").as_deref(), Some("[::1]"));
+        assert_eq!(of("Via: SIP/2.0/UDP"), None);
+    }
+
+    #[test]
+    fn only_some_requests_begin_something() {
+        for text in ["INVITE sip:a@b", "OPTIONS x", "REGISTER x", "SUBSCRIBE x"] {
+            assert!(may_begin(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "",
+            "INVITE",
+            "ACK x",
+            "BYE x",
+            "SIP/2.0 200 OK",
+            "NOTIFY x",
+            "CANCEL x",
+        ] {
+            assert!(!may_begin(text.as_bytes()), "{text}");
+        }
     }
 }

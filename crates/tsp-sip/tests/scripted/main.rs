@@ -9,6 +9,7 @@ mod causes;
 mod challenged;
 mod changed;
 mod changing;
+mod excess;
 mod failover;
 mod flooded;
 mod forked;

@@ -1,0 +1,111 @@
+//! Datagrams between the socket and whoever reads them: what belongs to calls comes first, and of the requests that begin
+//! something those that waited too long are turned away, for an answer to them would come too late.
+//!
+//! A server that is asked for more than it can do does least when it takes all in turn: it spends its time on requests
+//! whose senders have sent them again or given up (RFC 6357 section 3). The measure is how long a request has waited when
+//! its turn comes, which needs no guess of what a request costs. What is turned away gets a 503 as long as those do not
+//! become work of their own, one for each request that is served, and silence beyond that.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use msp_core::time::Instant;
+
+/// The longest that a request waits for its turn: with the answer's way back well below the 500 ms after which its sender
+/// sends it again (T1, RFC 3261 section 17.1.1.1).
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Messages of calls that wait at most.
+const MOST_WITHIN: usize = 8192;
+
+/// Requests that wait at most.
+const MOST_BEGINNING: usize = 4096;
+
+/// Refusals that may be owed: those of a short burst.
+const MOST_REFUSALS: u32 = 32;
+
+/// What waits, in two classes.
+#[derive(Debug)]
+pub(crate) struct Inbox<T> {
+    within: VecDeque<T>,
+    beginning: VecDeque<(Instant, T)>,
+    /// Refusals that may be sent.
+    refusals: u32,
+}
+
+/// Whose turn it is.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) enum Turn<T> {
+    /// To be read.
+    Serve(T),
+    /// To be refused unread.
+    Refuse(T),
+    /// To be forgotten.
+    Drop,
+}
+
+/// There was no room left, and one was lost.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Full;
+
+impl<T> Inbox<T> {
+    pub(crate) const fn new() -> Self {
+        Self {
+            within: VecDeque::new(),
+            beginning: VecDeque::new(),
+            refusals: MOST_REFUSALS,
+        }
+    }
+
+    /// Something that belongs to what is known, or that is no request.
+    ///
+    /// # Errors
+    /// [`Full`]; it is lost.
+    pub(crate) fn put_within(&mut self, item: T) -> Result<(), Full> {
+        if self.within.len() >= MOST_WITHIN {
+            return Err(Full);
+        }
+        self.within.push_back(item);
+        Ok(())
+    }
+
+    /// A request that would begin something and came at `at`.
+    ///
+    /// # Errors
+    /// [`Full`]; the oldest is lost, which is the least likely to be answered in time.
+    pub(crate) fn put_beginning(&mut self, at: Instant, item: T) -> Result<(), Full> {
+        self.beginning.push_back((at, item));
+        if self.beginning.len() > MOST_BEGINNING {
+            self.beginning.pop_front();
+            return Err(Full);
+        }
+        Ok(())
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.within.is_empty() && self.beginning.is_empty()
+    }
+
+    /// The next in turn.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<Turn<T>> {
+        if let Some(item) = self.within.pop_front() {
+            return Some(Turn::Serve(item));
+        }
+        let (at, item) = self.beginning.pop_front()?;
+        if now.saturating_since(at) <= PATIENCE {
+            self.refusals = MOST_REFUSALS.min(self.refusals + 1);
+            return Some(Turn::Serve(item));
+        }
+        Some(match self.refusals.checked_sub(1) {
+            Some(left) => {
+                self.refusals = left;
+                Turn::Refuse(item)
+            }
+            None => Turn::Drop,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
