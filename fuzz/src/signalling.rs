@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use msp_core::time::Instant;
 use tsp_sdp::{RemoteSession, SessionDescription};
-use tsp_sip::call::{AgentConfig, CallPolicy, Input, Output, RequestPolicy, UserAgent};
+use tsp_sip::call::{AgentConfig, CallPolicy, Input, Output, RequestPolicy, UserAgent, Weight};
 use tsp_sip::transport::{Flow, FlowPolicy};
 use tsp_sip::wire::auth::{AuthenticationInfo, Challenge, Credentials};
 use tsp_sip::wire::{
@@ -253,6 +253,9 @@ impl Agent {
 
     fn receive(&mut self, from: SocketAddr, bytes: &[u8]) {
         let flow = Flow::udp(US.into(), from);
+        if self.agent.weigh(self.now, flow, bytes) == Weight::Nothing {
+            return;
+        }
         let bytes = Bytes::copy_from_slice(bytes);
         self.agent.handle(self.now, Input::Received { flow, bytes });
         self.drain();

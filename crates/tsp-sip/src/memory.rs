@@ -55,8 +55,13 @@ impl<T> Memory<T> {
 
     /// Forgets a thing whose time is over, and gives it.
     pub(crate) fn forget(&mut self, now: Instant) -> Option<T> {
-        let (_, key) = *self.order.front().filter(|(until, _)| *until <= now)?;
-        self.order.pop_front();
+        self.order.front().filter(|(until, _)| *until <= now)?;
+        self.forget_first()
+    }
+
+    /// Forgets the thing that was put in first, and gives it.
+    pub(crate) fn forget_first(&mut self) -> Option<T> {
+        let (_, key) = self.order.pop_front()?;
         self.known.remove(&key)
     }
 

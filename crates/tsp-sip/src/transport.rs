@@ -24,7 +24,7 @@ use crate::Result;
 use crate::wire::{HeaderName, Request, Via};
 
 pub use admission::DatagramLimits;
-pub(crate) use admission::{Admission, Datagrams, Refusal};
+pub(crate) use admission::{Admission, Datagrams, Refusal, source};
 pub(crate) use flows::{Action, Flows};
 pub(crate) use glance::{Glance, may_begin};
 pub(crate) use inbox::{Inbox, Turn};

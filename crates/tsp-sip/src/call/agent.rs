@@ -7,6 +7,7 @@ use msp_core::link::{Envelope, ToTsp};
 use msp_core::time::Instant;
 use msp_core::trace::Way;
 
+use super::flood::Ringing;
 use super::interface::{
     AgentConfig, AgentStats, CallEventKind, Command, EndCause, Ended, Input, Kept, Output,
 };
@@ -34,8 +35,12 @@ pub struct UserAgent {
     pub(super) calls: HashMap<CallKey, Call>,
     /// Calls that are not over.
     pub(super) alive: usize,
-    /// No calls are taken any more.
+    /// No calls of others are taken any more.
+    pub(super) refuses_calls: bool,
+    /// The application closes: nothing is begun any more.
     pub(super) closing: bool,
+    /// Callers who wait for the application, by where they call from.
+    pub(super) ringing: Ringing,
     /// Until when registrars and other servers may answer our goodbyes.
     pub(super) farewell: Option<Instant>,
     /// The domain that we serve.
@@ -61,7 +66,9 @@ impl UserAgent {
             services,
             calls: HashMap::default(),
             alive: 0,
+            refuses_calls: false,
             closing: false,
+            ringing: Ringing::default(),
             farewell: None,
             served,
         }
@@ -185,13 +192,6 @@ impl UserAgent {
                     .out
                     .push_back(Output::Transmit { flow, bytes });
             }
-            return;
-        }
-        if !self.services.admits_datagram(now, flow, bytes) {
-            return;
-        }
-        if self.acknowledges_nothing(bytes) {
-            self.services.stats.excess_acks += 1;
             return;
         }
         if flow.transport == Transport::Udp && is_stun(bytes) {
@@ -374,7 +374,6 @@ impl UserAgent {
     fn command(&mut self, now: Instant, command: Command) {
         match command {
             Command::Dial { key, to, account } => {
-                self.services.watching.changed = true;
                 self.dial(key, &to, account, None);
             }
             Command::DialAs {
@@ -383,7 +382,6 @@ impl UserAgent {
                 account,
                 identity,
             } => {
-                self.services.watching.changed = true;
                 self.dial(key, &to, account, Some(identity));
             }
             Command::DialLocation {
@@ -392,7 +390,7 @@ impl UserAgent {
                 account,
                 hops,
             } => self.dial_location(now, key, *location, account, hops),
-            Command::RefuseCalls => self.closing = true,
+            Command::RefuseCalls => self.refuses_calls = true,
             Command::Ring(key) => self.ring(now, key),
             Command::Progress(key) => self.progress_call(now, key),
             Command::Answer(key) => self.answer(now, key),

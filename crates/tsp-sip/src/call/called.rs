@@ -35,7 +35,11 @@ const MAX_ANSWER_AFTER: u16 = 60;
 impl UserAgent {
     /// An INVITE outside of a dialog.
     pub(super) fn called(&mut self, now: Instant, id: ServerId, flow: Flow, request: &Request) {
-        if self.closing || self.alive >= self.services.config.max_calls {
+        let no_calls = self.closing || self.refuses_calls;
+        if no_calls
+            || self.alive >= self.services.config.max_calls
+            || self.crowds_others_out(now, flow)
+        {
             self.services.stats.turned_away += 1;
             let mut response = self
                 .services

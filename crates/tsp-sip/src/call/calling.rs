@@ -93,6 +93,7 @@ impl UserAgent {
 
     /// A call of ours that has not begun.
     pub(super) fn begin_call(&mut self, key: CallKey, to: Uri, account: Option<AccountId>) {
+        self.services.watching.changed = true;
         let call_id: Text = self.services.token().into();
         let tag = self.services.token().into();
         self.services.accounts.claim(key, account);

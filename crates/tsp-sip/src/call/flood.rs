@@ -1,40 +1,133 @@
-//! Datagrams of strangers: each source may make us work for so many, and a call that runs beside more feels nothing.
+//! What strangers may ask for: each source may make us work for so many datagrams and ring with so many calls, and whoever
+//! calls beside more feels nothing.
+
+use std::net::IpAddr;
+use std::time::Duration;
 
 use msp_core::time::Instant;
 
+use super::UserAgent;
 use super::services::Services;
-use crate::transport::{Flow, Glance, Refusal, Transport};
+use super::state::Phase;
+use crate::tables::HashMap;
+use crate::transport::{Flow, Glance, Refusal, may_begin, source};
+use crate::wire::is_keep_alive;
+
+/// When few places are left, of all places that there are one in so many is for calls of one source that wait.
+const SHARE: usize = 8;
+
+/// How long calls that wait stay counted as they were.
+const COUNTED_FOR: Duration = Duration::from_millis(100);
+
+/// Calls that wait for the application, by where they come from. Counted when it matters, and not again for a moment.
+#[derive(Debug, Default)]
+pub(super) struct Ringing {
+    from: HashMap<IpAddr, usize>,
+    counted: Option<Instant>,
+}
+
+impl UserAgent {
+    /// Whether the source of a new call holds so many places with calls that nobody took yet that others would find none.
+    /// Our own providers bring the calls of many.
+    pub(super) fn crowds_others_out(&mut self, now: Instant, flow: Flow) -> bool {
+        let (most, ip) = (self.services.config.max_calls, flow.remote.ip());
+        if self.alive < most / 2 || most < SHARE || self.services.accounts.is_provider(ip) {
+            return false;
+        }
+        let ringing = &mut self.ringing;
+        let counted = ringing.counted;
+        if counted.is_none_or(|at| now.saturating_since(at) >= COUNTED_FOR) {
+            ringing.counted = Some(now);
+            ringing.from.clear();
+            let calls = self.calls.values();
+            for call in calls.filter(|c| matches!(c.phase, Phase::Alerting { .. })) {
+                if let Some(leg) = call.legs.first() {
+                    *ringing
+                        .from
+                        .entry(source(leg.flow.remote.ip()))
+                        .or_default() += 1;
+                }
+            }
+        }
+        let held = ringing.from.entry(source(ip)).or_default();
+        *held += 1;
+        *held > most / SHARE
+    }
+}
+
+/// What a datagram is worth, as far as a glance tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Weight {
+    /// It belongs to something that is known, or is no request: it may not be turned away.
+    Within,
+    /// A request that would begin something: an INVITE, OPTIONS, MESSAGE, SUBSCRIBE, PUBLISH or REGISTER that is in no
+    /// dialog, belongs to no call and is no copy of one that came before. There may be no time for it.
+    Beginning,
+    /// There is nothing to do about it: its source sends too much, or it is a sign of life, or it acknowledges a refusal that
+    /// nothing is kept of.
+    Nothing,
+}
+
+impl UserAgent {
+    /// Counts a datagram that came in, before anything is done for it, and says what it is worth. What is worth something
+    /// is given to [`handle`](Self::handle) then, or to [`turn_away`](Self::turn_away).
+    pub fn weigh(&mut self, now: Instant, flow: Flow, datagram: &[u8]) -> Weight {
+        let services = &mut self.services;
+        if is_keep_alive(datagram) {
+            services.stats.keep_alives += 1;
+            return Weight::Nothing;
+        }
+        let glance = Glance::of(datagram);
+        let call = glance.call_id.and_then(|id| services.call_of(id));
+        let known = call.is_some() || is_stun_answer(datagram) || services.awaits(&glance);
+        let limits = services.config.flows.datagrams;
+        match services
+            .datagrams
+            .admit(now, flow.remote.ip(), known, limits)
+        {
+            Ok(()) => {}
+            Err(Refusal::Source) => {
+                services.stats.excess_datagrams_of_source += 1;
+                return Weight::Nothing;
+            }
+            Err(Refusal::All) => {
+                services.stats.excess_datagrams += 1;
+                return Weight::Nothing;
+            }
+        }
+        if services.acknowledges_nothing(datagram) {
+            services.stats.excess_acks += 1;
+            return Weight::Nothing;
+        }
+        let begins = may_begin(datagram) && !known && !glance.is_within && !services.came(&glance);
+        match begins {
+            true => Weight::Beginning,
+            false => Weight::Within,
+        }
+    }
+}
 
 impl Services {
-    /// Whether a datagram is worth being read. Nothing was done for it yet.
-    pub(super) fn admits_datagram(&mut self, now: Instant, flow: Flow, bytes: &[u8]) -> bool {
-        if flow.transport != Transport::Udp {
-            return true;
+    /// Whether it answers a request of ours.
+    fn awaits(&self, glance: &Glance<'_>) -> bool {
+        match (glance.is_response, glance.branch, &glance.method) {
+            (true, Some(branch), Some(method)) => self.transactions.awaits(branch, method),
+            _ => false,
         }
-        let known = self.belongs(bytes);
-        let limits = self.config.flows.datagrams;
-        let admitted = self.datagrams.admit(now, flow.remote.ip(), known, limits);
-        match admitted {
-            Ok(()) => return true,
-            Err(Refusal::Source) => self.stats.excess_datagrams_of_source += 1,
-            Err(Refusal::All) => self.stats.excess_datagrams += 1,
-        }
-        false
     }
 
-    /// Whether a datagram belongs to a call or to a request of ours.
-    fn belongs(&self, bytes: &[u8]) -> bool {
-        // An answer to STUN; a question begins with nought.
-        if bytes.first() == Some(&1) {
-            return true;
+    /// Whether it is a copy of a request that came before.
+    fn came(&self, glance: &Glance<'_>) -> bool {
+        match (glance.branch, glance.sent_by, &glance.method) {
+            (Some(branch), Some(sent_by), Some(method)) => {
+                self.transactions.knows(branch, sent_by, method)
+            }
+            _ => false,
         }
-        let glance = Glance::of(bytes);
-        if glance.is_response
-            && let (Some(branch), Some(method)) = (glance.branch, &glance.method)
-            && self.transactions.awaits(branch, method)
-        {
-            return true;
-        }
-        glance.call_id.is_some_and(|id| self.call_of(id).is_some())
     }
+}
+
+/// A question begins with nought, an answer with one (RFC 8489 section 5).
+fn is_stun_answer(datagram: &[u8]) -> bool {
+    datagram.first() == Some(&1)
 }

@@ -217,7 +217,7 @@ pub enum Command {
     },
     /// Hear of a state no more. [`SubscriptionKind::Ended`](crate::subscription::SubscriptionKind::Ended) follows.
     Unsubscribe(SubscriptionId),
-    /// Refuse all calls from now on; those that there are go on.
+    /// Refuse all calls of others from now on; those that there are go on, and so do accounts and subscriptions.
     RefuseCalls,
     /// Publish the presence of an account, in the place of what was published before (RFC 3903).
     Publish {
@@ -576,7 +576,8 @@ counters! {
         refused,
         /// Proofs of users of the domain that we serve that are wrong.
         wrong_proofs,
-        /// Calls that were refused because there are as many as there may be, or because the agent closes.
+        /// Calls that were refused because there are as many as there may be, because few places are left and their source
+        /// holds many of them, or because the agent closes or takes no calls.
         turned_away,
         /// Requests that were refused unread with 503, because more came than can be served.
         turned_away_unread,

@@ -65,6 +65,7 @@ mod within;
 
 pub use agent::UserAgent;
 pub use caller::Caller;
+pub use flood::Weight;
 pub use identity::{DiversionField, IdentityField, IdentityPolicy, Trust};
 pub use interface::{
     AgentConfig, AgentStats, CallEvent, CallEventKind, Command, EndCause, Ended, Input, Kept,

@@ -25,7 +25,7 @@ use msp_core::time::Instant;
 use msp_core::trace::{Trace, TraceBody};
 use tokio::sync::{Notify, mpsc};
 
-use crate::call::{CallEvent, Command, Input, LookupId, Output, Route, Target, UserAgent};
+use crate::call::{CallEvent, Command, Input, LookupId, Output, Route, Target, UserAgent, Weight};
 use crate::registrar::Location;
 use crate::registration::RegistrationEvent;
 use crate::subscription::SubscriptionEvent;
@@ -360,8 +360,7 @@ impl Driver {
                 }
             };
             self.counted.received += 1;
-            let bytes = Bytes::copy_from_slice(bytes);
-            let now = self.now();
+            let now = (self.connections.clock)();
             let source = |remote| self.sources.toward(now, remote);
             // A source that no way leads back to cannot be answered.
             let Some(local) = self.routes.local_for(remote.ip(), source) else {
@@ -369,11 +368,18 @@ impl Driver {
                 continue;
             };
             let flow = Flow::udp(local, remote);
-            if self.agent.begins(&bytes) {
-                let put = self.inbox.put_beginning(now, (flow, bytes));
-                self.counted.shed_requests += u64::from(put.is_err());
-            } else if self.inbox.put_within((flow, bytes)).is_err() {
-                self.counted.excess_within_calls += 1;
+            match self.agent.weigh(now, flow, bytes) {
+                Weight::Nothing => {}
+                Weight::Beginning => {
+                    let put = self
+                        .inbox
+                        .put_beginning(now, (flow, Bytes::copy_from_slice(bytes)));
+                    self.counted.shed_requests += u64::from(put.is_err());
+                }
+                Weight::Within => {
+                    let put = self.inbox.put_within((flow, Bytes::copy_from_slice(bytes)));
+                    self.counted.excess_within_calls += u64::from(put.is_err());
+                }
             }
         }
     }

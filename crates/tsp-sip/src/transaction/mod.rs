@@ -328,7 +328,7 @@ impl TransactionLayer {
             return Ok(());
         }
         let back = stamp_top(&mut request, &via, flow);
-        if self.servers.len() + self.answered.len() >= self.capacity {
+        if self.servers.len() >= self.capacity {
             self.refuse(back, &request);
             return Ok(());
         }
@@ -576,6 +576,10 @@ impl TransactionLayer {
                 number: server.number,
                 last: last.map(answer).map(Box::new),
             };
+            if self.answered.len() >= self.capacity {
+                // Whoever sends the oldest again is the least likely to be still there.
+                self.answered.forget_first();
+            }
             self.answered.put(until, key, answered);
             self.by_server_key.remove(key);
             self.servers.remove(&id);

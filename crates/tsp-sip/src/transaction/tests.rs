@@ -557,6 +557,22 @@ fn a_full_layer_answers_503_and_keeps_what_it_has() {
     assert_eq!((rig.layer.len(), rig.layer.stats().overloaded), (8, 1));
 }
 
+// Shows: whoever asks without end does not keep others out: of what is answered the oldest is forgotten | hostile input
+#[test]
+fn what_is_answered_takes_no_room_from_what_comes() {
+    let mut rig = Rig::new();
+    for n in 0..20 {
+        let request = request_with("OPTIONS", &format!("z9hG4bK{n}"), "");
+        let id = rig.receive(request.clone()).unwrap();
+        rig.respond(id, &response(&request, 200));
+    }
+    assert_eq!((rig.layer.len(), rig.layer.stats().overloaded), (8, 0));
+    // Copies of the last ones are known.
+    let last = rig.receive(request_with("OPTIONS", "z9hG4bK12", ""));
+    assert_eq!(rig.layer.stats().retransmitted_requests, 1);
+    assert_ne!(rig.receive(request_with("OPTIONS", "z9hG4bK11", "")), last);
+}
+
 #[test]
 fn a_finished_transaction_leaves_nothing() {
     let mut rig = Rig::new();

@@ -153,7 +153,7 @@ impl Admission {
 }
 
 /// What counts as one source: whoever has an IPv6 address has its whole /64.
-fn source(remote: IpAddr) -> IpAddr {
+pub(crate) fn source(remote: IpAddr) -> IpAddr {
     match remote {
         IpAddr::V4(_) => remote,
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),

@@ -14,6 +14,7 @@ pub(crate) struct Glance<'a> {
     pub(crate) method: Option<Method>,
     /// To has a tag: it belongs to a dialog, or says so.
     pub(crate) is_within: bool,
+    to_seen: bool,
     /// The host, and port, of the topmost Via.
     pub(crate) sent_by: Option<&'a str>,
 }
@@ -45,7 +46,7 @@ impl<'a> Glance<'a> {
             let (line, after) = rest.split_at(end);
             rest = after.get(1..).unwrap_or_default();
             let line = line.trim_ascii_end();
-            if line.is_empty() {
+            if line.is_empty() || glance.is_complete() {
                 break;
             }
             glance.take(line);
@@ -53,35 +54,49 @@ impl<'a> Glance<'a> {
         glance
     }
 
+    /// Nothing that follows tells more.
+    fn is_complete(&self) -> bool {
+        self.to_seen && self.call_id.is_some() && self.branch.is_some() && self.method.is_some()
+    }
+
     fn take(&mut self, line: &'a [u8]) {
         let Some(colon) = memchr::memchr(b':', line) else {
             return;
         };
         let (name, value) = line.split_at(colon);
-        let name = name.trim_ascii_end();
-        let is = |long: &str, short: &str| {
-            [long, short]
-                .iter()
-                .any(|n| name.eq_ignore_ascii_case(n.as_bytes()))
-        };
         let value = || {
             let value = value.get(1..).unwrap_or_default();
             std::str::from_utf8(value.trim_ascii()).ok()
         };
-        if self.call_id.is_none() && is("call-id", "i") {
-            self.call_id = value();
-        } else if self.branch.is_none() && is("via", "v") {
-            let via = value();
-            self.branch = via.and_then(branch);
-            self.sent_by = via.and_then(sent_by);
-        } else if self.method.is_none() && is("cseq", "cseq") {
-            let method = value().and_then(|v| v.split_ascii_whitespace().nth(1));
-            self.method = method.and_then(|m| Method::new(m).ok());
-        } else if is("to", "t") {
-            self.is_within = value().is_some_and(has_tag);
+        let name = name.trim_ascii_end();
+        let mut lower = [0; LONGEST_NAME];
+        let Some(lower) = lower.get_mut(..name.len()) else {
+            return;
+        };
+        lower.copy_from_slice(name);
+        lower.make_ascii_lowercase();
+        match &*lower {
+            b"call-id" | b"i" if self.call_id.is_none() => self.call_id = value(),
+            b"via" | b"v" if self.branch.is_none() => {
+                let via = value();
+                self.branch = via.and_then(branch);
+                self.sent_by = via.and_then(sent_by);
+            }
+            b"cseq" if self.method.is_none() => {
+                let method = value().and_then(|v| v.split_ascii_whitespace().nth(1));
+                self.method = method.and_then(|m| Method::new(m).ok());
+            }
+            b"to" | b"t" => {
+                self.is_within = value().is_some_and(has_tag);
+                self.to_seen = true;
+            }
+            _ => {}
         }
     }
 }
+
+/// That of `call-id`.
+const LONGEST_NAME: usize = 7;
 
 /// Whether there is a `tag` behind the URI of To.
 fn has_tag(to: &str) -> bool {

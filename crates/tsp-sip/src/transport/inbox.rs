@@ -3,8 +3,9 @@
 //!
 //! A server that is asked for more than it can do does least when it takes all in turn: it spends its time on requests
 //! whose senders have sent them again or given up (RFC 6357 section 3). The measure is how long a request has waited when
-//! its turn comes, which needs no guess of what a request costs. What is turned away gets a 503 as long as those do not
-//! become work of their own, one for each request that is served, and silence beyond that.
+//! its turn comes, which needs no guess of what a request costs. What is turned away gets a 503: it is cheaper than to hear
+//! the same request again and again. Where so many come that the refusals would be most of the work there is silence, and
+//! the system's own buffer, which overflows then, turns away for nothing.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -22,7 +23,16 @@ const MOST_WITHIN: usize = 8192;
 const MOST_BEGINNING: usize = 4096;
 
 /// Refusals that may be owed: those of a short burst.
-const MOST_REFUSALS: u32 = 32;
+const MOST_REFUSALS: u32 = 128;
+
+/// Refusals that a served request pays for.
+const REFUSALS: u32 = 4;
+
+/// The same where more than a crowd comes for each that is served.
+const REFUSALS_IN_CROWD: u32 = 1;
+
+/// How many that is: those who are refused do not come again, so there are more than ten only where most hear nothing.
+const CROWD: u32 = 20;
 
 /// What waits, in two classes.
 #[derive(Debug)]
@@ -31,6 +41,17 @@ pub(crate) struct Inbox<T> {
     beginning: VecDeque<(Instant, T)>,
     /// Refusals that may be sent.
     refusals: u32,
+    /// Refusals that the next served request pays for.
+    worth: u32,
+    lately: Lately,
+}
+
+/// Requests that would begin something, since a moment ago.
+#[derive(Debug)]
+struct Lately {
+    since: Instant,
+    came: u32,
+    served: u32,
 }
 
 /// Whose turn it is.
@@ -54,6 +75,12 @@ impl<T> Inbox<T> {
             within: VecDeque::new(),
             beginning: VecDeque::new(),
             refusals: MOST_REFUSALS,
+            worth: REFUSALS,
+            lately: Lately {
+                since: Instant::ZERO,
+                came: 0,
+                served: 0,
+            },
         }
     }
 
@@ -74,6 +101,8 @@ impl<T> Inbox<T> {
     /// # Errors
     /// [`Full`]; the oldest is lost, which is the least likely to be answered in time.
     pub(crate) fn put_beginning(&mut self, at: Instant, item: T) -> Result<(), Full> {
+        self.look_back(at);
+        self.lately.came += 1;
         self.beginning.push_back((at, item));
         if self.beginning.len() > MOST_BEGINNING {
             self.beginning.pop_front();
@@ -94,7 +123,8 @@ impl<T> Inbox<T> {
         }
         let (at, item) = self.beginning.pop_front()?;
         if now.saturating_since(at) <= PATIENCE {
-            self.refusals = MOST_REFUSALS.min(self.refusals + 1);
+            self.lately.served += 1;
+            self.refusals = MOST_REFUSALS.min(self.refusals + self.worth);
             return Some(Turn::Serve(item));
         }
         Some(match self.refusals.checked_sub(1) {
@@ -104,6 +134,27 @@ impl<T> Inbox<T> {
             }
             None => Turn::Drop,
         })
+    }
+
+    /// Sees now and then how many come for each that is served.
+    fn look_back(&mut self, now: Instant) {
+        let Lately {
+            since,
+            came,
+            served,
+        } = self.lately;
+        if now.saturating_since(since) < PATIENCE {
+            return;
+        }
+        self.worth = match came > CROWD * served.max(1) {
+            true => REFUSALS_IN_CROWD,
+            false => REFUSALS,
+        };
+        self.lately = Lately {
+            since: now,
+            came: 0,
+            served: 0,
+        };
     }
 }
 

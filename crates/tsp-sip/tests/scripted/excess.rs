@@ -1,6 +1,7 @@
 //! Requests for which there is no time.
 
 use bytes::Bytes;
+use tsp_sip::call::Weight;
 use tsp_sip::transport::Flow;
 
 use crate::peer::{
@@ -17,16 +18,21 @@ fn on_the_wire(text: &str) -> Bytes {
     text.replace('\n', "\r\n").into()
 }
 
-fn begins(w: &World, text: &str) -> bool {
-    w.phones[0].agent.begins(&on_the_wire(text))
+fn flow() -> Flow {
+    Flow::udp(
+        US.parse().expect("an address"),
+        PEER.parse().expect("an address"),
+    )
+}
+
+fn begins(w: &mut World, text: &str) -> bool {
+    let now = w.now;
+    let weight = w.phones[0].agent.weigh(now, flow(), &on_the_wire(text));
+    weight == Weight::Beginning
 }
 
 fn turn_away(w: &mut World, text: &str) -> Vec<String> {
-    let flow = Flow::udp(
-        US.parse().expect("an address"),
-        PEER.parse().expect("an address"),
-    );
-    w.phones[0].agent.turn_away(flow, &on_the_wire(text));
+    w.phones[0].agent.turn_away(flow(), &on_the_wire(text));
     w.drain(0);
     w.run(ms(1));
     w.heard()
@@ -43,10 +49,10 @@ fn what_belongs_to_something_is_never_turned_away() {
         plain("MESSAGE sip:user@192.0.2.2", "m", "1 MESSAGE", ""),
         plain("SUBSCRIBE sip:user@192.0.2.2", "s", "1 SUBSCRIBE", ""),
     ] {
-        assert!(begins(&w, &text), "{text}");
+        assert!(begins(&mut w, &text), "{text}");
     }
     let our_tag = call_up(&mut w, "up");
-    assert!(!begins(&w, &change("up", 2, &our_tag)));
+    assert!(!begins(&mut w, &change("up", 2, &our_tag)));
     for method in [
         "OPTIONS",
         "MESSAGE",
@@ -57,18 +63,18 @@ fn what_belongs_to_something_is_never_turned_away() {
         "UPDATE",
     ] {
         let text = within(method, "up", 2, &our_tag, "");
-        assert!(!begins(&w, &text), "{text}");
+        assert!(!begins(&mut w, &text), "{text}");
     }
     // Copies of the INVITE that made the call, and of a request that was answered.
-    assert!(!begins(&w, &invite("up")));
+    assert!(!begins(&mut w, &invite("up")));
     let options = plain("OPTIONS sip:user@192.0.2.2", "once", "1 OPTIONS", "");
-    assert!(begins(&w, &options));
+    assert!(begins(&mut w, &options));
     ask_once(&mut w, &options);
-    assert!(!begins(&w, &options));
+    assert!(!begins(&mut w, &options));
     let response = "SIP/2.0 200 OK\nVia: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bKno\nFrom: <sip:a@b>;tag=1\n\
                     To: <sip:c@d>;tag=2\nCall-ID: nothing\nCSeq: 1 INVITE\n\n";
-    assert!(!begins(&w, response));
-    assert!(!begins(&w, ""));
+    assert!(!begins(&mut w, response));
+    assert!(!begins(&mut w, ""));
 }
 
 // Shows: what is turned away gets 503 with Retry-After, its ACK is no work, and nothing is kept | overload

@@ -1,9 +1,12 @@
 //! Floods of datagrams beside a call.
 
 use netsim::Impairment;
+use tsp_sip::call::Command;
 use tsp_sip::transport::DatagramLimits;
 
-use crate::peer::{PEER, US, ask_once, call_up, change, ms, plain, seconds, within};
+use crate::peer::{
+    PEER, SDP, US, alone, ask_once, call_up, change, field, ms, plain, seconds, with_sdp, within,
+};
 use crate::support::{Manner, Phone, World, config};
 
 const BESIDE: &str = "192.0.2.9:7777";
@@ -92,4 +95,60 @@ fn a_caller_cannot_flood_within_its_call() {
     }
     w.run(ms(10));
     assert!(answers(&mut w) <= 20);
+}
+
+fn invite(n: usize) -> String {
+    let text = plain(
+        "INVITE sip:user@192.0.2.2",
+        &format!("ring{n}"),
+        "1 INVITE",
+        "",
+    );
+    with_sdp(&text, SDP)
+}
+
+// Shows: whoever rings with many calls leaves room for the calls of others | hostile input
+#[test]
+fn calls_that_nobody_takes_do_not_fill_all_places() {
+    let mut config = config("user");
+    config.max_calls = 64;
+    let phone = Phone::with_config(US, 3, Manner::Ring, config);
+    let mut w = World::new(vec![phone], Impairment::PERFECT, 5);
+    for n in 0..64 {
+        w.inject(BESIDE, US, &invite(n));
+    }
+    w.run(ms(200));
+    let refused = |w: &World| w.phones[0].agent.stats().turned_away;
+    // Half of all places go to whoever comes first.
+    assert_eq!(refused(&w), 32);
+    // Then each source may have an eighth of them.
+    for n in 64..128 {
+        w.inject(OTHER, US, &invite(n));
+    }
+    w.run(ms(200));
+    assert_eq!(refused(&w), 32 + 64 - 8);
+    let third = "192.0.2.8:5060";
+    w.inject(third, US, &invite(128));
+    w.run(ms(200));
+    assert_eq!(refused(&w), 32 + 64 - 8);
+}
+
+// Shows: who takes no calls any more still makes them, and those that there are go on
+#[test]
+fn to_refuse_calls_ends_nothing_else() {
+    let mut w = alone(Manner::Answer);
+    let our_tag = call_up(&mut w, "up");
+    w.command(0, Command::RefuseCalls);
+    let refusal = ask_once(&mut w, &invite(1));
+    assert!(refusal.starts_with("SIP/2.0 503 "), "{refusal}");
+    assert!(field(&refusal, "Retry-After").is_some());
+    let ok = ask_once(&mut w, &within("BYE", "up", 2, &our_tag, ""));
+    assert!(ok.starts_with("SIP/2.0 200"), "{ok}");
+    w.dial(0, 1, "sip:bob@192.0.2.9");
+    w.run(ms(1));
+    let heard = w.heard();
+    assert!(
+        heard.iter().any(|m| m.starts_with("INVITE sip:bob@")),
+        "{heard:?}"
+    );
 }

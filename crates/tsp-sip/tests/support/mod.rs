@@ -21,7 +21,7 @@ use msp_core::time::{ClockRate, Instant};
 use netsim::{Impairment, Network};
 use tsp_sip::call::{
     AgentConfig, CallEvent, CallEventKind, CallPolicy, Command, Ended, Input, Output, Route,
-    UserAgent,
+    UserAgent, Weight,
 };
 use tsp_sip::transaction::Timers;
 use tsp_sip::transport::{Flow, Transport};
@@ -348,8 +348,10 @@ impl World {
                 Some(i) => {
                     let flow = Flow::udp(delivery.to, delivery.from);
                     let bytes = delivery.bytes;
-                    self.give(i, Input::Received { flow, bytes });
-                    self.drain(i);
+                    if self.phones[i].agent.weigh(now, flow, &bytes) != Weight::Nothing {
+                        self.give(i, Input::Received { flow, bytes });
+                        self.drain(i);
+                    }
                 }
                 None => self
                     .strays
