@@ -8,6 +8,9 @@ use tipring::{Account, Credential, Key, Uri, target_uri};
 use crate::args::AccountArgs;
 use crate::exit::{Fail, Failure};
 
+/// Edge proxies of an account.
+const MOST_EDGES: usize = 4;
+
 /// Where the password is, if it is neither on the command line nor in a file.
 const VARIABLE: &str = "TIPRING_PASSWORD";
 
@@ -19,6 +22,8 @@ impl AccountArgs {
                 ("--password", self.password.is_some()),
                 ("--password-file", self.password_file.is_some()),
                 ("--proxy", self.proxy.is_some()),
+                ("--edge", !self.edges.is_empty()),
+                ("--instance", self.instance.is_some()),
             ];
             return match named.iter().find(|(_, given)| *given) {
                 Some((name, _)) => Err(usage(format!("{name}: name the user too, with --user"))),
@@ -52,6 +57,22 @@ impl AccountArgs {
             account = account
                 .proxy(uri(proxy).ok_or_else(wrong)?)
                 .map_err(|_| wrong())?;
+        }
+        if self.edges.len() > MOST_EDGES {
+            return Err(usage(format!("--edge: there are at most {MOST_EDGES}")));
+        }
+        for edge in &self.edges {
+            let edge = uri(edge)
+                .filter(Uri::is_sip)
+                .ok_or_else(|| usage(format!("--edge: '{edge}' is no host")))?;
+            account.registering.edges.push(edge);
+        }
+        if let Some(instance) = &self.instance {
+            let digits = instance.bytes().filter(u8::is_ascii_hexdigit).count();
+            if instance.len() != 36 || digits != 32 {
+                return Err(usage(format!("--instance: '{instance}' is no UUID")));
+            }
+            account.registering.instance = Some(format!("urn:uuid:{instance}").into());
         }
         let Some(password) = self.password()? else {
             return Ok(account);
@@ -133,6 +154,30 @@ mod tests {
         let fail = args.account("x").unwrap_err();
         assert!(fail.message.contains("--proxy") && fail.message.contains("--user"));
         assert!(AccountArgs::default().account("x").unwrap().is_none());
+    }
+
+    #[test]
+    fn edges_and_the_device_are_those_of_the_account() {
+        let uuid = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+        let args = |edges: &[&str], instance: &str| AccountArgs {
+            edges: edges.iter().map(|e| (*e).to_owned()).collect(),
+            instance: Some(instance.into()),
+            ..of("alice@a.example", "")
+        };
+        let account = args(&["e1.example", "e2.example:5070"], uuid).registered();
+        let registering = account.unwrap().unwrap().registering;
+        let edges: Vec<_> = registering.edges.iter().map(Uri::as_str).collect();
+        assert_eq!(edges, ["sip:e1.example", "sip:e2.example:5070"]);
+        let urn = format!("urn:uuid:{uuid}");
+        assert_eq!(registering.instance.as_deref(), Some(&*urn));
+        for (edges, instance, named) in [
+            (&["e"; 5][..], uuid, "--edge: there are at most 4"),
+            (&["a b"][..], uuid, "--edge: 'a b'"),
+            (&["e"][..], "me", "--instance: 'me'"),
+        ] {
+            let fail = args(edges, instance).registered().unwrap_err();
+            assert!(fail.message.contains(named), "{}", fail.message);
+        }
     }
 
     #[test]

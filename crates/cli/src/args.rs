@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use msp_core::secret::Secret;
-use tipring::{Package, Profile};
+use tipring::{Host, Package, Profile};
 
 /// Places and answers SIP calls, plays and records them, and proves what was heard.
 #[derive(Debug, Parser)]
@@ -84,6 +84,9 @@ pub(crate) struct LineArgs {
     /// The address that peers are told, when it is not the bound one
     #[arg(long, value_name = "IP")]
     pub(crate) advertise: Option<IpAddr>,
+    /// The host name that SIP peers are told instead of any address, for trunks that know us by it, such as Teams
+    #[arg(long, value_name = "NAME", value_parser = host)]
+    pub(crate) advertise_host: Option<Host>,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
     /// Codecs to offer, the preferred first: pcmu, pcma, l16
@@ -140,6 +143,17 @@ pub(crate) struct AccountArgs {
     /// The provider's proxy, which all goes through: host or host:port
     #[arg(long, value_name = "HOST[:PORT]")]
     pub(crate) proxy: Option<String>,
+    /// An edge proxy before all others, by which the registrar reaches us; up to four, each by a connection of its own
+    #[arg(
+        long = "edge",
+        value_name = "HOST[:PORT]",
+        value_delimiter = ',',
+        requires = "instance"
+    )]
+    pub(crate) edges: Vec<String>,
+    /// What tells this device from others of the user, the same at each start: a UUID
+    #[arg(long, value_name = "UUID")]
+    pub(crate) instance: Option<String>,
 }
 
 /// Which kind of peer is spoken to.
@@ -233,6 +247,9 @@ pub(crate) struct RegisterArgs {
     /// Leave once it is known whether it worked
     #[arg(long)]
     pub(crate) once: bool,
+    /// Do not register: tell where the address is registered now, and leave
+    #[arg(long, conflicts_with = "once")]
+    pub(crate) fetch: bool,
     /// Address and port for SIP; port 0 takes any
     #[arg(long, value_name = "IP[:PORT]", value_parser = bind_address)]
     pub(crate) bind: Option<Bind>,
@@ -415,6 +432,9 @@ pub(crate) struct OptionsArgs {
     /// Whom to ask
     #[arg(value_name = "URI", default_value = "sip:127.0.0.1")]
     pub(crate) target: String,
+    /// Give up when nobody has answered for this long
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "32s")]
+    pub(crate) timeout: Duration,
     /// Address and port for SIP; port 0 takes any
     #[arg(long, value_name = "IP[:PORT]", value_parser = bind_address)]
     pub(crate) bind: Option<Bind>,
@@ -511,6 +531,10 @@ fn bind_address(text: &str) -> Result<Bind, String> {
         Ok(ip) => Ok(Bind { ip, port: None }),
         Err(_) => Err("expected an IP address, with or without a port".into()),
     }
+}
+
+fn host(name: &str) -> Result<Host, String> {
+    Host::new(name).map_err(|_| "expected a host name".into())
 }
 
 fn profile(name: &str) -> Result<&'static Profile, String> {

@@ -107,6 +107,9 @@ impl LineArgs {
         if let Some(advertise) = self.advertise {
             builder = builder.advertise(advertise);
         }
+        if let Some(host) = &self.advertise_host {
+            builder = builder.advertise_host(host.clone());
+        }
         if let Some((first, last)) = self.ports {
             builder = builder.ports(first..=last);
         }

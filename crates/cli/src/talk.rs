@@ -320,7 +320,7 @@ impl Talk<'_> {
                     .get_or_insert_with(|| Fail::new(Failure::Media, text));
             }
             EventKind::Digit(digit) => self.digit(event.at, *digit),
-            EventKind::TransferRequested { to, consulted } => {
+            EventKind::TransferRequested { to, consulted, .. } => {
                 self.transfer_requested(event.at, to, *consulted);
             }
             EventKind::TransferProgress(_)

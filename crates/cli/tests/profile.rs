@@ -159,3 +159,24 @@ fn settings_come_from_a_file() {
     assert_eq!(missing.code, Some(2));
     assert!(missing.err.contains("/nowhere/call.toml"), "{missing:?}");
 }
+
+// Shows: a host name in the place of our address, from the command line or a file: in Contact, Via and From; media stay at an address | interop row 44
+#[test]
+fn a_host_name_may_be_advertised() {
+    let folder = Folder::new("advertised");
+    let file = folder.with("s.toml", b"advertise-host = \"sbc.example.com\"\n");
+    for options in [
+        ["--advertise-host", "sbc.example.com"],
+        ["--config", &*file],
+    ] {
+        let sent = invite(&options);
+        let contact = field(&sent, "Contact").unwrap();
+        assert!(contact.contains("@sbc.example.com:"), "{sent}");
+        let via = field(&sent, "Via").unwrap();
+        assert!(via.starts_with("SIP/2.0/UDP sbc.example.com:"), "{sent}");
+        assert!(sent.contains("c=IN IP4 127.0.0.1"), "{sent}");
+    }
+    let run = Run::of(&mut program(&["call", "x", "--advertise-host", "a b"]));
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.err.contains("host name"), "{run:?}");
+}

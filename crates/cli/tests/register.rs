@@ -122,3 +122,94 @@ fn what_cannot_be_registered_is_told_in_one_line() {
         }
     }
 }
+
+// Shows: the program tells where an address is registered, and registers nothing | RFC 3261 10.2.3
+#[test]
+fn bindings_are_told_and_left_as_they_are() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let registrar = std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        let (n, from) = socket.recv_from(&mut buffer).unwrap();
+        let text = String::from_utf8_lossy(&buffer[..n]).into_owned();
+        let copied = ["Via: ", "From: ", "To: ", "Call-ID: ", "CSeq: "];
+        let copied = text
+            .lines()
+            .filter(|l| copied.iter().any(|c| l.starts_with(c)));
+        let copied = copied.collect::<Vec<_>>().join("\r\n");
+        let answer = format!(
+            "SIP/2.0 200 OK\r\n{copied}\r\nContact: <sip:alice@192.0.2.3>;expires=7\r\nContent-Length: 0\r\n\r\n"
+        );
+        socket.send_to(answer.as_bytes(), from).unwrap();
+        text
+    });
+    let address = format!("alice@127.0.0.1:{port}");
+    let args = ["register", &address, "--fetch", "--bind", "127.0.0.1:0"];
+    let run = Run::of(&mut program(&args));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let told = "is registered at\n<sip:alice@192.0.2.3>;expires=7";
+    assert!(run.out.contains(told), "{run:?}");
+    let asked = registrar.join().unwrap();
+    assert!(
+        asked.starts_with("REGISTER ") && !asked.contains("Contact: "),
+        "{asked}"
+    );
+}
+
+// Shows: an account registers through the edge proxies of the command line, as the device that is named | RFC 5626 4.2
+#[test]
+fn edges_and_the_device_are_told_to_the_registrar() {
+    let (port, registrar) = registrar();
+    let edge = format!("127.0.0.1:{port}");
+    let device = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+    let args = [
+        "register",
+        "alice@nowhere.invalid",
+        "--password",
+        "x",
+        "--edge",
+        &edge,
+        "--instance",
+        device,
+        "--once",
+        "--bind",
+        "127.0.0.1:0",
+    ];
+    let run = Run::of(&mut program(&args));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let asked = registrar.join().unwrap();
+    let route = format!("Route: <sip:{edge};lr>");
+    assert!(asked[0].contains(&route), "{asked:?}");
+    let own = format!("+sip.instance=\"<urn:uuid:{device}>\";reg-id=1");
+    assert!(asked[0].contains(&own), "{asked:?}");
+    let run = Run::of(&mut program(&["register", "a@b.example", "--edge", &edge]));
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.err.contains("--instance"), "{run:?}");
+}
+
+// Shows: a silent peer is asked for no longer than is wanted
+#[test]
+fn options_ends_after_its_timeout() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let uri = format!("sip:x@{}", socket.local_addr().unwrap());
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "how long a program really takes is what is asked"
+    )]
+    let began = std::time::Instant::now();
+    let args = [
+        "options",
+        &uri,
+        "--timeout",
+        "300ms",
+        "--bind",
+        "127.0.0.1:0",
+    ];
+    let run = Run::of(&mut program(&args));
+    assert_eq!(run.code, Some(5), "{run:?}");
+    assert!(run.err.contains("no answer"), "{run:?}");
+    assert!(began.elapsed() < Duration::from_secs(10));
+}

@@ -11,6 +11,7 @@ use tsp_sip::call::Command;
 use tsp_sip::registration::RegistrationKind;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::EventKind;
 use crate::phone::{Phone, Shared};
 
 /// How far the registration of an account is.
@@ -82,6 +83,28 @@ impl RegistrationState {
 }
 
 impl Phone {
+    /// Asks the registrar of the phone's account where that is reached, and changes nothing (RFC 3261 section 10.2.3): all
+    /// contacts, as it wrote them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] without an account; [`ErrorKind::Refused`] with the status that the registrar gave, or that
+    /// stands for the reason why it said nothing (404: no way, 408: no answer); [`ErrorKind::Closed`].
+    pub async fn bindings(&self) -> Result<Vec<Box<str>>> {
+        let account = self.shared.account;
+        let account = account.ok_or_else(|| Error::new(ErrorKind::WrongState, "account"))?;
+        let key = Shared::take_key();
+        let mut events = self.shared.events(Some(key));
+        self.shared
+            .command(Command::FetchBindings { key, account })?;
+        while let Some(event) = events.next().await {
+            if let EventKind::Bindings(told) = event.kind {
+                let refused = |s| Error::new(ErrorKind::Refused, "registrar").with_status(Some(s));
+                return told.map_err(refused);
+            }
+        }
+        Err(Error::new(ErrorKind::Closed, "phone"))
+    }
+
     /// Says that the machine has another address, or is in another network: registrars are told, connections made anew,
     /// and the peers of calls that are up hear where we are. A phone that is bound to all addresses and registered somewhere
     /// notices by itself within seconds. One that is bound to one address is bound to `bind` instead, at the same port, if

@@ -67,6 +67,8 @@ pub enum EventKind {
     },
     /// A mailbox of ours changed; nobody had to ask for it.
     MessagesWaiting(MessageSummary),
+    /// What the registrar has of our account, as it wrote it, or the SIP status that says why it does not tell.
+    Bindings(Result<Vec<Box<str>>, u16>),
     /// What became of a message of ours: the SIP status.
     MessageAnswered(u16),
     /// The peer says how far the transfer is that we asked for: the SIP status.
@@ -82,12 +84,16 @@ pub enum EventKind {
         to: Box<str>,
         /// The peer speaks with the one already, and the new call takes that call's place.
         consulted: bool,
+        /// That call, if it is one with us.
+        with_us: Option<CallKey>,
     },
     /// This call, which came in, takes the place of that one; it is answered by itself, and gets the terminals of the other
     /// unless it has some.
     Replaces(CallKey),
     /// A terminal of this name, of the call whose place this one took, could not be put on this one.
     TerminalLost(Box<str>),
+    /// The peer is another than it was said to be until now, or the one whom the network asserts that it is.
+    PeerIdentified(Box<Caller>),
     /// The call is over.
     Ended(Ended),
     /// Something happened to the media of the call.

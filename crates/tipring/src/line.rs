@@ -85,14 +85,12 @@ impl Line {
         }
         let mut requests = self.builder.requests.clone();
         if self.builder.domain.is_some() {
-            // A server passes on calls and nothing else: who asks for more is told so.
-            requests.messages = false;
-            requests.transfers = false;
+            // Users pass calls on by REFER; an INVITE takes the place of no other's call.
             requests.replaces = false;
         }
         let config = AgentConfig {
             advertise: self.builder.advertise.into_iter().collect(),
-            advertise_host: None,
+            advertise_host: self.builder.advertise_host.clone(),
             user: self.builder.user.clone(),
             user_agent: concat!("tipring/", env!("CARGO_PKG_VERSION")).into(),
             timers: self.builder.timers,
@@ -246,6 +244,16 @@ impl Signals {
             CallEventKind::MessageAnswered { status, .. } => {
                 self.emit(at, key, EventKind::MessageAnswered(status.code()));
             }
+            CallEventKind::Bindings {
+                status, contacts, ..
+            } => {
+                let told = status.is_success().then_some(contacts);
+                self.emit(
+                    at,
+                    key,
+                    EventKind::Bindings(told.ok_or_else(|| status.code())),
+                );
+            }
             CallEventKind::TransferProgress(status) => {
                 self.emit(at, key, EventKind::TransferProgress(status.code()));
             }
@@ -253,12 +261,21 @@ impl Signals {
             CallEventKind::TransferFailed(status) => {
                 self.emit(at, key, EventKind::TransferFailed(status.code()));
             }
-            CallEventKind::TransferRequested { to, consulted } => {
+            CallEventKind::TransferRequested {
+                to,
+                consulted,
+                with_us,
+            } => {
                 if let Some(call) = self.shared.call(key) {
                     let mut referred = call.referred.lock().unwrap_or_else(PoisonError::into_inner);
                     *referred = Some(to.clone());
                 }
-                self.emit(at, key, EventKind::TransferRequested { to, consulted });
+                let kind = EventKind::TransferRequested {
+                    to,
+                    consulted,
+                    with_us,
+                };
+                self.emit(at, key, kind);
             }
             CallEventKind::Replaces(old) => {
                 if let Some(heir) = self.shared.call(key) {
@@ -268,6 +285,9 @@ impl Signals {
                 self.emit(at, key, EventKind::Replaces(old));
                 // It stands for a call that was taken already (RFC 3891 section 3).
                 let _closing = self.shared.command(Command::Answer(key));
+            }
+            CallEventKind::PeerIdentified(who) => {
+                self.emit(at, key, EventKind::PeerIdentified(who));
             }
             CallEventKind::Ended(ref ended) => {
                 self.shared.answer_asked(key, Err(not_asked(ended)));

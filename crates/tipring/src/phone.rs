@@ -30,6 +30,7 @@ use tsp_sip::registration::RegistrationEvent;
 use tsp_sip::subscription::{SubscriptionId, SubscriptionKind};
 use tsp_sip::transaction::Timers;
 use tsp_sip::transport::FlowPolicy;
+use tsp_sip::wire::Host;
 
 use crate::account::{Registration, RegistrationState};
 use crate::call::{Call, CallShared, CallState};
@@ -62,6 +63,7 @@ pub struct PeerCapabilities {
 pub struct PhoneBuilder {
     pub(crate) bind: SocketAddr,
     pub(crate) advertise: Option<IpAddr>,
+    pub(crate) advertise_host: Option<Host>,
     pub(crate) tls: Option<TlsSettings>,
     pub(crate) flows: FlowPolicy,
     pub(crate) user: Box<str>,
@@ -82,6 +84,7 @@ impl Default for PhoneBuilder {
         Self {
             bind: (Ipv4Addr::UNSPECIFIED, 0).into(),
             advertise: None,
+            advertise_host: None,
             tls: None,
             flows: FlowPolicy::default(),
             user: "tipring".into(),
@@ -128,6 +131,14 @@ impl PhoneBuilder {
     #[must_use]
     pub const fn advertise(mut self, address: IpAddr) -> Self {
         self.advertise = Some(address);
+        self
+    }
+
+    /// The host name that SIP peers are told instead of any address, for trunks that know us by the name in our certificate,
+    /// such as Microsoft Teams. They have to find us by it. Media stay at addresses: those of [`advertise`](Self::advertise).
+    #[must_use]
+    pub fn advertise_host(mut self, host: Host) -> Self {
+        self.advertise_host = Some(host);
         self
     }
 

@@ -302,7 +302,7 @@ const ALL: &[Profile] = &[
     },
     Profile {
         name: "teams",
-        about: "Microsoft Teams Direct Routing",
+        about: "Microsoft Teams Direct Routing, which knows us by the host name in our certificate: say it with --advertise-host",
         switches: &[
             (
                 Setting::Srtp(SecurityPolicy::Required),

@@ -2,17 +2,20 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use msp_core::event::EventKind as MediaEvent;
-use msp_core::media::Direction;
+use msp_core::id::CallKey;
+use msp_core::media::{Direction, MediaKind};
 use msp_terminals::Bridge;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tsp_sip::account::{Account, AccountId};
 use tsp_sip::call::Domain;
 use tsp_sip::wire::auth::Algorithm;
-use tsp_sip::wire::{HostPort, NameAddr, Uri};
+use tsp_sip::wire::{HostPort, NameAddr, StatusCode, Uri};
 
 use crate::call::{Call, CallState};
 use crate::error::{Error, ErrorKind, Result};
@@ -25,16 +28,34 @@ const NOT_FOUND: u16 = 404;
 /// What a caller is told whose call nobody took, if no branch says why: 480.
 const UNAVAILABLE: u16 = 480;
 
+/// What a user is told who names a call that there is not, or that is not its own.
+const NO_CALL: u16 = 481;
+
+/// How many hops a call may take that begins with us.
+const HOPS: u8 = 70;
+
+/// How long a user whose call was passed on may stay.
+const LEAVING: Duration = Duration::from_secs(4);
+
+/// A stream has room for a terminal a tick after another one was taken off it; so often it is tried.
+const TRIES: u32 = 25;
+const INTERVAL: Duration = Duration::from_millis(20);
+
 /// A registrar and a back-to-back user agent for the users of one domain (RFC 3261 sections 10.3 and 6): a user who
 /// calls another is put through to every phone that the other has registered, and the first that answers has the call.
 ///
 /// The sound goes through it, so phones that share no codec understand each other, and phones behind different NATs hear
-/// each other. Digits are passed on.
+/// each other. Digits and messages are passed on; a message outside of a call goes to every phone of its recipient, and the
+/// best of their answers comes back.
+///
+/// A user who wants the other end to speak with another user (REFER) hears what becomes of it: the server calls that
+/// one itself, or takes the one of the consultation, and joins the two. Nobody is passed on to who is no user.
 #[derive(Debug)]
 pub struct Server {
     phone: Arc<Phone>,
     /// The users, and as whom calls of theirs go out.
     users: Arc<HashMap<Box<str>, AccountId>>,
+    pairs: Pairs,
 }
 
 impl Server {
@@ -73,6 +94,7 @@ impl Server {
         Ok(Self {
             phone: Arc::new(phone),
             users: Arc::new(users),
+            pairs: Pairs::default(),
         })
     }
 
@@ -94,7 +116,11 @@ impl Server {
             tokio::select! {
                 call = self.phone.next_call(), if open => {
                     let Some(call) = call else { return Ok(()) };
-                    let exchange = Exchange { phone: self.phone.clone(), users: self.users.clone() };
+                    let exchange = Exchange {
+                        phone: self.phone.clone(),
+                        users: self.users.clone(),
+                        pairs: self.pairs.clone(),
+                    };
                     calls.spawn(async move { exchange.connect(call).await });
                 }
                 Some(_ended) = calls.join_next(), if !calls.is_empty() => {}
@@ -115,10 +141,44 @@ impl Server {
     }
 }
 
+/// Which calls hear each other.
+#[derive(Clone, Default, Debug)]
+struct Pairs(Arc<Mutex<HashMap<CallKey, Call>>>);
+
+impl Pairs {
+    fn add(&self, one: &Call, other: &Call) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(one.key(), other.clone());
+        all.insert(other.key(), one.clone());
+    }
+
+    /// Parts a call from the one that it is joined with, which is given.
+    fn part(&self, call: &Call) -> Option<Call> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let other = all.remove(&call.key())?;
+        all.remove(&other.key());
+        Some(other)
+    }
+
+    /// Whether two calls are joined with each other.
+    fn are(&self, one: &Call, other: &Call) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&one.key()).is_some_and(|c| c.key() == other.key())
+    }
+}
+
+/// What an end of a call asked for: to be passed on.
+struct Wish {
+    to: Box<str>,
+    /// In the place of this call.
+    with_us: Option<CallKey>,
+}
+
 /// What a call needs of the server.
 struct Exchange {
     phone: Arc<Phone>,
     users: Arc<HashMap<Box<str>, AccountId>>,
+    pairs: Pairs,
 }
 
 impl Exchange {
@@ -132,60 +192,156 @@ impl Exchange {
 
     /// The status that the caller is refused with if nobody takes the call.
     async fn put_through(&self, caller: &Call) -> Result<(), u16> {
-        let user = user_of(caller.called()).filter(|u| self.users.contains_key(u));
-        let user = user.ok_or(NOT_FOUND)?;
-        let from = user_of(caller.peer()).and_then(|u| self.users.get(&u).copied());
-        let hops = caller.hops_left();
-        let branches: Vec<Call> = self
-            .phone
-            .located(&user)
-            .into_iter()
-            .filter_map(|location| self.phone.prepare_location(location, from, hops).ok())
-            .filter(|branch| branch.place().is_ok())
-            .collect();
-        let (answered, refused) = self.first(caller, &branches).await;
-        for branch in &branches {
-            if answered.as_ref().is_none_or(|a| a.key() != branch.key()) {
-                let _over = branch.start_hang_up();
-            }
-        }
-        let branch = answered.ok_or(refused)?;
+        let branches = self.branches(caller.called(), caller.peer(), caller.hops_left())?;
+        let ring = {
+            let caller = caller.clone();
+            move || drop(caller.ring())
+        };
+        let branch = first(&branches, ring, caller).await?;
         let joined = join(caller, &branch);
         if joined.is_err() || caller.answer().await.is_err() {
             let _over = branch.hang_up().await;
             return if joined.is_err() { Err(500) } else { Ok(()) };
         }
-        until_over(caller, &branch).await;
-        let _over = branch.start_hang_up();
-        let _over = caller.start_hang_up();
+        self.keep(caller.clone(), branch).await;
         Ok(())
     }
 
-    /// The branch that answers first; none, and why, if none does or the caller does not wait.
-    async fn first(&self, caller: &Call, branches: &[Call]) -> (Option<Call>, u16) {
-        let mut waiting = JoinSet::new();
-        for branch in branches {
-            let (branch, caller) = (branch.clone(), caller.clone());
-            waiting.spawn(async move {
-                let rings = branch.reached(|s| !matches!(s, CallState::Dialing)).await;
-                if matches!(rings, Ok(CallState::Ringing | CallState::EarlyMedia)) {
-                    let _gone = caller.ring();
-                }
-                branch.connected().await.map(|()| branch)
-            });
-        }
-        let mut why = Vec::new();
+    /// Calls to all places where a user of ours is reached, on behalf of `from`; or the status that says why there are none.
+    fn branches(&self, to: &str, from: &str, hops: u8) -> Result<Vec<Call>, u16> {
+        let user = user_of(to).filter(|u| self.users.contains_key(u));
+        let user = user.ok_or(NOT_FOUND)?;
+        let from = user_of(from).and_then(|u| self.users.get(&u).copied());
+        let places = self.phone.located(&user).into_iter();
+        let branches =
+            places.filter_map(|place| self.phone.prepare_location(place, from, hops).ok());
+        Ok(branches.filter(|branch| branch.place().is_ok()).collect())
+    }
+
+    /// Stays with two calls that hear each other until one is over, and then ends the other. Either end may pass its call on.
+    async fn keep(&self, one: Call, other: Call) {
+        let mut pair = (one, other);
+        self.pairs.add(&pair.0, &pair.1);
         loop {
-            tokio::select! {
-                done = waiting.join_next() => match done {
-                    Some(Ok(Ok(branch))) => return (Some(branch), UNAVAILABLE),
-                    Some(Ok(Err(error))) => why.extend(error.status()),
-                    // A branch that panicked is none.
-                    Some(Err(_)) => {}
-                    None => return (None, best(&why)),
-                },
-                _ = caller.ended() => return (None, UNAVAILABLE),
+            let wish = until_over(&pair.0, &pair.1).await;
+            let Some((gone, stays, wish)) = wish else {
+                break;
+            };
+            let passed = match wish.with_us {
+                Some(consultation) => self.hand_over(&gone, &stays, consultation).await,
+                None => self.pass_on(&gone, &stays, &wish.to).await,
+            };
+            match passed {
+                Ok(new) => {
+                    let _told = gone.tell_referrer(StatusCode::OK);
+                    tokio::spawn(let_go(gone));
+                    pair = (stays, new);
+                }
+                Err(status) => {
+                    let status = StatusCode::new(status).unwrap_or(StatusCode::DECLINE);
+                    let _gone = gone.tell_referrer(status);
+                }
             }
+        }
+        // An end that was handed over is another exchange's now.
+        if self.pairs.are(&pair.0, &pair.1) {
+            self.pairs.part(&pair.0);
+            let _over = pair.0.start_hang_up();
+            let _over = pair.1.start_hang_up();
+        }
+    }
+
+    /// Connects `stays` with whom its peer `gone` wants it to speak with, who is called first.
+    async fn pass_on(&self, gone: &Call, stays: &Call, to: &str) -> Result<Call, u16> {
+        let branches = self.branches(to, stays.peer(), HOPS)?;
+        let ring = {
+            let gone = gone.clone();
+            move || drop(gone.tell_referrer(StatusCode::RINGING))
+        };
+        let new = first(&branches, ring, stays).await?;
+        if !self.pairs.are(gone, stays) || replace(stays, &new).await.is_err() {
+            let _over = new.start_hang_up();
+            return Err(UNAVAILABLE);
+        }
+        self.pairs.part(gone);
+        self.pairs.add(stays, &new);
+        Ok(new)
+    }
+
+    /// Connects `stays` with the one whom its peer `gone` spoke with in the call `consultation`.
+    async fn hand_over(
+        &self,
+        gone: &Call,
+        stays: &Call,
+        consultation: CallKey,
+    ) -> Result<Call, u16> {
+        let consulted = self.phone.call(consultation).ok_or(NO_CALL)?;
+        // Who knows the tags of somebody else's call may still not give it away.
+        let own = user_of(consulted.peer()) == user_of(gone.peer());
+        if !own || consulted.key() == gone.key() || !self.pairs.are(gone, stays) {
+            return Err(NO_CALL);
+        }
+        let new = self.pairs.part(&consulted).ok_or(NO_CALL)?;
+        self.pairs.part(gone);
+        self.pairs.add(stays, &new);
+        let _over = consulted.start_hang_up();
+        if replace(stays, &new).await.is_err() {
+            // Nobody is left who could take either back.
+            let _over = new.start_hang_up();
+            let _over = stays.start_hang_up();
+        }
+        Ok(new)
+    }
+}
+
+/// Ends a call that was passed on, once its peer had time to hear so and to end it itself (RFC 5589 section 6.1).
+async fn let_go(gone: Call) {
+    let _late = timeout(LEAVING, gone.ended()).await;
+    let _over = gone.start_hang_up();
+}
+
+/// The branch that answers first, the others being taken back. If none does, or `waiting` ends before: the status that says why.
+async fn first(
+    branches: &[Call],
+    ring: impl Fn() + Clone + Send + 'static,
+    waiting: &Call,
+) -> Result<Call, u16> {
+    let answered = answered(branches, ring, waiting).await;
+    for branch in branches {
+        if !matches!(&answered, Ok(a) if a.key() == branch.key()) {
+            let _over = branch.start_hang_up();
+        }
+    }
+    answered
+}
+
+async fn answered(
+    branches: &[Call],
+    ring: impl Fn() + Clone + Send + 'static,
+    waiting: &Call,
+) -> Result<Call, u16> {
+    let mut trying = JoinSet::new();
+    for branch in branches {
+        let (branch, ring) = (branch.clone(), ring.clone());
+        trying.spawn(async move {
+            let rings = branch.reached(|s| !matches!(s, CallState::Dialing)).await;
+            if matches!(rings, Ok(CallState::Ringing | CallState::EarlyMedia)) {
+                ring();
+            }
+            branch.connected().await.map(|()| branch)
+        });
+    }
+    let mut why = Vec::new();
+    loop {
+        tokio::select! {
+            done = trying.join_next() => match done {
+                Some(Ok(Ok(branch))) => return Ok(branch),
+                Some(Ok(Err(error))) => why.extend(error.status()),
+                // A branch that panicked is none.
+                Some(Err(_)) => {}
+                None => return Err(best(&why)),
+            },
+            _ = waiting.ended() => return Err(UNAVAILABLE),
         }
     }
 }
@@ -219,22 +375,77 @@ fn join(one: &Call, other: &Call) -> Result<()> {
     Ok(())
 }
 
-/// Waits until one of two calls is over, and passes on the digits that each hears.
-async fn until_over(one: &Call, other: &Call) {
+/// Lets two calls hear each other, and nobody else.
+async fn replace(one: &Call, other: &Call) -> Result<()> {
+    let mut tries = 0;
+    loop {
+        clear(one);
+        clear(other);
+        match join(one, other) {
+            Err(_) if tries < TRIES => {
+                tries += 1;
+                tokio::time::sleep(INTERVAL).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Takes what there is off the streams of a call.
+fn clear(call: &Call) {
+    for direction in [Direction::Capture, Direction::Render] {
+        let Some(stream) = call.media().stream(MediaKind::Audio, direction) else {
+            continue;
+        };
+        for terminal in stream.terminals() {
+            // The call may be over already: then it is off the stream all the same.
+            let _over = stream.unselect(terminal.id());
+        }
+    }
+}
+
+/// Waits until one of two calls is over, or wants to be passed on: who goes, who stays, and to whom. Digits and messages are
+/// passed on.
+async fn until_over(one: &Call, other: &Call) -> Option<(Call, Call, Wish)> {
     let (mut from_one, mut from_other) = (one.events(), other.events());
     loop {
-        let (event, to) = tokio::select! {
-            event = from_one.next() => (event, other),
-            event = from_other.next() => (event, one),
-            _ = one.ended() => return,
-            _ = other.ended() => return,
+        let (event, from, to) = tokio::select! {
+            // What was said before the end counts.
+            biased;
+            event = from_one.next() => (event, one, other),
+            event = from_other.next() => (event, other, one),
+            _ = one.ended() => return None,
+            _ = other.ended() => return None,
         };
-        if let Some(digit) = event.as_ref().and_then(digit_of) {
-            // A peer that takes no digits does not get this one.
-            let _lost = to.send_digits(&digit.to_string());
-        }
-        if event.is_none() {
-            return;
+        let event = event?;
+        match event.kind {
+            EventKind::TransferRequested {
+                to: target,
+                with_us,
+                consulted,
+            } => {
+                if consulted == with_us.is_some() {
+                    let wish = Wish {
+                        to: target,
+                        with_us,
+                    };
+                    return Some((from.clone(), to.clone(), wish));
+                }
+                // A call that is none of ours cannot be taken the place of.
+                let _gone = from.tell_referrer(StatusCode::CALL_DOES_NOT_EXIST);
+            }
+            EventKind::Message {
+                content_type, body, ..
+            } => {
+                // It was taken; whether the other end takes it is its own affair.
+                let _lost = to.pass_message(&content_type, &body);
+            }
+            _ => {
+                if let Some(digit) = digit_of(&event) {
+                    // A peer that takes no digits does not get this one.
+                    let _lost = to.send_digits(&digit.to_string());
+                }
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use tsp_sip::call::{Command, Recipient};
+use tsp_sip::wire::StatusCode;
 
 use crate::call::Call;
 use crate::error::{Error, ErrorKind, Result};
@@ -82,6 +83,24 @@ impl Call {
         self.phone.command(Command::DeclineTransfer(self.key()))
     }
 
+    /// Tells the peer what becomes of the transfer that it asked for, for who connects the two by other means. A final status
+    /// is the last that it hears.
+    pub(crate) fn tell_referrer(&self, status: StatusCode) -> Result<()> {
+        self.phone
+            .command(Command::TellReferrer(self.key(), status))
+    }
+
+    /// Sends a message within the call, and waits for nothing.
+    pub(crate) fn pass_message(&self, content_type: &str, body: &[u8]) -> Result<()> {
+        self.phone.command(Command::Message {
+            key: Shared::take_key(),
+            to: Recipient::Call(self.key()),
+            account: None,
+            content_type: content_type.into(),
+            body: body.to_vec().into(),
+        })
+    }
+
     fn take_referred(&self) -> Result<Box<str>> {
         let referred = &self.shared.referred;
         let to = referred
@@ -121,7 +140,7 @@ impl Phone {
         self.shared.command(Command::Message {
             key,
             to: Recipient::Uri(to),
-            account: None,
+            account: self.shared.account,
             content_type: "text/plain;charset=utf-8".into(),
             body: text.as_bytes().to_vec().into(),
         })?;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tipring::msp_core::media::Direction;
 use tipring::msp_core::time::ClockRate;
 use tipring::{
-    Account, Algorithm, Call, Credential, Domain, ErrorKind, Host, Phone, Registration,
-    RegistrationState, Server, Uri,
+    Account, Algorithm, Call, Credential, Domain, ErrorKind, EventKind, Events, Host, Phone,
+    Registration, RegistrationState, Server, Uri,
 };
 use tokio::net::UdpSocket;
 use tokio::sync::oneshot;
@@ -178,11 +178,6 @@ async fn strangers_and_wrong_passwords_are_refused() {
             .unwrap_err();
         assert_eq!(error.status(), Some(status), "{error}");
     }
-    // What the server would not pass on it does not take.
-    let direct = format!("sip:bob@{}", office.address);
-    let error = timeout(PATIENCE, alice.message(&direct, "hello")).await;
-    let error = error.unwrap().unwrap_err();
-    assert_eq!(error.status(), Some(405), "{error}");
     mallory.close().await;
     fraud.close().await;
     alice.close().await;
@@ -229,6 +224,129 @@ async fn a_server_asks_for_the_algorithms_that_it_is_told() {
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidSetting, "{error}");
+    }
+}
+
+/// The next message that comes to a phone: who sent it, and what.
+async fn message(events: &mut Events) -> (String, String) {
+    loop {
+        let event = timeout(PATIENCE, events.next()).await.unwrap().unwrap();
+        if let EventKind::Message { from, body, .. } = event.kind {
+            return (from.into(), String::from_utf8_lossy(&body).into());
+        }
+    }
+}
+
+// Shows: a server passes a message on to every phone of its recipient, and the answer back; 480 if there is none, 404 for nobody | RFC 3428 6
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_go_to_every_phone_of_a_user() {
+    let office = Office::open(&[("alice", "secret"), ("bob", "secret"), ("carol", "secret")]).await;
+    let (alice, _a) = office.registered("alice").await;
+    let (desk, _d) = office.registered("bob").await;
+    let (mobile, _m) = office.registered("bob").await;
+    let (mut at_desk, mut at_mobile) = (desk.events(), mobile.events());
+    let sent = alice.message("sip:bob@office.example", "lunch?");
+    timeout(PATIENCE, sent).await.unwrap().unwrap();
+    for events in [&mut at_desk, &mut at_mobile] {
+        let (from, text) = message(events).await;
+        assert_eq!((&*from, &*text), ("<sip:alice@office.example>", "lunch?"));
+    }
+    for (who, status) in [("carol", 480), ("nobody", 404)] {
+        let target = format!("sip:{who}@office.example");
+        let sent = timeout(PATIENCE, alice.message(&target, "x")).await;
+        assert_eq!(sent.unwrap().unwrap_err().status(), Some(status), "{who}");
+    }
+    // Strangers send none.
+    let (mallory, _) = office.phone("alice", "guess").await;
+    let sent = mallory.message("sip:bob@office.example", "x");
+    let error = timeout(PATIENCE, sent).await.unwrap().unwrap_err();
+    assert_eq!(error.status(), Some(401), "{error}");
+    for phone in [alice, desk, mobile, mallory] {
+        phone.close().await;
+    }
+}
+
+/// A call between two phones that is up: its end at the caller, and at the called.
+async fn speak(from: &Phone, to: &Phone, user: &str) -> (Call, Call) {
+    let call = from.dial(&format!("sip:{user}@office.example")).await;
+    let call = call.unwrap();
+    let taken = next(to).await;
+    taken.answer().await.unwrap();
+    timeout(PATIENCE, call.connected()).await.unwrap().unwrap();
+    (call, taken)
+}
+
+/// Whether `to` hears a tone that `from` plays.
+async fn hears(from: &Call, to: &Call) {
+    let tone = tipring::terminals::Tone::new(1_000.0, -10.0).unwrap();
+    let options = tipring::terminals::AppOptions::new(ClockRate::HZ_8000);
+    let ear = tipring::terminals::AppSink::new(options).unwrap();
+    to.select(Direction::Render, ear.clone()).unwrap();
+    from.select(Direction::Capture, tone).unwrap();
+    let loud = tokio::task::spawn_blocking(move || {
+        // What came before the tone is silence.
+        let mut sound = vec![0; 24_000];
+        let got = ear.pull_blocking(&mut sound, PATIENCE);
+        let loud = sound.iter().filter(|s| s.unsigned_abs() > 3_000).count();
+        (got, loud)
+    });
+    let (got, loud) = loud.await.unwrap();
+    assert!(
+        got == 24_000 && loud > 2_000,
+        "{loud} of {got} samples are loud"
+    );
+}
+
+// Shows: a user of our server passes a call on without asking: the two others hear each other, and it is out | RFC 3515 2.4, RFC 5589 6
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_passed_on_blindly_by_the_server() {
+    let office = Office::open(&[("alice", "secret"), ("bob", "secret"), ("carol", "secret")]).await;
+    let (alice, _a) = office.registered("alice").await;
+    let (bob, _b) = office.registered("bob").await;
+    let (carol, _c) = office.registered("carol").await;
+    let (at_alice, at_bob) = speak(&alice, &bob, "bob").await;
+    // To who is not there: the call goes on.
+    let passed = at_bob.transfer("sip:nobody@office.example");
+    let error = timeout(PATIENCE, passed).await.unwrap().unwrap_err();
+    assert_eq!(error.status(), Some(404), "{error}");
+    let (passed, at_carol) = tokio::join!(
+        timeout(PATIENCE, at_bob.transfer("sip:carol@office.example")),
+        async {
+            let at_carol = next(&carol).await;
+            assert!(at_carol.peer().contains("sip:alice@office.example"));
+            at_carol.answer().await.unwrap();
+            at_carol
+        }
+    );
+    passed.unwrap().unwrap();
+    timeout(PATIENCE, at_bob.ended()).await.unwrap().unwrap();
+    hears(&at_alice, &at_carol).await;
+    at_carol.hang_up().await.unwrap();
+    timeout(PATIENCE, at_alice.ended()).await.unwrap().unwrap();
+    for phone in [alice, bob, carol] {
+        phone.close().await;
+    }
+}
+
+// Shows: a user of our server passes a call on after a consultation: the two others hear each other | RFC 3891 3, RFC 5589 7
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_passed_on_with_a_consultation_by_the_server() {
+    let office = Office::open(&[("alice", "secret"), ("bob", "secret"), ("carol", "secret")]).await;
+    let (alice, _a) = office.registered("alice").await;
+    let (bob, _b) = office.registered("bob").await;
+    let (carol, _c) = office.registered("carol").await;
+    let (at_alice, at_bob) = speak(&alice, &bob, "bob").await;
+    let (asking, at_carol) = speak(&bob, &carol, "carol").await;
+    let passed = timeout(PATIENCE, at_bob.transfer_to(&asking)).await;
+    passed.unwrap().unwrap();
+    for call in [&at_bob, &asking] {
+        timeout(PATIENCE, call.ended()).await.unwrap().unwrap();
+    }
+    hears(&at_carol, &at_alice).await;
+    at_alice.hang_up().await.unwrap();
+    timeout(PATIENCE, at_carol.ended()).await.unwrap().unwrap();
+    for phone in [alice, bob, carol] {
+        phone.close().await;
     }
 }
 

@@ -21,7 +21,7 @@ async fn phone(user: &str) -> Phone {
 async fn requested(events: &mut Events) -> (Box<str>, bool) {
     loop {
         let event = events.next().await.expect("a wish");
-        if let EventKind::TransferRequested { to, consulted } = event.kind {
+        if let EventKind::TransferRequested { to, consulted, .. } = event.kind {
             return (to, consulted);
         }
     }

@@ -5,9 +5,11 @@ use std::net::Ipv4Addr;
 use serde_json::json;
 use tipring::Phone;
 use tipring::msp_engine::{Clock, SystemClock};
+use tokio::time::timeout;
 
 use crate::args::OptionsArgs;
 use crate::exit::{Fail, Failure};
+use crate::line::GOODBYES;
 use crate::output::Output;
 
 pub(crate) async fn run(args: &OptionsArgs) -> Result<(), Fail> {
@@ -23,8 +25,12 @@ pub(crate) async fn run(args: &OptionsArgs) -> Result<(), Fail> {
     }
     let phone = builder.start().await?;
     let out = Output::new(&args.output, SystemClock.now());
-    let answer = phone.options(&args.target).await;
-    phone.close().await;
+    let answer = timeout(args.timeout, phone.options(&args.target)).await;
+    let _silent_peer = timeout(GOODBYES, phone.close()).await;
+    let answer = answer.map_err(|_| {
+        let why = format!("{}: no answer", args.target);
+        Fail::new(Failure::Timeout, why)
+    })?;
     let peer = answer.map_err(|e| Fail::from(e).about(&args.target))?;
     let text = format!(
         "{} {} in {:.1} ms\nAllow: {}\nUser-Agent: {}",

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use serde_json::json;
 use tipring::msp_engine::{Clock, SystemClock};
-use tipring::{Phone, RegistrationState, Uri};
+use tipring::{Phone, PhoneBuilder, RegistrationState, Uri};
 
 use crate::account::uri;
 use crate::args::RegisterArgs;
@@ -34,6 +34,9 @@ pub(crate) async fn run(args: &RegisterArgs) -> Result<(), Fail> {
     if let Some(tls) = args.tls.settings() {
         builder = builder.tls(tls);
     }
+    if args.fetch {
+        return fetch(args, builder.account(account)).await;
+    }
     let phone = builder.start().await?;
     let out = Output::new(&args.output, SystemClock.now());
     let mut registration = phone.register(account)?;
@@ -51,6 +54,22 @@ pub(crate) async fn run(args: &RegisterArgs) -> Result<(), Fail> {
     }
     close(phone, &out).await;
     result
+}
+
+/// Tells where the address is registered, and changes nothing.
+async fn fetch(args: &RegisterArgs, builder: PhoneBuilder) -> Result<(), Fail> {
+    let phone = builder.start().await?;
+    let out = Output::new(&args.output, SystemClock.now());
+    let contacts = phone.bindings().await;
+    close(phone, &out).await;
+    let contacts = contacts.map_err(|e| Fail::from(e).about(&args.address))?;
+    let text = match &contacts[..] {
+        [] => format!("{} is registered nowhere", args.address),
+        all => format!("{} is registered at\n{}", args.address, all.join("\n")),
+    };
+    let fields = json!({ "address": args.address, "contacts": contacts });
+    out.event(SystemClock.now(), "bindings", &text, fields);
+    Ok(())
 }
 
 /// Says what became of the registration; an error if it did not work.

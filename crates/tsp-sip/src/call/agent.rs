@@ -357,6 +357,7 @@ impl UserAgent {
             Method::Register => self.registered(now, id, flow, request),
             Method::Invite => self.called(now, id, flow, request),
             Method::Options => self.describe_ourselves(now, id, flow, request),
+            Method::Message if self.served.is_some() => self.relay_message(now, id, request),
             Method::Message => self.messaged(now, id, request, None),
             Method::Notify => self.notified(now, id, flow, request),
             Method::Subscribe => self.watched(now, id, flow, request),
@@ -417,6 +418,7 @@ impl UserAgent {
             Command::FollowTransfer { key, call } => self.follow(now, key, call),
             Command::DeclineTransfer(key) => self.decline_transfer(now, key),
             Command::FetchBindings { key, account } => self.fetch_bindings(now, key, account),
+            Command::TellReferrer(key, status) => self.tell_referrer(now, key, status),
             Command::Subscribe {
                 id,
                 to,

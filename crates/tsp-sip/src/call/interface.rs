@@ -190,6 +190,9 @@ pub enum Command {
     },
     /// Do not make the call that a peer asked for.
     DeclineTransfer(CallKey),
+    /// Tell a peer what becomes of its wish to be passed on, instead of [`Command::FollowTransfer`]: for who connects the two by
+    /// other means, as a server does. A final status is the last that it hears.
+    TellReferrer(CallKey, StatusCode),
     /// Register an account, and keep it registered.
     Register(AccountId),
     /// Register an account no more, and tell the registrar.
@@ -431,6 +434,8 @@ pub enum CallEventKind {
         to: Box<str>,
         /// The peer speaks with the one already, and the new call takes that call's place.
         consulted: bool,
+        /// That call, if it is one with us.
+        with_us: Option<CallKey>,
     },
     /// This call, which came in, shall take the place of that one. If it is answered, that one ends.
     Replaces(CallKey),

@@ -46,6 +46,7 @@ mod redirect;
 mod referral;
 mod refusal;
 mod registering;
+mod relaying;
 mod reliable;
 mod requests;
 mod schemes;

@@ -20,7 +20,8 @@ use crate::tables::{HashMap, HashSet};
 use crate::transaction::ServerId;
 use crate::transport::Flow;
 use crate::wire::{
-    HeaderName, Headers, Method, OptionTags, Request, Scheme, StatusCode, SubscriptionState, Uri,
+    HeaderName, Headers, Method, OptionTags, Replaces, Request, Scheme, StatusCode,
+    SubscriptionState, Uri,
 };
 
 /// What a peer asked us to call.
@@ -178,8 +179,13 @@ impl UserAgent {
         }
         self.services.respond(now, id, &response);
         self.tell_referrer(now, key, StatusCode::TRYING);
+        let with_us = replaces.and_then(|r| self.named_by(&r));
         let to = to.to_string().into();
-        let kind = CallEventKind::TransferRequested { to, consulted };
+        let kind = CallEventKind::TransferRequested {
+            to,
+            consulted,
+            with_us: with_us.map(|(call, _)| call),
+        };
         self.services.tell(key, kind);
     }
 
@@ -228,7 +234,7 @@ impl UserAgent {
     }
 
     /// Tells the peer what becomes of its REFER, in order.
-    fn tell_referrer(&mut self, now: Instant, key: CallKey, status: StatusCode) {
+    pub(super) fn tell_referrer(&mut self, now: Instant, key: CallKey, status: StatusCode) {
         let Some(referral) = self.services.referrals.open.get_mut(&key) else {
             return;
         };
@@ -321,6 +327,23 @@ impl UserAgent {
         let Some(replaces) = headers.replaces().map_err(|_| StatusCode::BAD_REQUEST)? else {
             return Ok(None);
         };
+        let (key, leg) = self
+            .named_by(&replaces)
+            .ok_or(StatusCode::CALL_DOES_NOT_EXIST)?;
+        let call = self.calls.get(&key);
+        let call = call.ok_or(StatusCode::CALL_DOES_NOT_EXIST)?;
+        match &call.phase {
+            Phase::Over { .. } => Err(StatusCode::DECLINE),
+            Phase::Up if call.chosen != Some(leg) => Err(StatusCode::CALL_DOES_NOT_EXIST),
+            Phase::Up if replaces.early_only => Err(StatusCode::BUSY_HERE),
+            Phase::Up | Phase::Inviting(_) => Ok(Some(key)),
+            // An early dialog that we did not begin is not ours to give.
+            Phase::Alerting { .. } | Phase::Dialing(_) => Err(StatusCode::CALL_DOES_NOT_EXIST),
+        }
+    }
+
+    /// The call, and its leg, that Replaces names.
+    fn named_by(&self, replaces: &Replaces) -> Option<(CallKey, LegId)> {
         // A tag of 0 stands for none (RFC 3891 section 6.1).
         let tag = |tag: &str| if tag == "0" { "".into() } else { tag.into() };
         let id = DialogId {
@@ -333,17 +356,7 @@ impl UserAgent {
             ..id.clone()
         };
         let dialogs = &self.services.dialogs;
-        let found = dialogs.get(&exact).or_else(|| dialogs.get(&id)).copied();
-        let known = found.and_then(|(key, leg)| self.calls.get(&key).map(|c| (key, leg, c)));
-        let (key, leg, call) = known.ok_or(StatusCode::CALL_DOES_NOT_EXIST)?;
-        match &call.phase {
-            Phase::Over { .. } => Err(StatusCode::DECLINE),
-            Phase::Up if call.chosen != Some(leg) => Err(StatusCode::CALL_DOES_NOT_EXIST),
-            Phase::Up if replaces.early_only => Err(StatusCode::BUSY_HERE),
-            Phase::Up | Phase::Inviting(_) => Ok(Some(key)),
-            // An early dialog that we did not begin is not ours to give.
-            Phase::Alerting { .. } | Phase::Dialing(_) => Err(StatusCode::CALL_DOES_NOT_EXIST),
-        }
+        dialogs.get(&exact).or_else(|| dialogs.get(&id)).copied()
     }
 
     /// The call `key`, which came in, shall take the place of `old`: the application is told, and takes it or not.

@@ -66,6 +66,8 @@ impl Default for RequestPolicy {
 pub(super) enum Aside {
     /// A MESSAGE.
     Message,
+    /// A MESSAGE from user to user of ours.
+    Relayed,
     /// A REGISTER that changes nothing.
     Fetch,
     /// An INFO with the digit that the queue of the call begins with.
@@ -172,6 +174,7 @@ impl UserAgent {
         match aside {
             Aside::Message => self.message_answered(key, status, reason),
             Aside::Fetch => self.bindings_answered(key, status, reason, response),
+            Aside::Relayed => self.relay_answered(now, key, status),
             Aside::Refer => self.refer_answered(now, key, status, response),
             Aside::Sipfrag(told) => self.sipfrag_answered(now, key, told, status),
             Aside::Digit(digit) => self.digit_answered(now, key, digit, status),

@@ -54,6 +54,10 @@ pub(super) struct Passage {
 }
 
 impl Passage {
+    pub(super) const fn new(path: Vec<NameAddr>, hops: u8) -> Self {
+        Self { path, hops }
+    }
+
     pub(super) fn dress(&self, headers: &mut Headers) {
         headers.set(HeaderName::MaxForwards, self.hops.to_string());
         for proxy in &self.path {
@@ -88,7 +92,7 @@ impl Served {
     }
 
     /// The user of ours that an address names.
-    fn user<'a>(&'a self, uri: &Uri) -> Option<&'a str> {
+    pub(super) fn user<'a>(&'a self, uri: &Uri) -> Option<&'a str> {
         let ours = uri.host().is_some_and(|h| h.same_as(&self.host));
         let name = uri.user().filter(|_| ours)?;
         self.users.get_key_value(&*name).map(|(name, _)| &**name)
@@ -203,7 +207,7 @@ impl UserAgent {
         } = location;
         self.begin_call(key, uri, account);
         if let Some(call) = self.calls.get_mut(&key) {
-            call.passage = Some(Box::new(Passage { path, hops }));
+            call.passage = Some(Box::new(Passage::new(path, hops)));
         }
         self.dial_by(now, key, Ok(Chosen::only(flow)));
     }

@@ -23,6 +23,7 @@ use super::interface::{
 use super::notifying::Watching;
 use super::publishing::Publications;
 use super::referral::Referrals;
+use super::relaying::Relays;
 use super::requests::Aside;
 use super::subscribing::{Ask, Subscriptions};
 use crate::account::AccountId;
@@ -138,6 +139,7 @@ pub(super) struct Services {
     pub(super) subscriptions: Subscriptions,
     pub(super) watching: Watching,
     pub(super) publications: Publications,
+    pub(super) relays: Relays,
     /// Calls that are legs of a conference of ours.
     pub(super) focuses: HashSet<CallKey>,
     /// Calls of ours in which nobody is told who we are.
@@ -206,6 +208,7 @@ impl Services {
             subscriptions: Subscriptions::default(),
             watching: Watching::default(),
             publications: Publications::default(),
+            relays: Relays::default(),
             focuses: HashSet::default(),
             nobodies: HashSet::default(),
             random,

@@ -269,6 +269,7 @@ fn we_follow_when_the_application_wants_it() {
     let asked = CallEventKind::TransferRequested {
         to: "sip:carol@192.0.2.9:5070".into(),
         consulted: true,
+        with_us: None,
     };
     assert!(has(&w, key, &asked), "{:?}", w.phones[0].kinds(key));
     let pending = ask(&mut w, &refer_in(3, &our_tag, CAROL, ""));

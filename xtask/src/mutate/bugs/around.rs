@@ -1,6 +1,6 @@
 //! Bugs around calls (servers that fail, floods, ways, registrations, states) that peers find which speak by literal bytes.
 
-use super::scripted;
+use super::{beside, scripted};
 use crate::mutate::Bug;
 
 pub(super) const BUGS: &[Bug] = &[
@@ -136,6 +136,62 @@ pub(super) const BUGS: &[Bug] = &[
         "crates/tsp-sip/src/transport/admission.rs",
         "let source = (source(remote), «known»);",
         "false",
+    ),
+    scripted(
+        "flooded::calls_that_nobody_takes_do_not_fill_all_places",
+        "one source may ring with all calls that there may be",
+        "crates/tsp-sip/src/call/flood.rs",
+        "        «*held > most / SHARE»\n",
+        "false",
+    ),
+    scripted(
+        "flooded::to_refuse_calls_ends_nothing_else",
+        "who takes no calls makes none",
+        "crates/tsp-sip/src/call/agent.rs",
+        "Command::RefuseCalls => «self.refuses_calls = true»,",
+        "(self.refuses_calls, self.closing) = (true, true)",
+    ),
+    scripted(
+        "excess::what_belongs_to_something_is_never_turned_away",
+        "a copy of a request that was answered is turned away",
+        "crates/tsp-sip/src/call/flood.rs",
+        "!glance.is_within && «!services.came(&glance)»;",
+        "true",
+    ),
+    scripted(
+        "excess::what_is_turned_away_leaves_nothing",
+        "the ACK of a refusal of which nothing is kept is read",
+        "crates/tsp-sip/src/call/flood.rs",
+        "        if «services.acknowledges_nothing(datagram)» {",
+        "false && services.acknowledges_nothing(datagram)",
+    ),
+    beside(
+        "transport::inbox::tests::what_belongs_to_calls_comes_first",
+        "new requests are read before those of calls",
+        "crates/tsp-sip/src/transport/inbox.rs",
+        "        if let Some(item) = «self.within.pop_front()» {",
+        "self.within.pop_front().filter(|_| self.beginning.is_empty())",
+    ),
+    beside(
+        "transport::inbox::tests::in_a_crowd_few_are_refused",
+        "as many are refused however many come",
+        "crates/tsp-sip/src/transport/inbox.rs",
+        "            true => «REFUSALS_IN_CROWD»,",
+        "REFUSALS",
+    ),
+    beside(
+        "transaction::tests::what_is_answered_takes_no_room_from_what_comes",
+        "what is answered is kept without end",
+        "crates/tsp-sip/src/transaction/mod.rs",
+        "                «self.answered.forget_first();»\n",
+        "",
+    ),
+    beside(
+        "transport::flows::tests::the_name_of_a_connection_outlives_it",
+        "the name of a connection ends with it",
+        "crates/tsp-sip/src/transport/flows.rs",
+        "            «self.gone.push_back((id, name))»;",
+        "let _ = (id, name)",
     ),
     scripted(
         "hold::an_echo_of_our_hold_is_none_of_the_peers",

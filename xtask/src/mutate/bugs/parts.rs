@@ -87,7 +87,7 @@ pub(super) const BUGS: &[Bug] = &[
         "there_is_a_bound_on_calls",
         "there is no bound on calls",
         "crates/tsp-sip/src/call/called.rs",
-        "if self.closing || «self.alive >= self.services.config.max_calls» {",
+        "            || «self.alive >= self.services.config.max_calls»\n",
         "false",
     ),
     of_file(
