@@ -16,7 +16,6 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,7 +26,8 @@ use netsim::Network;
 use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::driver::Driver;
-use crate::driver::control_runner::{ControlRunner, Pump, ShardEnd};
+use crate::driver::control_runner::{ControlRunner, Pump};
+use crate::driver::shard_link::link;
 use crate::driver::shard_runner::ShardRunner;
 pub use crate::driver::simulated::SimSocket;
 use crate::driver::simulated::{SharedWorld, SimClock, SimIo};
@@ -35,7 +35,7 @@ use crate::engine::{Engine, Running, Shared};
 use crate::random::{Random, SeededRandom};
 use crate::shard::{Load, Shard, ShardSettings};
 
-/// Reports of all shards of an engine that wait at most.
+/// Reports of a shard that wait at most.
 const REPORTS: usize = 65_536;
 
 /// A world of engines in virtual time.
@@ -79,26 +79,19 @@ impl Simulation {
         let settings = ShardSettings::of(&config);
         let clock: Arc<dyn Clock> = self.clock.clone();
         let (shared, inputs) = Shared::new(config, clock, Box::new(random), loads.clone());
-        let (outbox, reports) = sync_channel(REPORTS);
         let mut ends = Vec::new();
         let mut shards = Vec::new();
-        for (number, load) in loads.iter().enumerate() {
-            let (inbox, told) = channel();
-            ends.push(ShardEnd {
-                inbox,
-                wake: Arc::new(|| ()),
-            });
+        for load in &loads {
+            let (end, told) = link(REPORTS, Arc::new(|| ()), Arc::new(|| ()));
+            ends.push(end);
             let io = self
                 .world
                 .shard_io()
                 .map_err(|e| Error::new(ErrorKind::ResourceUnavailable, e.to_string()))?;
             shards.push(ShardRunner::new(
-                number,
                 Shard::new(settings.clone()),
                 io,
                 told,
-                outbox.clone(),
-                Arc::new(|| ()),
                 Arc::clone(load),
             ));
         }
@@ -106,7 +99,6 @@ impl Simulation {
             Arc::clone(&shared),
             self.world.clone(),
             inputs,
-            reports,
             ends,
             Arc::new(|| ()),
         ));

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ahash::AHashMap;
 use msp_core::params::LocalAddress;
@@ -12,7 +13,8 @@ use msp_core::trace::TraceBody;
 use msp_core::{Error, ErrorKind};
 
 use super::Driver;
-use super::shard_runner::{FromShard, ToShard, Wake};
+use super::shard_link::{ShardEnd, Wake};
+use super::shard_runner::{FromShard, ToShard};
 use crate::control::{ControlInput, ControlOutput, OpenError, OpenRequest, Opened, RequestId};
 use crate::engine::Shared;
 
@@ -25,21 +27,6 @@ pub(crate) trait Pump: Send + Sync {
     fn run(&self) -> Option<Instant>;
 }
 
-/// A way to tell a shard.
-pub(crate) struct ShardEnd<S> {
-    pub(crate) inbox: Sender<ToShard<S>>,
-    pub(crate) wake: Wake,
-}
-
-impl<S> ShardEnd<S> {
-    pub(crate) fn tell(&self, message: ToShard<S>) {
-        // A shard that is gone has given back everything: what it is told has no object any more.
-        if self.inbox.send(message).is_ok() {
-            (self.wake)();
-        }
-    }
-}
-
 /// See the module.
 pub(crate) struct ControlRunner<D: Driver> {
     shared: Arc<Shared>,
@@ -47,10 +34,12 @@ pub(crate) struct ControlRunner<D: Driver> {
     work: Mutex<Work<D>>,
 }
 
+/// How soon a shard is told again what it had no room for.
+const RETRY: Duration = Duration::from_millis(1);
+
 struct Work<D: Driver> {
     driver: D,
     inputs: Receiver<ControlInput>,
-    reports: Receiver<(usize, FromShard<D::Socket>)>,
     shards: Vec<ShardEnd<D::Socket>>,
     /// Sockets that were opened and have no shard yet.
     opened: AHashMap<RequestId, (D::Socket, Option<D::Socket>)>,
@@ -61,7 +50,6 @@ impl<D: Driver> ControlRunner<D> {
         shared: Arc<Shared>,
         driver: D,
         inputs: Receiver<ControlInput>,
-        reports: Receiver<(usize, FromShard<D::Socket>)>,
         shards: Vec<ShardEnd<D::Socket>>,
         wake: Wake,
     ) -> Self {
@@ -71,7 +59,6 @@ impl<D: Driver> ControlRunner<D> {
             work: Mutex::new(Work {
                 driver,
                 inputs,
-                reports,
                 shards,
                 opened: AHashMap::new(),
             }),
@@ -86,9 +73,7 @@ impl<D: Driver> ControlRunner<D> {
     /// Has every shard give back everything and end. They are told nothing any more.
     pub(crate) fn stop_shards(&self) {
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        for shard in work.shards.drain(..) {
-            shard.tell(ToShard::Stop);
-        }
+        work.shards.iter_mut().for_each(ShardEnd::stop);
     }
 }
 
@@ -107,14 +92,18 @@ impl<D: Driver> Pump for ControlRunner<D> {
                 shared.core.handle(now, input);
                 idle = false;
             }
-            while let Ok((shard, from)) = work.reports.try_recv() {
-                match from {
-                    FromShard::Report(report) => {
-                        shared.core.handle(now, ControlInput::Report(shard, report));
+            for (number, shard) in work.shards.iter_mut().enumerate() {
+                while let Some(from) = shard.next_report() {
+                    match from {
+                        FromShard::Report(report) => {
+                            shared
+                                .core
+                                .handle(now, ControlInput::Report(number, report));
+                        }
+                        FromShard::Sockets(rtp, rtcp) => drop((rtp, rtcp)),
                     }
-                    FromShard::Sockets(rtp, rtcp) => drop((rtp, rtcp)),
+                    idle = false;
                 }
-                idle = false;
             }
             while let Some((address, message)) = shared.next_message() {
                 shared
@@ -128,7 +117,15 @@ impl<D: Driver> Pump for ControlRunner<D> {
                 idle = false;
             }
             if idle {
-                return shared.core.deadline();
+                let mut all_told = true;
+                for shard in &mut work.shards {
+                    all_told &= shard.flush();
+                }
+                let deadline = shared.core.deadline();
+                return match all_told {
+                    true => deadline,
+                    false => Some(deadline.map_or(now + RETRY, |at| at.min(now + RETRY))),
+                };
             }
         }
     }
@@ -154,7 +151,7 @@ impl<D: Driver> Work<D> {
                 transport,
             } => {
                 let sockets = self.opened.remove(&request);
-                if let (Some(end), Some((rtp, rtcp))) = (self.shards.get(shard), sockets) {
+                if let (Some(end), Some((rtp, rtcp))) = (self.shards.get_mut(shard), sockets) {
                     end.tell(ToShard::Attach {
                         id,
                         transport,
@@ -165,7 +162,7 @@ impl<D: Driver> Work<D> {
             }
             ControlOutput::Discard(request) => drop(self.opened.remove(&request)),
             ControlOutput::Shard(shard, command) => {
-                if let Some(end) = self.shards.get(shard) {
+                if let Some(end) = self.shards.get_mut(shard) {
                     end.tell(ToShard::Command(command));
                 }
             }

@@ -3,6 +3,7 @@
 pub(crate) mod control_runner;
 #[cfg(target_os = "linux")]
 pub(crate) mod epoll;
+pub(crate) mod shard_link;
 pub(crate) mod shard_runner;
 pub(crate) mod simulated;
 

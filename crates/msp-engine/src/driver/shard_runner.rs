@@ -1,12 +1,12 @@
 //! Runs a shard over its sockets: takes what it is told, works off the slices that are due, sends what comes out.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError};
 use std::time::Duration;
 
 use msp_core::stats::DropReason;
 use msp_core::time::Instant;
 
+use super::shard_link::{ControlEnd, Told};
 use super::{ShardIo, SocketId};
 use crate::clock::Clock;
 use crate::shard::{Load, Report, Shard, ShardCommand, ShardInput, Transport, TransportId};
@@ -23,8 +23,6 @@ pub(crate) enum ToShard<S> {
     },
     /// For the shard.
     Command(ShardCommand),
-    /// Give everything back and end.
-    Stop,
 }
 
 /// What a shard's thread tells.
@@ -39,19 +37,13 @@ pub(crate) enum FromShard<S> {
     Sockets(S, Option<S>),
 }
 
-/// Called when there is something to be taken from the outbox.
-pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
-
 /// See the module.
 pub(crate) struct ShardRunner<I: ShardIo> {
-    number: usize,
     shard: Shard,
     io: I,
-    inbox: Receiver<ToShard<I::Socket>>,
-    outbox: SyncSender<(usize, FromShard<I::Socket>)>,
-    /// What found no room in the outbox.
+    control: ControlEnd<I::Socket>,
+    /// What found no room on the way there.
     unsent: Option<FromShard<I::Socket>>,
-    wake: Wake,
     busy: Busy,
     load: Arc<Load>,
     ready: Vec<SocketId>,
@@ -63,22 +55,16 @@ const RETRY: Duration = Duration::from_millis(1);
 
 impl<I: ShardIo> ShardRunner<I> {
     pub(crate) fn new(
-        number: usize,
         shard: Shard,
         io: I,
-        inbox: Receiver<ToShard<I::Socket>>,
-        outbox: SyncSender<(usize, FromShard<I::Socket>)>,
-        wake: Wake,
+        control: ControlEnd<I::Socket>,
         load: Arc<Load>,
     ) -> Self {
         Self {
-            number,
             shard,
             io,
-            inbox,
-            outbox,
+            control,
             unsent: None,
-            wake,
             busy: Busy::default(),
             load,
             ready: Vec::with_capacity(64),
@@ -158,8 +144,8 @@ impl<I: ShardIo> ShardRunner<I> {
 
     fn take_commands(&mut self, now: Instant) {
         loop {
-            match self.inbox.try_recv() {
-                Ok(ToShard::Attach {
+            match self.control.next() {
+                Told::This(ToShard::Attach {
                     id,
                     transport,
                     rtp,
@@ -174,14 +160,14 @@ impl<I: ShardIo> ShardRunner<I> {
                     let command = ShardCommand::Add(id, transport);
                     self.shard.handle(now, ShardInput::Command(command));
                 }
-                Ok(ToShard::Command(command)) => {
+                Told::This(ToShard::Command(command)) => {
                     self.shard.handle(now, ShardInput::Command(command));
                 }
-                Ok(ToShard::Stop) | Err(TryRecvError::Disconnected) => {
+                Told::Stop => {
                     self.stop(now);
                     break;
                 }
-                Err(TryRecvError::Empty) => break,
+                Told::Nothing => break,
             }
         }
     }
@@ -230,27 +216,20 @@ impl<I: ShardIo> ShardRunner<I> {
             };
             // Sockets go first: with the report their ports are free.
             if let Some((rtp, rtcp)) = sockets {
-                match self
-                    .outbox
-                    .try_send((self.number, FromShard::Sockets(rtp, rtcp)))
-                {
-                    Ok(()) => told = true,
-                    // They are closed here, then: late, but the ports are free before the report is told.
-                    Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
-                }
+                // Where there is no room they are closed here: late, but the ports are free before the report is told.
+                let sent = self.control.report(FromShard::Sockets(rtp, rtcp));
+                told |= sent.is_ok();
             }
-            match self.outbox.try_send((self.number, next)) {
+            match self.control.report(next) {
                 Ok(()) => told = true,
-                Err(TrySendError::Full((_, next))) => {
+                Err(next) => {
                     self.unsent = Some(next);
                     break;
                 }
-                // Nobody is left to be told.
-                Err(TrySendError::Disconnected(_)) => {}
             }
         }
         if told {
-            (self.wake)();
+            self.control.wake();
         }
     }
 }
@@ -299,7 +278,6 @@ impl Busy {
 mod tests {
     use std::net::SocketAddr;
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::sync::mpsc::{channel, sync_channel};
 
     use msp_rtp::rtcp::WallClock;
     use netsim::Network;
@@ -307,6 +285,7 @@ mod tests {
     use super::*;
     use crate::config::EngineConfig;
     use crate::driver::Driver;
+    use crate::driver::shard_link::link;
     use crate::driver::simulated::SharedWorld;
     use crate::shard::ShardSettings;
 
@@ -332,26 +311,21 @@ mod tests {
         let bound = SocketAddr::from(([192, 0, 2, 1], 4000));
         let id = TransportId(0);
         let transport = Transport::bare(&config, 0, Arc::default());
-        let (tell, told) = channel();
-        let (outbox, reports) = sync_channel(10);
+        let (mut control, end) = link(10, Arc::new(|| ()), Arc::new(|| ()));
         let load = Arc::new(Load::default());
         let mut runner = ShardRunner::new(
-            0,
             Shard::new(ShardSettings::of(&config)),
             world.shard_io().unwrap(),
-            told,
-            outbox,
-            Arc::new(|| ()),
+            end,
             Arc::clone(&load),
         );
         let clock = Racing(AtomicU64::new(0));
-        tell.send(ToShard::Attach {
+        control.tell(ToShard::Attach {
             id,
             transport,
             rtp: world.bind(bound).unwrap(),
             rtcp: None,
-        })
-        .unwrap();
+        });
         for _ in 0..20 {
             runner.run(&clock);
         }
@@ -359,10 +333,9 @@ mod tests {
         assert!(load.late_slices() > 0);
         let due = runner.deadline().unwrap();
         assert!(due <= clock.now(), "it comes back at once");
-        tell.send(ToShard::Command(ShardCommand::Remove(id)))
-            .unwrap();
+        control.tell(ToShard::Command(ShardCommand::Remove(id)));
         runner.run(&clock);
-        let told: Vec<_> = reports.try_iter().map(|(_, told)| told).collect();
+        let told: Vec<_> = std::iter::from_fn(|| control.next_report()).collect();
         assert!(matches!(
             &told[..],
             [

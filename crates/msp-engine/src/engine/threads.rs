@@ -1,7 +1,6 @@
 //! The threads of an engine on this machine: one for control, one for each shard.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{Builder, JoinHandle, Thread};
 
@@ -11,15 +10,16 @@ use super::{Engine, Running, Shared};
 use crate::clock::Clock;
 use crate::config::EngineConfig;
 use crate::driver::Driver;
-use crate::driver::control_runner::{ControlRunner, Pump, ShardEnd};
+use crate::driver::control_runner::{ControlRunner, Pump};
 use crate::driver::epoll::Epoll;
-use crate::driver::shard_runner::{ShardRunner, Wake};
+use crate::driver::shard_link::{Wake, link};
+use crate::driver::shard_runner::ShardRunner;
 use crate::random::Random;
 use crate::shard::{Load, Shard, ShardSettings};
 use crate::sys;
 
-/// Reports of all shards that wait for the control thread at most.
-const REPORTS: usize = 4096;
+/// Reports of a shard that wait for the control thread at most.
+const REPORTS: usize = 2048;
 
 struct Threads {
     runner: Arc<ControlRunner<Epoll>>,
@@ -38,7 +38,6 @@ pub(super) fn start(
     let settings = ShardSettings::of(&config);
     let prefer = config.priority;
     let (shared, inputs) = Shared::new(config, Arc::clone(&clock), random, loads.clone());
-    let (outbox, reports) = sync_channel(REPORTS);
 
     let control_thread: Arc<OnceLock<Thread>> = Arc::default();
     let sleeper = Arc::clone(&control_thread);
@@ -53,20 +52,11 @@ pub(super) fn start(
     for (number, load) in loads.iter().enumerate() {
         let io = Epoll.shard_io().map_err(|e| no_thread(&e))?;
         let bell = io.bell();
-        let (inbox, told) = channel();
-        ends.push(ShardEnd {
-            inbox,
-            wake: Arc::new(move || bell.ring()),
-        });
-        let mut runner = ShardRunner::new(
-            number,
-            Shard::new(settings.clone()),
-            io,
-            told,
-            outbox.clone(),
-            Arc::clone(&wake_control),
-            Arc::clone(load),
-        );
+        let ring = Arc::new(move || bell.ring());
+        let (end, told) = link(REPORTS, ring, Arc::clone(&wake_control));
+        ends.push(end);
+        let shard = Shard::new(settings.clone());
+        let mut runner = ShardRunner::new(shard, io, told, Arc::clone(load));
         let clock = Arc::clone(&clock);
         let thread = Builder::new()
             .name(format!("media-{number}"))
@@ -85,7 +75,6 @@ pub(super) fn start(
         Arc::clone(&shared),
         Epoll,
         inputs,
-        reports,
         ends,
         wake_control,
     ));
