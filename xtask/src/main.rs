@@ -20,7 +20,7 @@ cargo xtask test    [--no-install]            the tests, then the calls with rea
 cargo xtask interop [--no-install] [ARGS...]  only the calls with real peers (`--list` names them)
 cargo xtask bench   [NAMES...]                ours beside the other; without names writes docs/measurements.md
 cargo xtask mutate  [NAMES...]                bugs put into a copy of the product, turned on one at a time: the tests have to find each
-cargo xtask fuzz    [--seconds N] [TARGETS...] the fuzz targets under cargo-fuzz, each for a while
+cargo xtask fuzz    [--seconds N] [TARGETS...] the fuzz targets under libFuzzer, each for a while
 cargo xtask conformance                       writes what the tests say they show into docs/conformance.md
 
 --no-install: say what is missing instead of installing it";

@@ -198,4 +198,43 @@ mod tests {
             );
         }
     }
+
+    // Shows: damaged settings are read or refused, and what is refused does not show the password | hostile input
+    #[test]
+    fn damaged_settings_are_read_or_refused() {
+        const WHOLE: &str = "user = \"alice@example.com\"\nring-time = 5\npassword = \"canary-7311\"\n\
+                             codec = [\"pcma\", 'pcmu']\nanonymous = true # no\n[a.b]\nc = 1979-05-27\n";
+        const SPICE: &[u8] = b"\"'=[]{}#,.\\\n\r\0 -_+1aex\x80\xff";
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut below = move |n: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % n.max(1) as u64).unwrap()
+        };
+        let mut read = 0;
+        for _ in 0..4_000 {
+            let mut bytes = WHOLE.as_bytes().to_vec();
+            // Half of them end before the table, which no verb takes.
+            if below(2) == 0 {
+                bytes.truncate(WHOLE.find("[a").unwrap());
+            }
+            for _ in 0..=below(3) {
+                let at = below(bytes.len());
+                match below(3) {
+                    0 => bytes.insert(at, SPICE[below(SPICE.len())]),
+                    1 => drop(bytes.remove(at)),
+                    _ => bytes[at] = SPICE[below(SPICE.len())],
+                }
+            }
+            match expanded(&String::from_utf8_lossy(&bytes), &[]) {
+                Ok(all) => {
+                    read += 1;
+                    assert!(all.iter().all(|a| a.starts_with("--")), "{all:?}");
+                }
+                Err(fail) => assert!(!fail.message.contains("canary"), "{}", fail.message),
+            }
+        }
+        assert!(read > 100, "{read} were still fine");
+    }
 }

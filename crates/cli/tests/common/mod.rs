@@ -139,7 +139,12 @@ pub(crate) struct Beside {
 impl Beside {
     /// Starts it; `args` must ask for JSON.
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = program(args).spawn().unwrap();
+        Self::of(&mut program(args), "listening")
+    }
+
+    /// Starts `command`, which says with the event `ready` where it is.
+    pub(crate) fn of(command: &mut Command, ready: &str) -> Self {
+        let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let mut beside = Self {
             child: Some(child),
@@ -147,7 +152,7 @@ impl Beside {
             read: String::new(),
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
         };
-        let listening = beside.wait_for("listening");
+        let listening = beside.wait_for(ready);
         beside.address = listening["local"].as_str().unwrap().parse().unwrap();
         beside
     }
@@ -183,6 +188,14 @@ impl Beside {
                 return event;
             }
         }
+    }
+
+    /// Asks it to end, as a system that shuts down does.
+    #[cfg(unix)]
+    pub(crate) fn stop(&self) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(asked.unwrap().success());
     }
 
     /// Waits until it ends by itself.

@@ -264,6 +264,11 @@ impl ControlCore {
         lock(&self.resources).outputs.pop_front()
     }
 
+    /// Whether there is anything for [`poll`](Self::poll).
+    pub(crate) fn has_output(&self) -> bool {
+        !lock(&self.resources).outputs.is_empty()
+    }
+
     /// When a [`ControlInput::Tick`] is wanted.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         lock(&self.early).deadline()

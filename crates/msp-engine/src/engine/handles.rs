@@ -90,7 +90,7 @@ impl Address for AddressHandle {
                 Arc::new(handle) as Arc<dyn Stream>
             })
             .collect();
-        self.shared.wake();
+        self.shared.wake_for_outputs();
         Ok(Arc::new(CallHandle {
             shared: Arc::clone(&self.shared),
             entry,
@@ -129,7 +129,7 @@ impl Call for CallHandle {
     fn close(&self) {
         let now = self.shared.clock.now();
         self.shared.core.close_call(now, &self.entry);
-        self.shared.wake();
+        self.shared.wake_for_outputs();
     }
 }
 
@@ -145,7 +145,7 @@ impl StreamHandle {
     fn with<T>(&self, f: impl FnOnce(&mut CallCore, &mut Context<'_>) -> T) -> T {
         let now = self.shared.clock.now();
         let result = self.shared.core.with(now, &self.call, f);
-        self.shared.wake();
+        self.shared.wake_for_outputs();
         result
     }
 

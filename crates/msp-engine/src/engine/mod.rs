@@ -143,6 +143,13 @@ impl Shared {
         }
     }
 
+    /// Has the control thread see to what the core wants done, if there is anything.
+    pub(crate) fn wake_for_outputs(&self) {
+        if self.core.has_output() {
+            self.wake();
+        }
+    }
+
     /// Has everything done that is to be done now, before this returns.
     pub(crate) fn run(&self) {
         if let Some(pump) = self.pump.get().and_then(Weak::upgrade) {

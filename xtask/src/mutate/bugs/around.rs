@@ -191,7 +191,7 @@ pub(super) const BUGS: &[Bug] = &[
         "the name of a connection ends with it",
         "crates/tsp-sip/src/transport/flows.rs",
         "            «self.gone.push_back((id, name))»;",
-        "let _ = (id, name)",
+        "drop((id, name))",
     ),
     scripted(
         "hold::an_echo_of_our_hold_is_none_of_the_peers",
