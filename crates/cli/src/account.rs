@@ -68,8 +68,11 @@ impl AccountArgs {
             account.registering.edges.push(edge);
         }
         if let Some(instance) = &self.instance {
-            let digits = instance.bytes().filter(u8::is_ascii_hexdigit).count();
-            if instance.len() != 36 || digits != 32 {
+            let fits = |(n, byte): (usize, u8)| match n {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            };
+            if instance.len() != 36 || !instance.bytes().enumerate().all(fits) {
                 return Err(usage(format!("--instance: '{instance}' is no UUID")));
             }
             account.registering.instance = Some(format!("urn:uuid:{instance}").into());
@@ -174,6 +177,7 @@ mod tests {
             (&["e"; 5][..], uuid, "--edge: there are at most 4"),
             (&["a b"][..], uuid, "--edge: 'a b'"),
             (&["e"][..], "me", "--instance: 'me'"),
+            (&["e"][..], &uuid.replace('-', ">"), "--instance: "),
         ] {
             let fail = args(edges, instance).registered().unwrap_err();
             assert!(fail.message.contains(named), "{}", fail.message);

@@ -119,7 +119,7 @@ fn main() {
             println!(
                 "measured: {what} a packet of 172 octets, {} | {us:.0} ns | libsrtp (Rust) {them:.0} ns | {:.2}",
                 suite.name(),
-                us / them
+                them / us
             );
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,12 +15,15 @@ use tokio::time::timeout;
 use tsp_sip::account::{Account, AccountId};
 use tsp_sip::call::Domain;
 use tsp_sip::wire::auth::Algorithm;
-use tsp_sip::wire::{HostPort, NameAddr, StatusCode, Uri};
+use tsp_sip::wire::{Host, HostPort, NameAddr, StatusCode, Uri};
 
 use crate::call::{Call, CallState};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, Events};
 use crate::phone::{Phone, PhoneBuilder};
+use pairs::Pairs;
+
+mod pairs;
 
 /// What a caller is told who calls nobody of ours.
 const NOT_FOUND: u16 = 404;
@@ -55,6 +58,7 @@ pub struct Server {
     phone: Arc<Phone>,
     /// The users, and as whom calls of theirs go out.
     users: Arc<HashMap<Box<str>, AccountId>>,
+    host: Host,
     pairs: Pairs,
 }
 
@@ -94,6 +98,7 @@ impl Server {
         Ok(Self {
             phone: Arc::new(phone),
             users: Arc::new(users),
+            host,
             pairs: Pairs::default(),
         })
     }
@@ -119,6 +124,7 @@ impl Server {
                     let exchange = Exchange {
                         phone: self.phone.clone(),
                         users: self.users.clone(),
+                        host: self.host.clone(),
                         pairs: self.pairs.clone(),
                     };
                     calls.spawn(async move { exchange.connect(call).await });
@@ -141,29 +147,19 @@ impl Server {
     }
 }
 
-/// Which calls hear each other.
-#[derive(Clone, Default, Debug)]
-struct Pairs(Arc<Mutex<HashMap<CallKey, Call>>>);
+/// One end of a pair: the call, whose it is, and what happens to it.
+struct End {
+    call: Call,
+    /// The user of ours whom it is a call of.
+    user: Option<Box<str>>,
+    events: Events,
+}
 
-impl Pairs {
-    fn add(&self, one: &Call, other: &Call) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(one.key(), other.clone());
-        all.insert(other.key(), one.clone());
-    }
-
-    /// Parts a call from the one that it is joined with, which is given.
-    fn part(&self, call: &Call) -> Option<Call> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let other = all.remove(&call.key())?;
-        all.remove(&other.key());
-        Some(other)
-    }
-
-    /// Whether two calls are joined with each other.
-    fn are(&self, one: &Call, other: &Call) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&one.key()).is_some_and(|c| c.key() == other.key())
+impl End {
+    /// The events are those from now on.
+    fn new(call: Call, user: Option<Box<str>>) -> Self {
+        let events = call.events();
+        Self { call, user, events }
     }
 }
 
@@ -178,6 +174,7 @@ struct Wish {
 struct Exchange {
     phone: Arc<Phone>,
     users: Arc<HashMap<Box<str>, AccountId>>,
+    host: Host,
     pairs: Pairs,
 }
 
@@ -192,103 +189,104 @@ impl Exchange {
 
     /// The status that the caller is refused with if nobody takes the call.
     async fn put_through(&self, caller: &Call) -> Result<(), u16> {
-        let branches = self.branches(caller.called(), caller.peer(), caller.hops_left())?;
+        let called = user_of(caller.called());
+        // Who From names has proved to be that one.
+        let from = user_of(caller.peer());
+        let branches = self.branches(called.as_deref(), from.as_deref(), caller.hops_left())?;
         let ring = {
             let caller = caller.clone();
             move || drop(caller.ring())
         };
         let branch = first(&branches, ring, caller).await?;
         let joined = join(caller, &branch);
-        if joined.is_err() || caller.answer().await.is_err() {
+        let caller = End::new(caller.clone(), from);
+        if joined.is_err() || caller.call.answer().await.is_err() {
             let _over = branch.hang_up().await;
             return if joined.is_err() { Err(500) } else { Ok(()) };
         }
-        self.keep(caller.clone(), branch).await;
+        self.keep(caller, End::new(branch, called)).await;
         Ok(())
     }
 
-    /// Calls to all places where a user of ours is reached, on behalf of `from`; or the status that says why there are none.
-    fn branches(&self, to: &str, from: &str, hops: u8) -> Result<Vec<Call>, u16> {
-        let user = user_of(to).filter(|u| self.users.contains_key(u));
+    /// Calls to all places where a user of ours is reached, on behalf of the user `from`; or the status that says why there
+    /// are none.
+    fn branches(&self, to: Option<&str>, from: Option<&str>, hops: u8) -> Result<Vec<Call>, u16> {
+        let user = to.filter(|u| self.users.contains_key(*u));
         let user = user.ok_or(NOT_FOUND)?;
-        let from = user_of(from).and_then(|u| self.users.get(&u).copied());
-        let places = self.phone.located(&user).into_iter();
+        let from = from.and_then(|u| self.users.get(u).copied());
+        let places = self.phone.located(user).into_iter();
         let branches =
             places.filter_map(|place| self.phone.prepare_location(place, from, hops).ok());
         Ok(branches.filter(|branch| branch.place().is_ok()).collect())
     }
 
     /// Stays with two calls that hear each other until one is over, and then ends the other. Either end may pass its call on.
-    async fn keep(&self, one: Call, other: Call) {
-        let mut pair = (one, other);
-        self.pairs.add(&pair.0, &pair.1);
-        loop {
-            let wish = until_over(&pair.0, &pair.1).await;
-            let Some((gone, stays, wish)) = wish else {
-                break;
-            };
+    async fn keep(&self, mut one: End, mut other: End) {
+        self.pairs.add(&one, &other);
+        while let Some((by, wish)) = until_over(&mut one, &mut other).await {
+            if by == By::Other {
+                std::mem::swap(&mut one, &mut other);
+            }
             let passed = match wish.with_us {
-                Some(consultation) => self.hand_over(&gone, &stays, consultation).await,
-                None => self.pass_on(&gone, &stays, &wish.to).await,
+                Some(consultation) => self.hand_over(&one, &other, consultation).await,
+                None => self.pass_on(&one, &other, &wish.to).await,
             };
             match passed {
                 Ok(new) => {
-                    let _told = gone.tell_referrer(StatusCode::OK);
-                    tokio::spawn(let_go(gone));
-                    pair = (stays, new);
+                    let gone = std::mem::replace(&mut one, new);
+                    let _told = gone.call.tell_referrer(StatusCode::OK);
+                    tokio::spawn(let_go(gone.call));
                 }
                 Err(status) => {
                     let status = StatusCode::new(status).unwrap_or(StatusCode::DECLINE);
-                    let _gone = gone.tell_referrer(status);
+                    let _gone = one.call.tell_referrer(status);
                 }
             }
         }
         // An end that was handed over is another exchange's now.
-        if self.pairs.are(&pair.0, &pair.1) {
-            self.pairs.part(&pair.0);
-            let _over = pair.0.start_hang_up();
-            let _over = pair.1.start_hang_up();
+        if self.pairs.part(&one.call, &other.call) {
+            let _over = one.call.start_hang_up();
+            let _over = other.call.start_hang_up();
         }
     }
 
     /// Connects `stays` with whom its peer `gone` wants it to speak with, who is called first.
-    async fn pass_on(&self, gone: &Call, stays: &Call, to: &str) -> Result<Call, u16> {
-        let branches = self.branches(to, stays.peer(), HOPS)?;
+    async fn pass_on(&self, gone: &End, stays: &End, to: &str) -> Result<End, u16> {
+        let address = NameAddr::parse(&Bytes::copy_from_slice(to.as_bytes()));
+        let address = address.map_err(|_| NOT_FOUND)?;
+        let ours = address.uri().host().is_some_and(|h| h.same_as(&self.host));
+        let user = user_of(to).filter(|_| ours);
+        let branches = self.branches(user.as_deref(), stays.user.as_deref(), HOPS)?;
         let ring = {
-            let gone = gone.clone();
+            let gone = gone.call.clone();
             move || drop(gone.tell_referrer(StatusCode::RINGING))
         };
-        let new = first(&branches, ring, stays).await?;
-        if !self.pairs.are(gone, stays) || replace(stays, &new).await.is_err() {
-            let _over = new.start_hang_up();
+        let new = first(&branches, ring, &stays.call).await?;
+        let new = End::new(new, user);
+        if !self.pairs.swap(gone, stays, &new) {
+            let _over = new.call.start_hang_up();
             return Err(UNAVAILABLE);
         }
-        self.pairs.part(gone);
-        self.pairs.add(stays, &new);
+        if replace(&stays.call, &new.call).await.is_err() {
+            let _over = new.call.start_hang_up();
+            self.pairs.swap(&new, stays, gone);
+            let _silent = replace(&stays.call, &gone.call).await;
+            return Err(UNAVAILABLE);
+        }
         Ok(new)
     }
 
     /// Connects `stays` with the one whom its peer `gone` spoke with in the call `consultation`.
-    async fn hand_over(
-        &self,
-        gone: &Call,
-        stays: &Call,
-        consultation: CallKey,
-    ) -> Result<Call, u16> {
+    async fn hand_over(&self, gone: &End, stays: &End, consultation: CallKey) -> Result<End, u16> {
         let consulted = self.phone.call(consultation).ok_or(NO_CALL)?;
-        // Who knows the tags of somebody else's call may still not give it away.
-        let own = user_of(consulted.peer()) == user_of(gone.peer());
-        if !own || consulted.key() == gone.key() || !self.pairs.are(gone, stays) {
-            return Err(NO_CALL);
-        }
-        let new = self.pairs.part(&consulted).ok_or(NO_CALL)?;
-        self.pairs.part(gone);
-        self.pairs.add(stays, &new);
+        let new = self.pairs.hand_over(gone, stays, &consulted);
+        let (new, user) = new.ok_or(NO_CALL)?;
+        let new = End::new(new, user);
         let _over = consulted.start_hang_up();
-        if replace(stays, &new).await.is_err() {
+        if replace(&stays.call, &new.call).await.is_err() {
             // Nobody is left who could take either back.
-            let _over = new.start_hang_up();
-            let _over = stays.start_hang_up();
+            let _over = new.call.start_hang_up();
+            let _over = stays.call.start_hang_up();
         }
         Ok(new)
     }
@@ -404,18 +402,28 @@ fn clear(call: &Call) {
     }
 }
 
-/// Waits until one of two calls is over, or wants to be passed on: who goes, who stays, and to whom. Digits and messages are
-/// passed on.
-async fn until_over(one: &Call, other: &Call) -> Option<(Call, Call, Wish)> {
-    let (mut from_one, mut from_other) = (one.events(), other.events());
+/// Which end of a pair.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum By {
+    One,
+    Other,
+}
+
+/// Waits until one of two calls is over, or wants to be passed on: which does, and to whom. Digits and messages are passed
+/// on.
+async fn until_over(one: &mut End, other: &mut End) -> Option<(By, Wish)> {
     loop {
-        let (event, from, to) = tokio::select! {
+        let (event, by) = tokio::select! {
             // What was said before the end counts.
             biased;
-            event = from_one.next() => (event, one, other),
-            event = from_other.next() => (event, other, one),
-            _ = one.ended() => return None,
-            _ = other.ended() => return None,
+            event = one.events.next() => (event, By::One),
+            event = other.events.next() => (event, By::Other),
+            _ = one.call.ended() => return None,
+            _ = other.call.ended() => return None,
+        };
+        let (from, to) = match by {
+            By::One => (&one.call, &other.call),
+            By::Other => (&other.call, &one.call),
         };
         let event = event?;
         match event.kind {
@@ -429,7 +437,7 @@ async fn until_over(one: &Call, other: &Call) -> Option<(Call, Call, Wish)> {
                         to: target,
                         with_us,
                     };
-                    return Some((from.clone(), to.clone(), wish));
+                    return Some((by, wish));
                 }
                 // A call that is none of ours cannot be taken the place of.
                 let _gone = from.tell_referrer(StatusCode::CALL_DOES_NOT_EXIST);

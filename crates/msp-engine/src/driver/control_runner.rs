@@ -116,11 +116,11 @@ impl<D: Driver> Pump for ControlRunner<D> {
                 work.perform(shared, now, output);
                 idle = false;
             }
+            let mut all_told = true;
+            for shard in &mut work.shards {
+                all_told &= shard.flush();
+            }
             if idle {
-                let mut all_told = true;
-                for shard in &mut work.shards {
-                    all_told &= shard.flush();
-                }
                 let deadline = shared.core.deadline();
                 return match all_told {
                     true => deadline,

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
@@ -29,6 +30,9 @@ pub(crate) struct ShardEnd<S> {
     news: bool,
     wake: Wake,
 }
+
+/// The ring to a shard, and what waits for room there.
+type Open<'a, S> = (&'a mut Producer<ToShard<S>>, &'a mut VecDeque<ToShard<S>>);
 
 /// The end of a shard.
 pub(crate) struct ControlEnd<S> {
@@ -74,36 +78,47 @@ pub(crate) fn link<S>(
 impl<S> ShardEnd<S> {
     /// Tells the shard, in order. It hears it at the next [`flush`](Self::flush) at the latest.
     pub(crate) fn tell(&mut self, message: ToShard<S>) {
-        // A shard that is gone has given back everything: what it is told has no object any more.
-        let Some(commands) = &mut self.commands else {
+        let Some((commands, waiting)) = self.open() else {
             return;
         };
-        self.news = true;
-        if !self.waiting.is_empty() {
-            self.waiting.push_back(message);
+        if !waiting.is_empty() {
+            waiting.push_back(message);
         } else if let Err(PushError::Full(message)) = commands.push(message) {
-            self.waiting.push_back(message);
+            waiting.push_back(message);
         }
+        self.news = true;
+    }
+
+    /// The ring to the shard, if it still reads it, and what waits for room there. A shard that is gone has given back
+    /// everything: what it was told has no object any more.
+    fn open(&mut self) -> Option<Open<'_, S>> {
+        if self.commands.as_ref().is_some_and(Producer::is_abandoned) {
+            self.commands = None;
+            self.waiting.clear();
+        }
+        Some((self.commands.as_mut()?, &mut self.waiting))
     }
 
     /// Wakes the shard if there is news. Whether it has all that it was told.
     pub(crate) fn flush(&mut self) -> bool {
-        if let Some(commands) = &mut self.commands {
-            while let Some(message) = self.waiting.pop_front() {
+        let mut news = false;
+        if let Some((commands, waiting)) = self.open() {
+            while let Some(message) = waiting.pop_front() {
                 if let Err(PushError::Full(message)) = commands.push(message) {
-                    self.waiting.push_front(message);
+                    waiting.push_front(message);
                     break;
                 }
-                self.news = true;
+                news = true;
             }
         }
+        self.news |= news;
         if std::mem::take(&mut self.news) {
             (self.wake)();
         }
         self.waiting.is_empty()
     }
 
-    /// Has the shard give back everything and end.
+    /// Has the shard give back everything and end. What it had no room for has no object any more.
     pub(crate) fn stop(&mut self) {
         self.flush();
         self.waiting.clear();
@@ -123,6 +138,10 @@ impl<S> ControlEnd<S> {
     pub(crate) fn next(&mut self) -> Told<S> {
         // Looked at first: what was told before the end counts.
         let over = self.commands.is_abandoned();
+        if over {
+            // What was written before the other end went is seen from here on.
+            fence(Ordering::Acquire);
+        }
         match self.commands.pop() {
             Ok(message) => Told::This(message),
             Err(_) if over => Told::Stop,
@@ -156,7 +175,7 @@ impl<S> ControlEnd<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     use super::*;
     use crate::shard::{ShardCommand, TransportId};
@@ -200,6 +219,17 @@ mod tests {
         assert!(matches!(shard.next(), Told::Stop));
         control.tell(remove(0));
         assert!(matches!(shard.next(), Told::Stop));
+    }
+
+    #[test]
+    fn a_shard_that_is_gone_is_told_nothing() {
+        let (mut control, shard) = link::<()>(4, Arc::new(|| ()), Arc::new(|| ()));
+        for n in 0..2 * COMMANDS as u32 {
+            control.tell(remove(n));
+        }
+        drop(shard);
+        control.tell(remove(0));
+        assert!(control.flush() && control.waiting.is_empty());
     }
 
     #[test]

@@ -1,26 +1,38 @@
 //! Requests beyond what can be served, and the cheapest answer to them.
 
 use bytes::Bytes;
+use msp_core::time::Instant;
 
 use super::UserAgent;
-use super::interface::Output;
+use super::interface::{Input, Output};
 use super::services::Services;
-use crate::transport::{Flow, turned_away};
+use crate::transport::{Flow, Glance, may_begin, turned_away};
 
 impl UserAgent {
-    /// Refuses a datagram for which there is no time: 503 with `Retry-After` (RFC 3261 section 21.5.4), written without
-    /// having read the request, and nothing is kept. What came as no request is dropped.
-    pub fn turn_away(&mut self, flow: Flow, datagram: &Bytes) {
-        // They shall not all come back at once.
-        let seconds = 5 + self.services.random_below(10);
+    /// Does without a datagram of a stranger for which there is no time. A request that would begin something (INVITE,
+    /// OPTIONS, MESSAGE, SUBSCRIBE, PUBLISH or REGISTER outside of dialogs) is refused: 503 with `Retry-After` (RFC 3261
+    /// section 21.5.4), written without having read it, and nothing is kept. Anything else is dropped, and what turned out to
+    /// be a copy of what is known meanwhile is read as ever.
+    pub fn turn_away(&mut self, now: Instant, flow: Flow, datagram: &Bytes) {
+        let glance = Glance::of(datagram);
+        let call = glance.call_id.and_then(|id| self.services.call_of(id));
+        if call.is_some() || self.services.came(&glance) {
+            let bytes = datagram.clone();
+            self.handle(now, Input::Received { flow, bytes });
+            return;
+        }
+        // They shall not all come back at once, and soon: what is too much now need not be in a moment.
+        let seconds = 1 + self.services.random_below(4);
+        let begins = may_begin(datagram) && !glance.is_within;
         let tag = &self.services.excess_tag;
-        match turned_away(datagram, flow, tag, seconds) {
+        let refusal = begins.then(|| turned_away(datagram, flow, tag, seconds));
+        match refusal.flatten() {
             Some((flow, bytes)) => {
                 self.services.stats.turned_away_unread += 1;
                 let answer = Output::Transmit { flow, bytes };
                 self.services.out.push_back(answer);
             }
-            None => self.services.stats.unreadable += 1,
+            None => self.services.stats.dropped_unread += 1,
         }
     }
 }

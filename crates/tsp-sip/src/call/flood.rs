@@ -10,7 +10,7 @@ use super::UserAgent;
 use super::services::Services;
 use super::state::Phase;
 use crate::tables::HashMap;
-use crate::transport::{Flow, Glance, Refusal, may_begin, source};
+use crate::transport::{Flow, Glance, Refusal, source};
 use crate::wire::is_keep_alive;
 
 /// When few places are left, of all places that there are one in so many is for calls of one source that wait.
@@ -58,11 +58,10 @@ impl UserAgent {
 /// What a datagram is worth, as far as a glance tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Weight {
-    /// It belongs to something that is known, or is no request: it may not be turned away.
-    Within,
-    /// A request that would begin something: an INVITE, OPTIONS, MESSAGE, SUBSCRIBE, PUBLISH or REGISTER that is in no
-    /// dialog, belongs to no call and is no copy of one that came before. There may be no time for it.
-    Beginning,
+    /// It belongs to a call, answers a request of ours, or is a copy of a request that came before: it comes first.
+    Known,
+    /// It belongs to nothing of that. There may be no time for it.
+    Stranger,
     /// There is nothing to do about it: its source sends too much, or it is a sign of life, or it acknowledges a refusal that
     /// nothing is kept of.
     Nothing,
@@ -99,10 +98,9 @@ impl UserAgent {
             services.stats.excess_acks += 1;
             return Weight::Nothing;
         }
-        let begins = may_begin(datagram) && !known && !glance.is_within && !services.came(&glance);
-        match begins {
-            true => Weight::Beginning,
-            false => Weight::Within,
+        match known || services.came(&glance) {
+            true => Weight::Known,
+            false => Weight::Stranger,
         }
     }
 }
@@ -117,7 +115,7 @@ impl Services {
     }
 
     /// Whether it is a copy of a request that came before.
-    fn came(&self, glance: &Glance<'_>) -> bool {
+    pub(super) fn came(&self, glance: &Glance<'_>) -> bool {
         match (glance.branch, glance.sent_by, &glance.method) {
             (Some(branch), Some(sent_by), Some(method)) => {
                 self.transactions.knows(branch, sent_by, method)

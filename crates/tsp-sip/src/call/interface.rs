@@ -586,6 +586,8 @@ counters! {
         turned_away,
         /// Requests that were refused unread with 503, because more came than can be served.
         turned_away_unread,
+        /// Datagrams of strangers that were dropped unread for the same reason, and are no requests that could be refused.
+        dropped_unread,
         /// ACKs to those refusals.
         excess_acks,
         /// Responses that belong to nothing.

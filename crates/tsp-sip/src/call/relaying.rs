@@ -137,12 +137,13 @@ impl Services {
 }
 
 /// Of two refusals the one that says more to the sender (RFC 3261 section 16.7, step 6). What only says that a phone wants
-/// a proof, or does not answer, says nothing to who sent the message: 480.
+/// a proof, does not answer, or is elsewhere, says nothing to who sent the message: 480.
 fn better(before: Option<StatusCode>, status: StatusCode) -> StatusCode {
     let status = match status {
         StatusCode::UNAUTHORIZED
         | StatusCode::PROXY_AUTHENTICATION_REQUIRED
         | StatusCode::REQUEST_TIMEOUT => StatusCode::TEMPORARILY_UNAVAILABLE,
+        status if (300..400).contains(&status.code()) => StatusCode::TEMPORARILY_UNAVAILABLE,
         status => status,
     };
     let Some(before) = before else { return status };
@@ -170,5 +171,6 @@ mod tests {
         assert_eq!(of(&[603, 415]), Some(603));
         assert_eq!(of(&[401]), Some(480));
         assert_eq!(of(&[408, 500]), Some(480));
+        assert_eq!(of(&[302, 500]), Some(480));
     }
 }

@@ -215,8 +215,9 @@ const MAX_DATAGRAM: usize = 65_535;
 /// Datagrams that one socket may bring before the others have their turn.
 const BATCH: usize = 64;
 
-/// Datagrams that the agent reads before the sockets are asked again. With no more than two brought for each that is read,
-/// a machine that is asked for too much spends its time on answers: what it never takes from the system costs it nothing.
+/// Datagrams that the agent reads before the sockets are asked again. With no more than two of a socket brought for each that
+/// is read, a machine that is asked for too much spends its time on answers: what it never takes from the system costs it
+/// nothing.
 const SERVED: usize = 32;
 
 struct Driver {
@@ -370,14 +371,14 @@ impl Driver {
             let flow = Flow::udp(local, remote);
             match self.agent.weigh(now, flow, bytes) {
                 Weight::Nothing => {}
-                Weight::Beginning => {
+                Weight::Stranger => {
                     let put = self
                         .inbox
-                        .put_beginning(now, (flow, Bytes::copy_from_slice(bytes)));
+                        .put_stranger(now, (flow, Bytes::copy_from_slice(bytes)));
                     self.counted.shed_requests += u64::from(put.is_err());
                 }
-                Weight::Within => {
-                    let put = self.inbox.put_within((flow, Bytes::copy_from_slice(bytes)));
+                Weight::Known => {
+                    let put = self.inbox.put_known((flow, Bytes::copy_from_slice(bytes)));
                     self.counted.excess_within_calls += u64::from(put.is_err());
                 }
             }
@@ -394,7 +395,7 @@ impl Driver {
                     self.handle(now, Input::Received { flow, bytes });
                 }
                 Some(transport::Turn::Refuse((flow, bytes))) => {
-                    self.agent.turn_away(flow, &bytes);
+                    self.agent.turn_away(now, flow, &bytes);
                     self.publish();
                     self.drain(now);
                 }

@@ -1,5 +1,5 @@
-//! Datagrams between the socket and whoever reads them: what belongs to calls comes first, and of the requests that begin
-//! something those that waited too long are turned away, for an answer to them would come too late.
+//! Datagrams between the socket and whoever reads them: what belongs to calls comes first, and of what strangers send, requests
+//! that begin something above all, that which waited too long is turned away, for an answer to it would come too late.
 //!
 //! A server that is asked for more than it can do does least when it takes all in turn: it spends its time on requests
 //! whose senders have sent them again or given up (RFC 6357 section 3). The measure is how long a request has waited when
@@ -17,10 +17,10 @@ use msp_core::time::Instant;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Messages of calls that wait at most.
-const MOST_WITHIN: usize = 8192;
+const MOST_KNOWN: usize = 2048;
 
-/// Requests that wait at most.
-const MOST_BEGINNING: usize = 4096;
+/// Datagrams of strangers that wait at most: more than are served in the time that one waits.
+const MOST_STRANGERS: usize = 1024;
 
 /// Refusals that may be owed: those of a short burst.
 const MOST_REFUSALS: u32 = 128;
@@ -37,8 +37,8 @@ const CROWD: u32 = 20;
 /// What waits, in two classes.
 #[derive(Debug)]
 pub(crate) struct Inbox<T> {
-    within: VecDeque<T>,
-    beginning: VecDeque<(Instant, T)>,
+    known: VecDeque<T>,
+    strangers: VecDeque<(Instant, T)>,
     /// Refusals that may be sent.
     refusals: u32,
     /// Refusals that the next served request pays for.
@@ -46,7 +46,7 @@ pub(crate) struct Inbox<T> {
     lately: Lately,
 }
 
-/// Requests that would begin something, since a moment ago.
+/// Datagrams of strangers, since a moment ago.
 #[derive(Debug)]
 struct Lately {
     since: Instant,
@@ -72,8 +72,8 @@ pub(crate) struct Full;
 impl<T> Inbox<T> {
     pub(crate) const fn new() -> Self {
         Self {
-            within: VecDeque::new(),
-            beginning: VecDeque::new(),
+            known: VecDeque::new(),
+            strangers: VecDeque::new(),
             refusals: MOST_REFUSALS,
             worth: REFUSALS,
             lately: Lately {
@@ -84,28 +84,28 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Something that belongs to what is known, or that is no request.
+    /// Something that belongs to what is known.
     ///
     /// # Errors
     /// [`Full`]; it is lost.
-    pub(crate) fn put_within(&mut self, item: T) -> Result<(), Full> {
-        if self.within.len() >= MOST_WITHIN {
+    pub(crate) fn put_known(&mut self, item: T) -> Result<(), Full> {
+        if self.known.len() >= MOST_KNOWN {
             return Err(Full);
         }
-        self.within.push_back(item);
+        self.known.push_back(item);
         Ok(())
     }
 
-    /// A request that would begin something and came at `at`.
+    /// Something of a stranger that came at `at`, as most requests that begin something do.
     ///
     /// # Errors
     /// [`Full`]; the oldest is lost, which is the least likely to be answered in time.
-    pub(crate) fn put_beginning(&mut self, at: Instant, item: T) -> Result<(), Full> {
+    pub(crate) fn put_stranger(&mut self, at: Instant, item: T) -> Result<(), Full> {
         self.look_back(at);
         self.lately.came += 1;
-        self.beginning.push_back((at, item));
-        if self.beginning.len() > MOST_BEGINNING {
-            self.beginning.pop_front();
+        self.strangers.push_back((at, item));
+        if self.strangers.len() > MOST_STRANGERS {
+            self.strangers.pop_front();
             return Err(Full);
         }
         Ok(())
@@ -113,15 +113,15 @@ impl<T> Inbox<T> {
 
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.within.is_empty() && self.beginning.is_empty()
+        self.known.is_empty() && self.strangers.is_empty()
     }
 
     /// The next in turn.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Turn<T>> {
-        if let Some(item) = self.within.pop_front() {
+        if let Some(item) = self.known.pop_front() {
             return Some(Turn::Serve(item));
         }
-        let (at, item) = self.beginning.pop_front()?;
+        let (at, item) = self.strangers.pop_front()?;
         if now.saturating_since(at) <= PATIENCE {
             self.lately.served += 1;
             self.refusals = MOST_REFUSALS.min(self.refusals + self.worth);

@@ -155,8 +155,8 @@ pub(super) const BUGS: &[Bug] = &[
         "excess::what_belongs_to_something_is_never_turned_away",
         "a copy of a request that was answered is turned away",
         "crates/tsp-sip/src/call/flood.rs",
-        "!glance.is_within && «!services.came(&glance)»;",
-        "true",
+        "match known || «services.came(&glance)» {",
+        "false",
     ),
     scripted(
         "excess::what_is_turned_away_leaves_nothing",
@@ -169,8 +169,8 @@ pub(super) const BUGS: &[Bug] = &[
         "transport::inbox::tests::what_belongs_to_calls_comes_first",
         "new requests are read before those of calls",
         "crates/tsp-sip/src/transport/inbox.rs",
-        "        if let Some(item) = «self.within.pop_front()» {",
-        "self.within.pop_front().filter(|_| self.beginning.is_empty())",
+        "        if let Some(item) = «self.known.pop_front()» {",
+        "self.known.pop_front().filter(|_| self.strangers.is_empty())",
     ),
     beside(
         "transport::inbox::tests::in_a_crowd_few_are_refused",

@@ -13,9 +13,9 @@ fn ms(n: u64) -> Instant {
 #[test]
 fn what_belongs_to_calls_comes_first() {
     let mut inbox = Inbox::new();
-    assert_eq!(inbox.put_beginning(ms(0), 'n'), Ok(()));
-    assert_eq!(inbox.put_within('a'), Ok(()));
-    assert_eq!(inbox.put_within('b'), Ok(()));
+    assert_eq!(inbox.put_stranger(ms(0), 'n'), Ok(()));
+    assert_eq!(inbox.put_known('a'), Ok(()));
+    assert_eq!(inbox.put_known('b'), Ok(()));
     let turns: Vec<_> = std::iter::from_fn(|| inbox.next(ms(1))).collect();
     let all = ['a', 'b', 'n'].map(Turn::Serve);
     assert_eq!(turns, all);
@@ -27,9 +27,9 @@ fn what_belongs_to_calls_comes_first() {
 fn what_waited_too_long_is_refused_while_that_costs_little() {
     let mut inbox = Inbox::new();
     for n in 0..200 {
-        assert_eq!(inbox.put_beginning(ms(0), n), Ok(()));
+        assert_eq!(inbox.put_stranger(ms(0), n), Ok(()));
     }
-    assert_eq!(inbox.put_beginning(ms(50), 200), Ok(()));
+    assert_eq!(inbox.put_stranger(ms(50), 200), Ok(()));
     // In time to the millisecond.
     assert_eq!(inbox.next(ms(100)), Some(Turn::Serve(0)));
     let late: Vec<_> = (1..200).filter_map(|_| inbox.next(ms(101))).collect();
@@ -39,7 +39,7 @@ fn what_waited_too_long_is_refused_while_that_costs_little() {
     // Each that is served pays for four refusals more.
     assert_eq!(inbox.next(ms(101)), Some(Turn::Serve(200)));
     for n in 0..5 {
-        assert_eq!(inbox.put_beginning(ms(0), n), Ok(()));
+        assert_eq!(inbox.put_stranger(ms(0), n), Ok(()));
     }
     for n in 0..4 {
         assert_eq!(inbox.next(ms(101)), Some(Turn::Refuse(n)));
@@ -58,7 +58,7 @@ fn in_a_crowd_few_are_refused() {
         let crowd = if tenth < 4 { 40 } else { 6 };
         for n in 0..crowd {
             let at = if n == 0 { ms(100 * tenth) } else { ms(0) };
-            assert_eq!(inbox.put_beginning(at, n), Ok(()));
+            assert_eq!(inbox.put_stranger(at, n), Ok(()));
         }
         let now = ms(100 * tenth);
         let turns: Vec<_> = std::iter::from_fn(|| inbox.next(now)).collect();
@@ -78,18 +78,18 @@ fn in_a_crowd_few_are_refused() {
 #[test]
 fn both_classes_are_bounded() {
     let mut inbox = Inbox::new();
-    for n in 0..MOST_WITHIN {
-        assert_eq!(inbox.put_within(n), Ok(()));
+    for n in 0..MOST_KNOWN {
+        assert_eq!(inbox.put_known(n), Ok(()));
     }
-    assert_eq!(inbox.put_within(0), Err(Full));
-    for _ in 0..MOST_WITHIN {
+    assert_eq!(inbox.put_known(0), Err(Full));
+    for _ in 0..MOST_KNOWN {
         assert!(matches!(inbox.next(ms(0)), Some(Turn::Serve(_))));
     }
-    for n in 0..MOST_BEGINNING {
-        assert_eq!(inbox.put_beginning(ms(0), n), Ok(()));
+    for n in 0..MOST_STRANGERS {
+        assert_eq!(inbox.put_stranger(ms(0), n), Ok(()));
     }
     // The oldest makes room.
-    assert_eq!(inbox.put_beginning(ms(0), 0), Err(Full));
+    assert_eq!(inbox.put_stranger(ms(0), 0), Err(Full));
     assert_eq!(inbox.next(ms(0)), Some(Turn::Serve(1)));
 }
 
@@ -104,10 +104,10 @@ proptest! {
             now += later;
             match what {
                 0 => {
-                    prop_assert_eq!(inbox.put_within((true, put)), Ok(()));
+                    prop_assert_eq!(inbox.put_known((true, put)), Ok(()));
                     put += 1;
                 }
-                1 => prop_assert_eq!(inbox.put_beginning(ms(now), (false, now)), Ok(())),
+                1 => prop_assert_eq!(inbox.put_stranger(ms(now), (false, now)), Ok(())),
                 _ => match inbox.next(ms(now)) {
                     Some(Turn::Serve((true, n))) => {
                         prop_assert_eq!(n, got);
@@ -167,10 +167,11 @@ fn answered(offered: u64) -> u64 {
             coming.pop();
             if said != Said::Invite {
                 now += DATAGRAM;
-                assert_eq!(inbox.put_within((said, call)), Ok(()));
+                assert_eq!(inbox.put_known((said, call)), Ok(()));
             } else if !heard.contains(&call) {
                 now += DATAGRAM;
-                assert_eq!(inbox.put_beginning(at(when), (said, call)), Ok(()));
+                // The oldest makes room; its caller asks again.
+                let _full = inbox.put_stranger(at(when), (said, call));
                 if again <= 16_000_000 {
                     coming.push(Reverse((when + again, said, call, again * 2)));
                 }
