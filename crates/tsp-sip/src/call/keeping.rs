@@ -35,7 +35,7 @@ impl UserAgent {
                 for id in self.services.accounts.flow_ids_of(there) {
                     let held = self.services.accounts.registration(id);
                     let keeper = held.and_then(|h| h.keeper.as_mut());
-                    let sign = keeper.and_then(|k| k.heard(now, flow, &response, random));
+                    let sign = keeper.and_then(|k| k.heard(now, &response, random));
                     heard = heard.or_else(|| sign.map(|s| (id, s)));
                 }
                 match heard {

@@ -138,18 +138,9 @@ impl Keeper {
         Some(Beat::Send(stun::request(asked.id)))
     }
 
-    /// A response came by `flow`. `None` if it is not for this.
-    pub(crate) fn heard(
-        &mut self,
-        now: Instant,
-        flow: Flow,
-        response: &Stun,
-        random: u64,
-    ) -> Option<Sign> {
+    /// A response came from where this leads. `None` if it is not for this.
+    pub(crate) fn heard(&mut self, now: Instant, response: &Stun, random: u64) -> Option<Sign> {
         let id = self.asked.as_ref()?.id;
-        if flow.remote != self.flow.remote {
-            return None;
-        }
         let mapped = match response {
             Stun::Success(of, mapped) if *of == id => *mapped,
             Stun::Refusal(of) if *of == id => return Some(Sign::Lost),
@@ -257,7 +248,7 @@ mod tests {
         let other = Stun::Success(ID, "198.51.100.1:6001".parse().unwrap());
         let say = |keeper: &mut Keeper, what: &Stun| {
             keeper.timeout(keeper.deadline(), ID, 0);
-            keeper.heard(keeper.deadline(), flow(), what, 0)
+            keeper.heard(keeper.deadline(), what, 0)
         };
         assert_eq!(say(&mut keeper, &one), Some(Sign::Alive));
         assert_eq!(say(&mut keeper, &one), Some(Sign::Alive));
@@ -268,6 +259,6 @@ mod tests {
         assert_eq!(say(&mut keeper, &Stun::Refusal(ID)), Some(Sign::Lost));
         // Nothing is awaited.
         let mut fresh = keeper_of(UdpKeepAlive::Stun, None, 0);
-        assert_eq!(fresh.heard(ms(1), flow(), &one, 0), None);
+        assert_eq!(fresh.heard(ms(1), &one, 0), None);
     }
 }

@@ -252,9 +252,9 @@ pub(super) const BUGS: &[Bug] = &[
     scripted(
         "kept::a_way_where_nobody_answers_is_lost",
         "anybody is believed about where we are seen",
-        "crates/tsp-sip/src/transport/keeper.rs",
-        "        if «flow.remote != self.flow.remote» {",
-        "false",
+        "crates/tsp-sip/src/call/keeping.rs",
+        "                        .is_some_and(|k| «k.flow().remote == flow.remote»)\n                };\n                for id",
+        "true",
     ),
     scripted(
         "kept::stun_keeps_a_way_and_notices_that_it_changed",
