@@ -199,12 +199,16 @@ impl Exchange {
         };
         let branch = first(&branches, ring, caller).await?;
         let joined = join(caller, &branch);
-        let caller = End::new(caller.clone(), from);
+        let (caller, branch) = (End::new(caller.clone(), from), End::new(branch, called));
+        // Before the answer: who hears it may pass the other call on to this one at once.
+        self.pairs.add(&caller, &branch);
         if joined.is_err() || caller.call.answer().await.is_err() {
-            let _over = branch.hang_up().await;
+            if self.pairs.part(&caller.call, &branch.call) {
+                let _over = branch.call.hang_up().await;
+            }
             return if joined.is_err() { Err(500) } else { Ok(()) };
         }
-        self.keep(caller, End::new(branch, called)).await;
+        self.keep(caller, branch).await;
         Ok(())
     }
 
@@ -220,9 +224,8 @@ impl Exchange {
         Ok(branches.filter(|branch| branch.place().is_ok()).collect())
     }
 
-    /// Stays with two calls that hear each other until one is over, and then ends the other. Either end may pass its call on.
+    /// Stays with a pair until one of its calls is over, and then ends the other. Either end may pass its call on.
     async fn keep(&self, mut one: End, mut other: End) {
-        self.pairs.add(&one, &other);
         while let Some((by, wish)) = until_over(&mut one, &mut other).await {
             if by == By::Other {
                 std::mem::swap(&mut one, &mut other);
