@@ -21,7 +21,7 @@ const COMMANDS: usize = 1024;
 
 /// The end of the control thread.
 pub(crate) struct ShardEnd<S> {
-    /// None once the shard was told to stop.
+    /// None once the shard was told to stop, or is gone.
     commands: Option<Producer<ToShard<S>>>,
     /// What found no room.
     waiting: VecDeque<ToShard<S>>,
@@ -30,9 +30,6 @@ pub(crate) struct ShardEnd<S> {
     news: bool,
     wake: Wake,
 }
-
-/// The ring to a shard, and what waits for room there.
-type Open<'a, S> = (&'a mut Producer<ToShard<S>>, &'a mut VecDeque<ToShard<S>>);
 
 /// The end of a shard.
 pub(crate) struct ControlEnd<S> {
@@ -78,40 +75,30 @@ pub(crate) fn link<S>(
 impl<S> ShardEnd<S> {
     /// Tells the shard, in order. It hears it at the next [`flush`](Self::flush) at the latest.
     pub(crate) fn tell(&mut self, message: ToShard<S>) {
-        let Some((commands, waiting)) = self.open() else {
-            return;
-        };
-        if !waiting.is_empty() {
-            waiting.push_back(message);
-        } else if let Err(PushError::Full(message)) = commands.push(message) {
-            waiting.push_back(message);
-        }
-        self.news = true;
+        self.waiting.push_back(message);
+        self.push();
     }
 
-    /// The ring to the shard, if it still reads it, and what waits for room there. A shard that is gone has given back
-    /// everything: what it was told has no object any more.
-    fn open(&mut self) -> Option<Open<'_, S>> {
-        if self.commands.as_ref().is_some_and(Producer::is_abandoned) {
-            self.commands = None;
+    /// Puts what waits into the ring, as far as there is room.
+    fn push(&mut self) {
+        self.commands.take_if(|ring| ring.is_abandoned());
+        let Some(commands) = &mut self.commands else {
+            // A shard that is gone has given back everything: what it was told has no object any more.
             self.waiting.clear();
+            return;
+        };
+        while let Some(message) = self.waiting.pop_front() {
+            if let Err(PushError::Full(message)) = commands.push(message) {
+                self.waiting.push_front(message);
+                break;
+            }
+            self.news = true;
         }
-        Some((self.commands.as_mut()?, &mut self.waiting))
     }
 
     /// Wakes the shard if there is news. Whether it has all that it was told.
     pub(crate) fn flush(&mut self) -> bool {
-        let mut news = false;
-        if let Some((commands, waiting)) = self.open() {
-            while let Some(message) = waiting.pop_front() {
-                if let Err(PushError::Full(message)) = commands.push(message) {
-                    waiting.push_front(message);
-                    break;
-                }
-                news = true;
-            }
-        }
-        self.news |= news;
+        self.push();
         if std::mem::take(&mut self.news) {
             (self.wake)();
         }
