@@ -184,10 +184,15 @@ pub(crate) fn stamp_top(request: &mut Request, via: &Via, flow: Flow) -> Flow {
             replace_first(&line, &top, &stamped.to_string()),
         );
     }
+    way_of_responses(&stamped, flow)
+}
+
+/// The way of the responses to a request that came by `flow`, by its top Via as [`Via::stamped`] noted it.
+pub(crate) fn way_of_responses(stamped: &Via, flow: Flow) -> Flow {
     if flow.transport.is_reliable() || stamped.rport().is_some() {
         return flow;
     }
-    let port = via
+    let port = stamped
         .sent_by()
         .port
         .unwrap_or_else(|| flow.transport.default_port());

@@ -15,8 +15,7 @@ impl UserAgent {
     /// be a copy of what is known meanwhile is read as ever.
     pub fn turn_away(&mut self, now: Instant, flow: Flow, datagram: &Bytes) {
         let glance = Glance::of(datagram);
-        let call = glance.call_id.and_then(|id| self.services.call_of(id));
-        if call.is_some() || self.services.came(&glance) {
+        if self.services.is_of_call(&glance) || self.services.came(&glance) {
             let bytes = datagram.clone();
             self.handle(now, Input::Received { flow, bytes });
             return;

@@ -77,8 +77,8 @@ impl UserAgent {
             return Weight::Nothing;
         }
         let glance = Glance::of(datagram);
-        let call = glance.call_id.and_then(|id| services.call_of(id));
-        let known = call.is_some() || is_stun_answer(datagram) || services.awaits(&glance);
+        let known =
+            services.is_of_call(&glance) || is_stun_answer(datagram) || services.awaits(&glance);
         let limits = services.config.flows.datagrams;
         match services
             .datagrams
@@ -106,6 +106,11 @@ impl UserAgent {
 }
 
 impl Services {
+    /// Whether it belongs to a call.
+    pub(super) fn is_of_call(&self, glance: &Glance<'_>) -> bool {
+        glance.call_id.is_some_and(|id| self.call_of(id).is_some())
+    }
+
     /// Whether it answers a request of ours.
     fn awaits(&self, glance: &Glance<'_>) -> bool {
         match (glance.is_response, glance.branch, &glance.method) {

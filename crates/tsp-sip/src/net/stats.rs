@@ -52,10 +52,10 @@ counters! {
         receive_errors,
         /// Datagrams dropped because no way leads back to their source, so nobody could be answered.
         unroutable,
-        /// Requests that would have begun something, dropped unread because more came than can be served or refused; whoever
-        /// sent them sends them again.
+        /// Datagrams of strangers, most of them requests that would begin something, dropped unread because more came than can
+        /// be served or refused; whoever asked asks again.
         shed_requests,
-        /// Datagrams of calls dropped because too many wait to be read.
+        /// Datagrams of what is known, calls above all, dropped because too many wait to be read.
         excess_within_calls,
         /// Datagrams that were not sent because the system's buffer was full; retransmission is there for it.
         buffer_full,

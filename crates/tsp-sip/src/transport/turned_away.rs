@@ -1,11 +1,10 @@
 //! A 503 made of the bytes of the request that it refuses: the request is not read, and nothing of it is kept.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::Flow;
+use super::{Flow, way_of_responses};
 use crate::wire::Via;
 
 /// What a response repeats of its request (RFC 3261 section 8.2.6.2).
@@ -76,23 +75,17 @@ fn stamped(value: &str, request: &Bytes, flow: Flow) -> Option<(Flow, String)> {
     };
     let via = Via::parse(&request.slice_ref(top.trim_ascii().as_bytes())).ok()?;
     let stamped = via.stamped(flow.remote);
-    let port = match stamped.rport() {
-        Some(_) => flow.remote.port(),
-        None => via
-            .sent_by()
-            .port
-            .unwrap_or_else(|| flow.transport.default_port()),
-    };
-    let remote = SocketAddr::new(flow.remote.ip(), port);
     let line = match rest {
         Some(rest) => format!("{stamped},{rest}"),
         None => stamped.to_string(),
     };
-    Some((Flow { remote, ..flow }, line))
+    Some((way_of_responses(&stamped, flow), line))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     fn flow() -> Flow {
