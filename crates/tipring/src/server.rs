@@ -255,17 +255,16 @@ impl Exchange {
 
     /// Connects `stays` with whom its peer `gone` wants it to speak with, who is called first.
     async fn pass_on(&self, gone: &End, stays: &End, to: &str) -> Result<End, u16> {
-        let address = NameAddr::parse(&Bytes::copy_from_slice(to.as_bytes()));
-        let address = address.map_err(|_| NOT_FOUND)?;
-        let ours = address.uri().host().is_some_and(|h| h.same_as(&self.host));
-        let user = user_of(to).filter(|_| ours);
+        let to = uri_of(to).ok_or(NOT_FOUND)?;
+        let ours = to.host().is_some_and(|h| h.same_as(&self.host));
+        let user = to.user().filter(|_| ours);
         let branches = self.branches(user.as_deref(), stays.user.as_deref(), HOPS)?;
         let ring = {
             let gone = gone.call.clone();
             move || drop(gone.tell_referrer(StatusCode::RINGING))
         };
         let new = first(&branches, ring, &stays.call).await?;
-        let new = End::new(new, user);
+        let new = End::new(new, user.as_deref().map(Into::into));
         if !self.pairs.swap(gone, stays, &new) {
             let _over = new.call.start_hang_up();
             return Err(UNAVAILABLE);
@@ -349,8 +348,12 @@ async fn answered(
 
 /// The user part of an address as a header field has it.
 fn user_of(address: &str) -> Option<Box<str>> {
+    uri_of(address)?.user().map(|user| Box::from(&*user))
+}
+
+fn uri_of(address: &str) -> Option<Uri> {
     let address = NameAddr::parse(&Bytes::copy_from_slice(address.as_bytes())).ok()?;
-    address.uri().user().map(|user| Box::from(&*user))
+    Some(address.uri().clone())
 }
 
 /// Of all refusals the one that says most to the caller (RFC 3261 section 16.7, step 6): one that speaks for everybody, else

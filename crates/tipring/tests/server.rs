@@ -297,13 +297,19 @@ async fn hears(from: &Call, to: &Call) {
     );
 }
 
+/// A server with alice, bob and carol, each at one phone.
+async fn three() -> (Office, [Phone; 3], [Registration; 3]) {
+    let office = Office::open(&[("alice", "secret"), ("bob", "secret"), ("carol", "secret")]).await;
+    let (alice, a) = office.registered("alice").await;
+    let (bob, b) = office.registered("bob").await;
+    let (carol, c) = office.registered("carol").await;
+    (office, [alice, bob, carol], [a, b, c])
+}
+
 // Shows: a user of our server passes a call on without asking: the two others hear each other, and it is out | RFC 3515 2.4, RFC 5589 6
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_is_passed_on_blindly_by_the_server() {
-    let office = Office::open(&[("alice", "secret"), ("bob", "secret"), ("carol", "secret")]).await;
-    let (alice, _a) = office.registered("alice").await;
-    let (bob, _b) = office.registered("bob").await;
-    let (carol, _c) = office.registered("carol").await;
+    let (_office, [alice, bob, carol], _registered) = three().await;
     let (at_alice, at_bob) = speak(&alice, &bob, "bob").await;
     // To who is not there, or somewhere else under the same name: the call goes on.
     for nobody in ["sip:nobody@office.example", "sip:carol@other.example"] {
@@ -333,10 +339,7 @@ async fn a_call_is_passed_on_blindly_by_the_server() {
 // Shows: a user of our server passes a call on after a consultation: the two others hear each other | RFC 3891 3, RFC 5589 7
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_is_passed_on_with_a_consultation_by_the_server() {
-    let office = Office::open(&[("alice", "secret"), ("bob", "secret"), ("carol", "secret")]).await;
-    let (alice, _a) = office.registered("alice").await;
-    let (bob, _b) = office.registered("bob").await;
-    let (carol, _c) = office.registered("carol").await;
+    let (_office, [alice, bob, carol], _registered) = three().await;
     let (at_alice, at_bob) = speak(&alice, &bob, "bob").await;
     let (asking, at_carol) = speak(&bob, &carol, "carol").await;
     let passed = timeout(PATIENCE, at_bob.transfer_to(&asking)).await;
