@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use common::base64::{base64, decoded};
 use common::{Beside, Folder, Run, SPEECH, Turn, program};
 
 const HERE: &str = "127.0.0.1:0";
@@ -76,33 +77,6 @@ impl Drop for Relay {
         self.stop.store(true, Ordering::Relaxed);
         let _over = self.thread.take().map(JoinHandle::join);
     }
-}
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn base64(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    for chunk in bytes.chunks(3) {
-        let byte = |n: usize| u32::from(chunk.get(n).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for i in 0..=chunk.len() {
-            out.push(char::from(ALPHABET[(bits >> (18 - 6 * i)) as usize & 63]));
-        }
-    }
-    out
-}
-
-fn decoded(text: &str) -> Vec<u8> {
-    let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
-    for digit in text.trim_end_matches('=').bytes() {
-        let six = ALPHABET.iter().position(|a| *a == digit).unwrap();
-        (bits, count) = (bits << 6 | six as u32, count + 6);
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
-    bytes
 }
 
 /// The forms in which somebody could write a secret: as it is, in base64 wherever it begins in what is coded, in

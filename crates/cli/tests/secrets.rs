@@ -5,6 +5,7 @@ mod common;
 
 use std::fs;
 
+use common::base64::decoded;
 use common::peer::Peer;
 use common::{Beside, Folder, Run, SPEECH, Turn, program};
 
@@ -19,19 +20,9 @@ struct Key {
 
 impl Key {
     fn read(base64: &str) -> Self {
-        const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
-        for digit in base64.trim_end_matches('=').bytes() {
-            let six = ALPHABET.iter().position(|a| *a == digit).unwrap();
-            (bits, count) = (bits << 6 | six as u32, count + 6);
-            if count >= 8 {
-                count -= 8;
-                bytes.push((bits >> count) as u8);
-            }
-        }
         Self {
             base64: base64.to_owned(),
-            bytes,
+            bytes: decoded(base64),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Runs the program as a user does, and reads what it says.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod base64;
 pub(crate) mod peer;
 
 use std::fs;
