@@ -6,6 +6,7 @@
 
 mod baresip;
 mod blackbox;
+mod callee;
 mod capture;
 mod case;
 mod cases;

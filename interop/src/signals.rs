@@ -1,16 +1,17 @@
 //! Many calls of signals alone from SIPp, to us and to SIPp's own callee in one run, each side on a core of its own: what a
 //! call takes of processor and memory, and how soon it rings.
 
-use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
+use crate::callee::Callee;
 use crate::clock::pause;
 use crate::error::{Error, ensure};
-use crate::lab::{Lab, program_folder, root};
+use crate::lab::Lab;
 use crate::load::{busy, resident};
-use crate::ports;
 use crate::process::Process;
+
+/// What SIPp calls by.
+const SCENARIO: &str = "uac-signals";
 
 /// Calls of one measurement, and how many begin in a second: half of what one core takes of the slowest.
 const CALLS: u32 = 4_000;
@@ -93,36 +94,7 @@ struct Cost {
     ring: f64,
 }
 
-/// Who is called.
-struct Callee<'a> {
-    lab: &'a Lab,
-    process: Process,
-    port: u16,
-}
-
-impl<'a> Callee<'a> {
-    fn tipring(lab: &'a Lab, args: &[&str]) -> Result<Self, Error> {
-        let port = ports::block()?;
-        let mut command = pinned(0, program_folder().join("examples/callee"));
-        command.arg(format!("127.0.0.1:{port}")).args(args);
-        Self::start_it(lab, port, &mut command)
-    }
-
-    fn sipp(lab: &'a Lab) -> Result<Self, Error> {
-        let port = ports::block()?;
-        let mut command = pinned(0, "sipp");
-        command
-            .args(["-sn", "uas", "-nostdin", "-i", "127.0.0.1", "-p"])
-            .arg(port.to_string());
-        Self::start_it(lab, port, &mut command)
-    }
-
-    fn start_it(lab: &'a Lab, port: u16, command: &mut Command) -> Result<Self, Error> {
-        let process = Process::start(lab.folder(), "callee", command)?;
-        pause(Duration::from_secs(1));
-        Ok(Self { lab, process, port })
-    }
-
+impl Callee<'_> {
     /// Calls it many times and measures what that took.
     fn answer(&self) -> Result<Cost, Error> {
         // What is made once is made before.
@@ -142,55 +114,15 @@ impl<'a> Callee<'a> {
     }
 
     fn start(&self, calls: u32, rate: u32, hold: Duration) -> Result<Process, Error> {
-        let mut command = pinned(1, "sipp");
-        command
-            .arg("-sf")
-            .arg(root().join("interop/scenarios/uac-signals.xml"))
-            .args(["-nostdin", "-i", "127.0.0.1", "-p"])
-            .arg(ports::block()?.to_string())
-            .args(["-m", &calls.to_string(), "-r", &rate.to_string()])
-            .args([
-                "-l",
-                &calls.to_string(),
-                "-d",
-                &hold.as_millis().to_string(),
-            ])
-            .args(["-trace_rtt", "-rtt_freq", "1", "-s", "sipp"])
-            .arg(format!("127.0.0.1:{}", self.port));
-        for entry in self.times()? {
-            fs::remove_file(&entry).map_err(|error| Error::io(entry.display(), &error))?;
-        }
-        Process::start(self.lab.folder(), "sipp", &mut command)
-    }
-
-    /// SIPp's files of how long each 180 took.
-    fn times(&self) -> Result<Vec<std::path::PathBuf>, Error> {
-        let folder = self.lab.folder();
-        let entries = fs::read_dir(folder).map_err(|error| Error::io(folder.display(), &error))?;
-        let paths = entries.filter_map(|e| Some(e.ok()?.path()));
-        Ok(paths
-            .filter(|p| p.to_string_lossy().ends_with("_rtt.csv"))
-            .collect())
+        self.forget(SCENARIO)?;
+        self.calls(SCENARIO, calls, rate, hold)
     }
 
     fn ring(&self) -> Result<f64, Error> {
-        let mut all: Vec<f64> = Vec::new();
-        for file in self.times()? {
-            let text = crate::process::read_lossy(&file);
-            let times = text.lines().skip(1);
-            // Milliseconds since the start; how long it took in milliseconds; which of the timers.
-            all.extend(times.filter_map(|l| l.split(';').nth(1)?.trim().parse::<f64>().ok()));
-        }
+        let mut all: Vec<f64> = self.times(SCENARIO)?.into_iter().map(|t| t.took).collect();
         all.sort_by(f64::total_cmp);
         ensure(all.len() > 100, || "SIPp wrote no times".to_owned())?;
         let at = all.len() * 99 / 100;
         Ok(all.get(at).copied().unwrap_or_default() / 1e3)
     }
-}
-
-/// A program that keeps to one core.
-pub(crate) fn pinned(core: u32, program: impl AsRef<std::ffi::OsStr>) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", &core.to_string()]).arg(program);
-    command
 }

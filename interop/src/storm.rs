@@ -1,16 +1,14 @@
 //! More calls than can be answered, from SIPp to us: held to a twentieth of a core, so that one machine can offer ten times
 //! what that takes. How many are answered all the same, and whether the calls that are up feel it.
 
-use std::fs;
 use std::time::Duration;
 
+use crate::callee::{Callee, Time};
 use crate::clock::pause;
 use crate::error::{Error, ensure};
 use crate::hold::Hold;
-use crate::lab::{Lab, program_folder, root};
-use crate::ports;
-use crate::process::{Process, read_lossy};
-use crate::signals::pinned;
+use crate::lab::Lab;
+use crate::process::Process;
 
 /// How long calls are offered, and how much of that is the onset.
 const STORM: Duration = Duration::from_secs(20);
@@ -34,7 +32,8 @@ pub(crate) fn run() -> Result<(), Error> {
         }
     };
     let lab = Lab::open("storm")?;
-    let mut callee = Callee::start(&lab, &hold)?;
+    let mut callee = Callee::tipring(&lab, &[])?;
+    hold.take(callee.process.id())?;
     let capacity = callee.capacity()?;
     for (times, least) in [(3, 0.9), (10, 0.7)] {
         callee.forget("uac-held")?;
@@ -64,35 +63,19 @@ pub(crate) fn run() -> Result<(), Error> {
     Ok(())
 }
 
-/// When each call was answered and how long that took, in milliseconds.
-struct Answers(Vec<(f64, f64)>);
+/// When each call was answered and how long that took.
+struct Answers(Vec<Time>);
 
 impl Answers {
     fn in_a_second(&self) -> f64 {
-        let first = self.0.first().map_or(0.0, |a| a.0);
+        let first = self.0.first().map_or(0.0, |a| a.at);
         let (from, until) = (ONSET.as_millis() as f64, STORM.as_millis() as f64);
-        let counted = |a: &&(f64, f64)| (from..until).contains(&(a.0 - first));
+        let counted = |a: &&Time| (from..until).contains(&(a.at - first));
         self.0.iter().filter(counted).count() as f64 / (STORM - ONSET).as_secs_f64()
     }
 }
 
-struct Callee<'a> {
-    lab: &'a Lab,
-    process: Process,
-    port: u16,
-}
-
-impl<'a> Callee<'a> {
-    fn start(lab: &'a Lab, hold: &Hold) -> Result<Self, Error> {
-        let port = ports::block()?;
-        let mut command = pinned(0, program_folder().join("examples/callee"));
-        command.arg(format!("127.0.0.1:{port}"));
-        let process = Process::start(lab.folder(), "callee", &mut command)?;
-        pause(Duration::from_secs(1));
-        hold.take(process.id())?;
-        Ok(Self { lab, process, port })
-    }
-
+impl Callee<'_> {
     /// The most calls a second that are all answered before their INVITE is sent again, to one part in twenty.
     fn capacity(&self) -> Result<u32, Error> {
         let (mut taken, mut refused) = (20_u32, 2_000_u32);
@@ -103,7 +86,7 @@ impl<'a> Callee<'a> {
             };
             let offered = f64::from(rate) * TRIAL.as_secs_f64();
             let answers = self.storm(rate, TRIAL)?;
-            let in_time = answers.0.iter().filter(|a| a.1 < IN_TIME).count();
+            let in_time = answers.0.iter().filter(|a| a.took < IN_TIME).count();
             match in_time as f64 >= 0.99 * offered {
                 true => taken = rate,
                 false => refused = rate,
@@ -121,72 +104,14 @@ impl<'a> Callee<'a> {
         let mut sipp = self.calls("uac-storm", calls, rate, Duration::ZERO)?;
         // Calls that were dropped in silence fail, as they should.
         let _ended = sipp.wait(time + Duration::from_secs(60))?;
-        let mut answers = Vec::new();
-        for file in self.times("uac-storm")? {
-            let text = read_lossy(&file);
-            answers.extend(text.lines().skip(1).filter_map(|line| {
-                let mut fields = line.split(';');
-                let mut next = || fields.next()?.trim().parse::<f64>().ok();
-                Some((next()?, next()?))
-            }));
-        }
-        answers.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut answers = self.times("uac-storm")?;
+        answers.sort_by(|a, b| a.at.total_cmp(&b.at));
         Ok(Answers(answers))
-    }
-
-    /// SIPp's files of how long what a scenario times took.
-    fn times(&self, scenario: &str) -> Result<Vec<std::path::PathBuf>, Error> {
-        let folder = self.lab.folder();
-        let entries = fs::read_dir(folder).map_err(|error| Error::io(folder.display(), &error))?;
-        let paths = entries.filter_map(|e| Some(e.ok()?.path()));
-        let is_of = |name: &str| name.starts_with(scenario) && name.ends_with("_rtt.csv");
-        Ok(paths
-            .filter(|p| {
-                p.file_name()
-                    .is_some_and(|name| is_of(&name.to_string_lossy()))
-            })
-            .collect())
-    }
-
-    fn forget(&self, scenario: &str) -> Result<(), Error> {
-        for file in self.times(scenario)? {
-            fs::remove_file(&file).map_err(|error| Error::io(file.display(), &error))?;
-        }
-        Ok(())
     }
 
     /// How many of the calls that were up were asked, changed and ended: each of them ends with a time of its own.
     fn ended_well(&self, mut up: Process) -> Result<usize, Error> {
         up.wait(8 * BETWEEN)?;
-        let ended = self.times("uac-held")?;
-        Ok(ended
-            .iter()
-            .map(|p| read_lossy(p).lines().skip(1).count())
-            .sum())
-    }
-
-    fn calls(
-        &self,
-        scenario: &str,
-        calls: u32,
-        rate: u32,
-        pause: Duration,
-    ) -> Result<Process, Error> {
-        let mut command = pinned(1, "sipp");
-        command
-            .arg("-sf")
-            .arg(
-                root()
-                    .join("interop/scenarios")
-                    .join(format!("{scenario}.xml")),
-            )
-            .args(["-nostdin", "-i", "127.0.0.1", "-p"])
-            .arg(ports::block()?.to_string())
-            .args(["-m", &calls.to_string(), "-r", &rate.to_string()])
-            .args(["-l", &calls.to_string()])
-            .args(["-d", &pause.as_millis().to_string()])
-            .args(["-trace_rtt", "-rtt_freq", "1", "-s", "sipp"])
-            .arg(format!("127.0.0.1:{}", self.port));
-        Process::start(self.lab.folder(), scenario, &mut command)
+        Ok(self.times("uac-held")?.len())
     }
 }
