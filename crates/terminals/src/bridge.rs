@@ -1,6 +1,7 @@
 //! Two terminals that give each other's sound: what joins two calls.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::id::TerminalId;
@@ -11,11 +12,15 @@ use crate::pipe::Pipe;
 
 static CLASS: TerminalClass = TerminalClass::BRIDGE;
 
+/// Two frames: as much as the streams of 20 ms packets move at once.
+const RESERVE: Duration = Duration::from_millis(20);
+
 /// One end of a bridge: class `bridge`. It renders what it gets to the other end's capture stream, and captures what the
 /// other end gets.
 ///
-/// Each end may be selected on one stream of each direction, of the same call or not. At most 60 ms of sound wait each way;
-/// when more comes than is taken, the oldest is dropped and counted.
+/// Each end may be selected on one stream of each direction, of the same call or not. Sound takes 20 ms from one end to the
+/// other, so that two media threads need not keep step; at most 60 ms wait each way, and when more comes than is taken, the
+/// oldest is dropped and counted.
 #[derive(Debug)]
 pub struct Bridge {
     id: TerminalId,
@@ -27,7 +32,8 @@ pub struct Bridge {
 impl Bridge {
     /// The two ends of a new bridge.
     pub fn pair() -> (Arc<Self>, Arc<Self>) {
-        let (one, other) = (Arc::default(), Arc::default());
+        let pipe = || Arc::new(Pipe::with_reserve(RESERVE));
+        let (one, other) = (pipe(), pipe());
         let end = |there: &Arc<Pipe>, back: &Arc<Pipe>| {
             Arc::new(Self {
                 id: next_terminal_id(),
@@ -95,15 +101,18 @@ mod tests {
         let (a, b) = Bridge::pair();
         let ((mut a_mouth, mut a_ear), (mut b_mouth, mut b_ear)) = (ends(&a), ends(&b));
         let (from_a, from_b) = (noise(800), noise(1_600));
+        let (mut at_a, mut at_b) = (Vec::new(), Vec::new());
         let mut frame = [0; 80];
         for (one, other) in from_a.chunks(80).zip(from_b[800..].chunks(80)) {
             a_ear.push(TIME, one);
             b_ear.push(TIME, other);
-            assert_eq!(a_mouth.pull(TIME, &mut frame), Pulled::Sound);
-            assert_eq!(frame, other);
-            assert_eq!(b_mouth.pull(TIME, &mut frame), Pulled::Sound);
-            assert_eq!(frame, one);
+            for (mouth, heard) in [(&mut a_mouth, &mut at_a), (&mut b_mouth, &mut at_b)] {
+                mouth.pull(TIME, &mut frame);
+                heard.extend(frame);
+            }
         }
+        assert_eq!(at_a[160..], from_b[800..1_440], "20 ms later");
+        assert_eq!(at_b[160..], from_a[..640]);
         assert_eq!((a.dropped(), b.dropped()), (0, 0));
     }
 
@@ -114,7 +123,7 @@ mod tests {
         let again = a.connect(port(Direction::Render, 8_000).0);
         assert_eq!(again.unwrap_err().kind(), ErrorKind::TerminalInUse);
         let (a_mouth, mut a_ear) = a_ends;
-        a_ear.push(TIME, &[1_000; 80]);
+        a_ear.push(TIME, &[1_000; 240]);
         drop((a_mouth, a_ear, b_ear));
         let mut frame = [0; 80];
         assert_eq!(
@@ -125,5 +134,30 @@ mod tests {
         drop(b_mouth);
         let (_a_ends, (mut b_mouth, _b_ear)) = (ends(&a), ends(&b));
         assert_eq!(b_mouth.pull(TIME, &mut frame), Pulled::Nothing);
+    }
+
+    #[test]
+    fn a_side_that_is_late_by_a_packet_makes_no_gap() {
+        let (a, b) = Bridge::pair();
+        let ((_a_mouth, mut a_ear), (mut b_mouth, _b_ear)) = (ends(&a), ends(&b));
+        let sound = noise(80 * 40);
+        let (mut heard, mut frame) = (Vec::new(), [0; 80]);
+        let mut packets = sound.chunks(160);
+        // Both work off packets of 20 ms; in the tenth turn the one comes after the other.
+        for turn in 0..20 {
+            let late = turn == 10;
+            let packet = packets.next().unwrap();
+            if !late {
+                a_ear.push(TIME, packet);
+            }
+            for _ in 0..2 {
+                b_mouth.pull(TIME, &mut frame);
+                heard.extend(frame);
+            }
+            if late {
+                a_ear.push(TIME, packet);
+            }
+        }
+        assert_eq!(heard[160..], sound[..80 * 38]);
     }
 }

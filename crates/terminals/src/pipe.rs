@@ -23,6 +23,8 @@ const LATENCY: Duration = Duration::from_millis(60);
 pub(crate) struct Pipe {
     ends: Mutex<Ends>,
     dropped: AtomicU64,
+    /// Sound that waits before any is given.
+    reserve: Duration,
 }
 
 /// What is not on the media thread.
@@ -40,6 +42,15 @@ const MOUTH: usize = 0;
 const EAR: usize = 1;
 
 impl Pipe {
+    /// A pipe between streams that are worked off by threads of their own, perhaps: it gives sound once `reserve` waits
+    /// behind it, so that the one may come a little late without a gap for the other.
+    pub(crate) fn with_reserve(reserve: Duration) -> Self {
+        Self {
+            reserve,
+            ..Self::default()
+        }
+    }
+
     /// Samples that were dropped because they were not taken in time.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
@@ -65,6 +76,8 @@ impl Pipe {
         Ok(Connection::Source(Box::new(Mouth {
             outlet: Some(Outlet::new(ring, converter)),
             most: ring_rate.ticks(LATENCY) as usize,
+            first: ring_rate.ticks(FRAME + self.reserve) as usize,
+            flows: self.reserve.is_zero(),
             pipe: self.clone(),
         })))
     }
@@ -114,6 +127,9 @@ impl Ends {
 struct Mouth {
     outlet: Option<Outlet>,
     most: usize,
+    /// Samples that have to wait before the first are given.
+    first: usize,
+    flows: bool,
     pipe: Arc<Pipe>,
 }
 
@@ -129,7 +145,10 @@ impl FrameSource for Mouth {
             chunk.commit_all();
             self.pipe.dropped.fetch_add(old as u64, Ordering::Relaxed);
         }
-        let done = outlet.take(frame);
+        let waiting = outlet.ring.slots();
+        self.flows =
+            self.pipe.reserve.is_zero() || waiting >= self.first || (self.flows && waiting > 0);
+        let done = if self.flows { outlet.take(frame) } else { 0 };
         crate::filled(frame, done)
     }
 }

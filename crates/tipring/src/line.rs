@@ -116,7 +116,8 @@ impl Line {
             // The media half was closed: the goodbyes still have to be said.
             pending::<()>().await;
         };
-        let agent = UserAgent::new(config, fill_random);
+        let mut random = SystemRandom::new();
+        let agent = UserAgent::new(config, move |bytes| random.fill(bytes));
         let events = Signals {
             shared: self.shared.clone(),
         };
@@ -151,11 +152,44 @@ const fn tls_port(bind: SocketAddr) -> u16 {
     }
 }
 
+/// The system's secure source, asked for many bytes at a time: a call draws a few for each of its tags and branches.
+struct SystemRandom {
+    drawn: [u8; 256],
+    /// How many of them were given out.
+    given: usize,
+}
+
+impl SystemRandom {
+    const fn new() -> Self {
+        let drawn = [0; 256];
+        Self {
+            given: drawn.len(),
+            drawn,
+        }
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for piece in bytes.chunks_mut(self.drawn.len()) {
+            if self.drawn.len() - self.given < piece.len() {
+                draw(&mut self.drawn);
+                self.given = 0;
+            }
+            let end = self.given + piece.len();
+            if let Some(fresh) = self.drawn.get_mut(self.given..end) {
+                piece.copy_from_slice(fresh);
+                // Nobody finds here later what a tag was made of.
+                fresh.fill(0);
+            }
+            self.given = end;
+        }
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the driver of the signalling draws its random numbers"
 )]
-fn fill_random(bytes: &mut [u8]) {
+fn draw(bytes: &mut [u8]) {
     if getrandom::fill(bytes).is_err() {
         // Tags and branches that can be guessed are worse than no phone.
         std::process::abort();
@@ -390,4 +424,27 @@ fn not_asked(ended: &Ended) -> Error {
         _ => ErrorKind::Unreachable,
     };
     Error::new(kind, &*ended.reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_random_bytes_are_given_out_twice() {
+        let mut random = SystemRandom::new();
+        let mut seen = HashSet::new();
+        for _ in 0..200 {
+            let mut tag = [0; 12];
+            random.fill(&mut tag);
+            assert!(seen.insert(tag.to_vec()));
+        }
+        let mut long = vec![0; 1_000];
+        random.fill(&mut long);
+        for piece in long.chunks_exact(8) {
+            assert!(seen.insert(piece.to_vec()));
+        }
+    }
 }

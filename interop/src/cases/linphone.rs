@@ -151,16 +151,16 @@ pub(super) fn play(lab: &Lab, linphone: &mut Linphone) -> Result<(), Error> {
     linphone.play(&lab.voice("bob", Codec::Pcmu)?)
 }
 
-/// Demands two seconds of bob's voice without a break.
+/// Demands two and a half seconds of bob's voice without a break.
 pub(super) fn heard(lab: &Lab, sound: &[i16]) -> Result<(), Error> {
     let found = Match::find(&Wav::read_mono(&lab.path("bob.wav"))?, sound);
     in_one_stretch("us", &found)
 }
 
-/// Demands two seconds without a break of what `who` heard.
+/// Demands two and a half seconds without a break of what `who` heard.
 pub(super) fn in_one_stretch(who: &str, found: &Match) -> Result<(), Error> {
     let longest = found.runs.iter().map(|run| run.len).max();
-    ensure(longest >= Some(2 * RATE), || {
+    ensure(longest >= Some(5 * RATE / 2), || {
         format!("heard by {who}: {found}")
     })
 }
