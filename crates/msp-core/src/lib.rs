@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bus;
+pub mod controls;
 pub mod error;
 pub mod event;
 pub mod fault;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use crate::controls::{AudioControls, AudioLevels};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Cause, EventBus, EventFilter, EventKind, EventReceiver, MspEvent, Scope};
 use crate::flow::{Desired, FlowState, TransportState};
@@ -146,10 +147,30 @@ struct LineState {
 struct LoopCall {
     model: CallModel,
     position: u64,
-    sources: Vec<(TerminalId, Box<dyn FrameSource>)>,
-    /// Sinks with the stream that they listen to.
-    sinks: Vec<(StreamId, TerminalId, Box<dyn FrameSink>)>,
+    sources: Vec<Connected<Box<dyn FrameSource>>>,
+    sinks: Vec<Connected<Box<dyn FrameSink>>>,
     stats: StreamStats,
+}
+
+/// The media side of a terminal, and where it is.
+struct Connected<T> {
+    stream: StreamId,
+    terminal: TerminalId,
+    controls: Arc<AudioControls>,
+    side: T,
+}
+
+impl<T> Connected<T> {
+    /// Makes `frame` as loud as the terminal's knobs say.
+    fn set_level(&self, frame: &mut [i16]) {
+        let levels = self.controls.levels();
+        if levels != AudioLevels::UNCHANGED {
+            let ratio = 10f32.powf(levels.db() / 20.0);
+            for sample in frame {
+                *sample = (f32::from(*sample) * ratio).round() as i16;
+            }
+        }
+    }
 }
 
 impl Line {
@@ -278,8 +299,9 @@ impl LoopCall {
         let mut sound = [0i16; FRAME_SAMPLES];
         if capture.is_some() {
             let mut mix = [0i32; FRAME_SAMPLES];
-            for (_, source) in &mut self.sources {
-                source.pull(time, &mut sound);
+            for source in &mut self.sources {
+                source.side.pull(time, &mut sound);
+                source.set_level(&mut sound);
                 mix.iter_mut()
                     .zip(&sound)
                     .for_each(|(m, s)| *m += i32::from(*s));
@@ -293,26 +315,35 @@ impl LoopCall {
             self.stats.received.packets += 1;
             self.stats.playout.normal += FRAME_SAMPLES as u64;
         }
-        for (stream, _, sink) in &mut self.sinks {
-            if Some(*stream) == capture || Some(*stream) == render {
-                sink.push(time, &sound);
+        for sink in &mut self.sinks {
+            if Some(sink.stream) == capture || Some(sink.stream) == render {
+                let mut own = sound;
+                sink.set_level(&mut own);
+                sink.side.push(time, &own);
             }
         }
     }
 
-    fn connect(&mut self, stream: StreamId, terminal: TerminalId, connection: Connection) {
+    fn connect(&mut self, stream: StreamId, terminal: &dyn Terminal, connection: Connection) {
+        fn at<T>(stream: StreamId, terminal: &dyn Terminal, side: T) -> Connected<T> {
+            Connected {
+                stream,
+                terminal: terminal.id(),
+                controls: Arc::clone(terminal.controls()),
+                side,
+            }
+        }
         match connection {
-            Connection::Source(source) => self.sources.push((terminal, source)),
-            Connection::Sink(sink) => self.sinks.push((stream, terminal, sink)),
+            Connection::Source(source) => self.sources.push(at(stream, terminal, source)),
+            Connection::Sink(sink) => self.sinks.push(at(stream, terminal, sink)),
         }
     }
 
     fn disconnect_terminal(&mut self, stream: StreamId, terminal: TerminalId) {
         self.sinks
-            .retain(|(s, t, _)| (*s, *t) != (stream, terminal));
-        if self.stream_of(Direction::Capture) == Some(stream) {
-            self.sources.retain(|(t, _)| *t != terminal);
-        }
+            .retain(|s| (s.stream, s.terminal) != (stream, terminal));
+        self.sources
+            .retain(|s| (s.stream, s.terminal) != (stream, terminal));
     }
 
     fn disconnect(&mut self, now: Instant, cause: Cause) {
@@ -499,9 +530,8 @@ impl Stream for StreamHandle {
         let connection = terminal.connect(port)?;
         let now = self.line.now();
         self.line.with_call(self.call, |call| {
-            let id = terminal.id();
-            call.model.selected(now, self.id, terminal)?;
-            call.connect(self.id, id, connection);
+            call.model.selected(now, self.id, terminal.clone())?;
+            call.connect(self.id, &*terminal, connection);
             Ok(())
         })
     }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use crate::controls::AudioControls;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Cause, EventKind};
 use crate::id::{CallKey, StreamId, TerminalId};
@@ -178,18 +179,19 @@ pub struct StreamPort {
 ///
 /// ```
 /// # use std::sync::Arc;
-/// # use msp_core::{Error, ErrorKind, Result, id::TerminalId, media::Direction};
+/// # use msp_core::{Error, ErrorKind, Result, controls::AudioControls, id::TerminalId, media::Direction};
 /// # use msp_core::terminal::*;
-/// # struct Jukebox;
+/// # #[derive(Default)] struct Jukebox { controls: Arc<AudioControls> }
 /// # impl Jukebox { fn next_record(&self) {} }
 /// # impl Terminal for Jukebox {
 /// #     fn id(&self) -> TerminalId { TerminalId(1) }
 /// #     fn name(&self) -> &str { "jukebox" }
 /// #     fn class(&self) -> &TerminalClass { static CLASS: TerminalClass = TerminalClass::new("jukebox"); &CLASS }
 /// #     fn direction(&self) -> Direction { Direction::Capture }
+/// #     fn controls(&self) -> &Arc<AudioControls> { &self.controls }
 /// #     fn connect(&self, _: StreamPort) -> Result<Connection> { Err(Error::new(ErrorKind::Unsupported, "jukebox")) }
 /// # }
-/// # let terminal: Arc<dyn Terminal> = Arc::new(Jukebox);
+/// # let terminal: Arc<dyn Terminal> = Arc::new(Jukebox::default());
 /// // `terminal` came from Address::create_terminal.
 /// match terminal.downcast::<Jukebox>() {
 ///     Ok(jukebox) => jukebox.next_record(),
@@ -209,6 +211,8 @@ pub trait Terminal: Any + Send + Sync {
     }
     /// Which streams it can serve.
     fn direction(&self) -> Direction;
+    /// Its volume, balance and mute; the provider applies them wherever it is on a stream.
+    fn controls(&self) -> &Arc<AudioControls>;
     /// Streams that it can serve at once.
     fn capacity(&self) -> usize {
         1

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use msp_core::controls::AudioControls;
 use msp_core::event::{Cause, EventFilter, EventKind, EventReceiver, MspEvent};
 use msp_core::flow::TransportState;
 use msp_core::id::{CallKey, Generation, LegId, TerminalId};
@@ -44,6 +45,7 @@ impl FrameSink for Keep {
 /// A terminal of either direction that captures a ramp or keeps what it renders.
 struct Probe {
     id: TerminalId,
+    controls: Arc<AudioControls>,
     direction: Direction,
     kind: MediaKind,
     heard: Arc<Mutex<Vec<i16>>>,
@@ -56,6 +58,7 @@ impl Probe {
     fn new(direction: Direction) -> Arc<Self> {
         Arc::new(Self {
             id: next_terminal_id(),
+            controls: Arc::default(),
             direction,
             kind: MediaKind::Audio,
             heard: Arc::default(),
@@ -83,6 +86,9 @@ impl Terminal for Probe {
     }
     fn direction(&self) -> Direction {
         self.direction
+    }
+    fn controls(&self) -> &Arc<AudioControls> {
+        &self.controls
     }
     fn connect(&self, port: StreamPort) -> Result<Connection> {
         if self.refuse {
@@ -497,6 +503,7 @@ fn selecting_checks_kind_then_direction_then_doubles_and_leaves_no_trace() {
     let render = call.stream(MediaKind::Audio, Render).unwrap();
     let video = Arc::new(Probe {
         id: next_terminal_id(),
+        controls: Arc::default(),
         direction: Capture,
         kind: MediaKind::Video,
         heard: Arc::default(),
@@ -512,6 +519,7 @@ fn selecting_checks_kind_then_direction_then_doubles_and_leaves_no_trace() {
     );
     let broken = Arc::new(Probe {
         id: next_terminal_id(),
+        controls: Arc::default(),
         direction: Render,
         kind: MediaKind::Audio,
         heard: Arc::default(),
@@ -620,4 +628,30 @@ fn c25_digits_reach_the_other_side_in_order() {
         .map(|d| (EventKind::Digit(*d), Cause::RemoteRequest))
         .collect();
     assert_eq!(rig.seen(), expected);
+}
+
+#[test]
+fn c24_volume_and_mute_work_before_and_while_streaming() {
+    let rig = Rig::new();
+    let call = rig.call();
+    let [capture, render] = [Capture, Render].map(|d| call.stream(MediaKind::Audio, d).unwrap());
+    let [mouth, ear] = [Capture, Render].map(Probe::new);
+    mouth.controls().set_gain_db(20.0).unwrap();
+    capture.select(mouth.clone()).unwrap();
+    render.select(ear.clone()).unwrap();
+    rig.prepare();
+    rig.apply(|_| {});
+    rig.provider.run_for(Duration::from_millis(10));
+    let mut last = ear.heard().len();
+    assert!(
+        ear.heard().iter().all(|s| s % 10 == 0 && *s != 0),
+        "ten times a ramp by one"
+    );
+    ear.controls().set_muted(true);
+    rig.provider.run_for(Duration::from_millis(10));
+    assert!(ear.heard()[last..].iter().all(|s| *s == 0));
+    ear.controls().set_muted(false);
+    last = ear.heard().len();
+    rig.provider.run_for(Duration::from_millis(10));
+    assert!(ear.heard()[last] != 0);
 }

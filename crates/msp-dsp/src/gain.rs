@@ -12,7 +12,8 @@ pub fn ratio_to_db(ratio: f32) -> f32 {
     20.0 * ratio.log10()
 }
 
-/// A volume that changes without a click: a new one is reached over the frame that follows. At first it is 0 dB.
+/// A volume that changes without a click: a new one is reached over the first half of the frame that follows, 5 ms of one
+/// of 10.
 #[derive(Clone, Copy, Debug)]
 pub struct Gain {
     now: f32,
@@ -29,9 +30,19 @@ impl Gain {
         }
     }
 
-    /// Asks for `db` decibels: the next frame ends with it.
+    /// Asks for `db` decibels: the second half of the next frame has it.
     pub fn set_db(&mut self, db: f32) {
         self.wanted = db_to_ratio(db);
+    }
+
+    /// From silence to what is asked for, over the next frame.
+    pub const fn fade_in(&mut self) {
+        self.now = 0.0;
+    }
+
+    /// Whether the next frame stays as it is.
+    pub fn is_unity(&self) -> bool {
+        self.now == 1.0 && self.wanted == 1.0
     }
 
     /// The gain that is asked for, in decibels.
@@ -41,20 +52,22 @@ impl Gain {
 
     /// Applies the gain to a frame. What becomes too loud is clipped; at 0 dB not a sample changes.
     pub fn apply(&mut self, frame: &mut [i16]) {
-        if self.now == self.wanted {
-            if self.now != 1.0 {
-                for sample in frame {
-                    *sample = to_sample(f32::from(*sample) * self.now);
-                }
+        let mut rest = frame;
+        if self.now != self.wanted {
+            let (first, second) = rest.split_at_mut(rest.len().div_ceil(2));
+            let step = (self.wanted - self.now) / first.len() as f32;
+            for (i, sample) in first.iter_mut().enumerate() {
+                *sample = to_sample(f32::from(*sample) * (self.now + step * (i + 1) as f32));
             }
-            return;
+            if !first.is_empty() {
+                self.now = self.wanted;
+            }
+            rest = second;
         }
-        let step = (self.wanted - self.now) / frame.len() as f32;
-        for (i, sample) in frame.iter_mut().enumerate() {
-            *sample = to_sample(f32::from(*sample) * (self.now + step * (i + 1) as f32));
-        }
-        if !frame.is_empty() {
-            self.now = self.wanted;
+        if self.now != 1.0 {
+            for sample in rest {
+                *sample = to_sample(f32::from(*sample) * self.now);
+            }
         }
     }
 }
@@ -86,16 +99,23 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_a_ramp_over_one_frame() {
+    fn a_change_is_a_ramp_over_half_a_frame() {
         let mut gain = Gain::default();
         gain.set_db(f32::NEG_INFINITY);
         assert_eq!(gain.db(), f32::NEG_INFINITY);
         gain.apply(&mut []);
-        let mut frame = [1000; 4];
+        let mut frame = [1000; 8];
         gain.apply(&mut frame);
-        assert_eq!(frame, [750, 500, 250, 0]);
+        assert_eq!(frame, [750, 500, 250, 0, 0, 0, 0, 0]);
         let mut frame = [1000; 4];
         gain.apply(&mut frame);
         assert_eq!(frame, [0; 4]);
+        let mut gain = Gain::default();
+        gain.fade_in();
+        assert!(!gain.is_unity());
+        let mut frame = [1000; 4];
+        gain.apply(&mut frame);
+        assert_eq!(frame, [500, 1000, 1000, 1000]);
+        assert!(gain.is_unity());
     }
 }

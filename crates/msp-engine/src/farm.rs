@@ -130,7 +130,7 @@ impl Farm {
         for ((direction, end), rate) in ends.into_iter().zip(rates) {
             let Some(end) = end else { continue };
             let rate: ClockRate = rate.ok_or_else(|| Error::from(ErrorKind::NoFormat))?;
-            let edge = Edge::new(TerminalId(0), direction, rate, end);
+            let edge = Edge::new(TerminalId(0), Arc::default(), direction, rate, end);
             self.tell(ShardCommand::Connect(id, Box::new(edge)));
         }
         self.tell(ShardCommand::Flow(id, flow));

@@ -78,6 +78,83 @@ fn c10_another_terminal_takes_over_without_a_trace_of_the_first() {
     );
 }
 
+/// The biggest step from one sample to the next.
+fn biggest_step(sound: &[i16]) -> i32 {
+    let steps = sound.windows(2).map(|w| i32::from(w[1]) - i32::from(w[0]));
+    steps.map(i32::abs).max().unwrap_or(0)
+}
+
+// Shows: every terminal has volume, gain and mute (C24), before it is selected and while it runs, without a click
+#[test]
+fn c24_volume_and_mute_work_before_and_while_streaming_without_a_click() {
+    let mut world = World::new(29);
+    let (a, b) = world.ends();
+    let (mouth, sent, heard) = (Mouth::new(vec![8000; 80_000]), Ear::anywhere(), Ear::new());
+    mouth.controls().set_gain_db(-6.02).unwrap();
+    a.capture().select(mouth.clone()).unwrap();
+    a.capture().select(sent.clone()).unwrap();
+    b.render().select(heard.clone()).unwrap();
+    world.agree(&a, &b);
+    world.run_ms(500);
+    let quiet = sent.samples();
+    assert!(quiet.iter().all(|s| *s == 4000), "from the first sample on");
+    mouth.controls().set_gain_db(0.0).unwrap();
+    world.run_ms(500);
+    let loud = sent.samples();
+    assert_eq!(*loud.last().unwrap(), 8000);
+    assert!(biggest_step(&loud) <= 101, "4000 in 5 ms");
+    mouth.controls().set_muted(true);
+    world.run_ms(500);
+    let all = sent.samples();
+    let silent = all.iter().rposition(|s| *s != 0).unwrap();
+    assert!(biggest_step(&all) <= 201);
+    assert!(all.len() - silent > 3_800, "silent within one frame");
+    // What is heard has knobs of its own.
+    mouth.controls().set_muted(false);
+    heard.controls().set_volume(0);
+    world.run_ms(500);
+    assert_eq!(*sent.samples().last().unwrap(), 8000);
+    assert_eq!(*heard.samples().last().unwrap(), 0);
+    heard.controls().set_volume(u16::MAX);
+    world.run_ms(500);
+    assert!((heard.samples().last().unwrap() - 8000).abs() < 300);
+}
+
+// Shows: a terminal that comes to a running stream, or leaves it, makes no click, and nothing is heard of it a frame later
+#[test]
+fn a_terminal_that_comes_or_leaves_makes_no_click() {
+    let mut world = World::new(30);
+    let (a, b) = world.ends();
+    let mouths = [3000, 6000].map(|level| Mouth::new(vec![level; 80_000]));
+    let sent = Ear::anywhere();
+    a.capture().select(mouths[0].clone()).unwrap();
+    a.capture().select(sent.clone()).unwrap();
+    world.agree(&a, &b);
+    world.run_ms(500);
+    assert_eq!(sent.samples()[0], 3000, "the first sample is whole");
+    a.capture().select(mouths[1].clone()).unwrap();
+    world.run_ms(500);
+    a.capture().unselect(mouths[1].id()).unwrap();
+    let before = sent.samples().len();
+    world.run_ms(500);
+    let sound = sent.samples();
+    assert_eq!(sound[before - 1], 9000);
+    assert!(biggest_step(&sound) <= 151, "{}", biggest_step(&sound));
+    let left = sound.iter().rposition(|s| *s != 3000).unwrap();
+    assert!(
+        left < before + 160,
+        "two frames at the most: {left} {before}"
+    );
+    let free = || std::sync::Arc::strong_count(&mouths[1]) == 1;
+    assert!(free(), "it was given back");
+    // One that is taken off while nothing flows is given back too.
+    a.capture().pause().unwrap();
+    a.capture().select(mouths[1].clone()).unwrap();
+    a.capture().unselect(mouths[1].id()).unwrap();
+    world.run_ms(100);
+    assert!(free());
+}
+
 // Shows: terminals change while they run, several at once, of any rate; one that panics is lost alone
 #[test]
 fn a_terminal_of_another_rate_is_converted() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use msp_core::controls::AudioControls;
 use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::id::TerminalId;
 use msp_core::media::Direction;
@@ -24,6 +25,7 @@ const RESERVE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Bridge {
     id: TerminalId,
+    controls: Arc<AudioControls>,
     /// From this end to the other, and back.
     there: Arc<Pipe>,
     back: Arc<Pipe>,
@@ -37,6 +39,7 @@ impl Bridge {
         let end = |there: &Arc<Pipe>, back: &Arc<Pipe>| {
             Arc::new(Self {
                 id: next_terminal_id(),
+                controls: Arc::default(),
                 there: there.clone(),
                 back: back.clone(),
             })
@@ -69,6 +72,10 @@ impl Terminal for Bridge {
 
     fn capacity(&self) -> usize {
         2
+    }
+
+    fn controls(&self) -> &Arc<AudioControls> {
+        &self.controls
     }
 
     fn connect(&self, port: StreamPort) -> Result<Connection> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use msp_core::controls::AudioControls;
 use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::id::TerminalId;
 use msp_core::media::Direction;
@@ -21,6 +22,7 @@ static CLASS: TerminalClass = TerminalClass::ECHO;
 #[derive(Debug)]
 pub struct Echo {
     id: TerminalId,
+    controls: Arc<AudioControls>,
     pipe: Arc<Pipe>,
 }
 
@@ -29,6 +31,7 @@ impl Echo {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             id: next_terminal_id(),
+            controls: Arc::default(),
             pipe: Arc::default(),
         })
     }
@@ -58,6 +61,10 @@ impl Terminal for Echo {
 
     fn capacity(&self) -> usize {
         2
+    }
+
+    fn controls(&self) -> &Arc<AudioControls> {
+        &self.controls
     }
 
     fn connect(&self, port: StreamPort) -> Result<Connection> {

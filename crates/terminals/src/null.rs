@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use msp_core::controls::AudioControls;
 use msp_core::error::Result;
 use msp_core::id::TerminalId;
 use msp_core::media::Direction;
@@ -17,6 +18,7 @@ static CLASS: TerminalClass = TerminalClass::NULL;
 #[derive(Debug)]
 pub struct Null {
     id: TerminalId,
+    controls: Arc<AudioControls>,
     discarded: Arc<AtomicU64>,
 }
 
@@ -25,6 +27,7 @@ impl Null {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             id: next_terminal_id(),
+            controls: Arc::default(),
             discarded: Arc::default(),
         })
     }
@@ -54,6 +57,10 @@ impl Terminal for Null {
 
     fn capacity(&self) -> usize {
         usize::MAX
+    }
+
+    fn controls(&self) -> &Arc<AudioControls> {
+        &self.controls
     }
 
     fn connect(&self, port: StreamPort) -> Result<Connection> {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use msp_core::controls::AudioControls;
 use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::event::FileState;
 use msp_core::id::TerminalId;
@@ -51,6 +52,7 @@ pub struct PlayOptions {
 /// [`FileState::ReadError`] instead when the file could not be read to its end.
 pub struct FilePlay {
     id: TerminalId,
+    controls: Arc<AudioControls>,
     name: String,
     path: PathBuf,
     options: PlayOptions,
@@ -83,6 +85,7 @@ impl FilePlay {
         }
         Ok(Arc::new(Self {
             id: next_terminal_id(),
+            controls: Arc::default(),
             name: path.display().to_string(),
             path: path.to_owned(),
             options,
@@ -173,6 +176,10 @@ impl Terminal for FilePlay {
 
     fn direction(&self) -> Direction {
         Direction::Capture
+    }
+
+    fn controls(&self) -> &Arc<AudioControls> {
+        &self.controls
     }
 
     fn connect(&self, port: StreamPort) -> Result<Connection> {

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use msp_core::controls::AudioControls;
 use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::event::{Cause, EventKind, FileState};
 use msp_core::id::TerminalId;
@@ -103,6 +104,7 @@ pub struct Recorded {
 /// reports [`FileState::WriteError`] once; what was recorded stays, and the call goes on.
 pub struct FileRecord {
     id: TerminalId,
+    controls: Arc<AudioControls>,
     name: String,
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -188,6 +190,7 @@ impl FileRecord {
             .map_err(|e| Error::new(ErrorKind::ResourceUnavailable, e.to_string()))?;
         Ok(Arc::new(Self {
             id: next_terminal_id(),
+            controls: Arc::default(),
             name,
             shared,
             writer: Mutex::new(Some(writer)),
@@ -317,6 +320,10 @@ impl Terminal for FileRecord {
 
     fn capacity(&self) -> usize {
         2
+    }
+
+    fn controls(&self) -> &Arc<AudioControls> {
+        &self.controls
     }
 
     fn connect(&self, port: StreamPort) -> Result<Connection> {

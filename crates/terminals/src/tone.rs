@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use msp_core::controls::AudioControls;
 use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::id::TerminalId;
 use msp_core::media::Direction;
@@ -19,6 +20,7 @@ static CLASS: TerminalClass = TerminalClass::new("tone");
 #[derive(Debug)]
 pub struct Tone {
     id: TerminalId,
+    controls: Arc<AudioControls>,
     name: String,
     partial: Partial,
 }
@@ -35,6 +37,7 @@ impl Tone {
             .map_err(|e| Error::new(ErrorKind::InvalidArgument, e.to_string()))?;
         Ok(Arc::new(Self {
             id: next_terminal_id(),
+            controls: Arc::default(),
             name: format!("{hz} Hz at {dbfs} dBFS"),
             partial,
         }))
@@ -60,6 +63,10 @@ impl Terminal for Tone {
 
     fn capacity(&self) -> usize {
         usize::MAX
+    }
+
+    fn controls(&self) -> &Arc<AudioControls> {
+        &self.controls
     }
 
     fn connect(&self, port: StreamPort) -> Result<Connection> {

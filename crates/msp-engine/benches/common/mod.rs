@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use msp_core::controls::AudioControls;
 use msp_core::id::{PayloadType, TerminalId};
 use msp_core::media::{Direction, MediaKind};
 use msp_core::params::{LocalAddress, MediaParams, MediaSlot, PayloadMapping};
@@ -26,6 +27,7 @@ static CLASS: TerminalClass = TerminalClass::new("bench");
 /// Says the same sound again and again, or counts what it hears.
 pub(crate) struct Light {
     id: TerminalId,
+    controls: Arc<AudioControls>,
     sound: Arc<[i16]>,
     pub(crate) heard: Arc<AtomicU64>,
     offset: usize,
@@ -35,6 +37,7 @@ impl Light {
     pub(crate) fn new(sound: Arc<[i16]>, offset: usize) -> Arc<Self> {
         Arc::new(Self {
             id: next_terminal_id(),
+            controls: Arc::default(),
             sound,
             heard: Arc::default(),
             offset,
@@ -57,6 +60,9 @@ impl Terminal for Light {
     }
     fn capacity(&self) -> usize {
         2
+    }
+    fn controls(&self) -> &Arc<AudioControls> {
+        &self.controls
     }
     fn connect(&self, port: StreamPort) -> msp_core::Result<Connection> {
         Ok(if port.direction == Direction::Capture {

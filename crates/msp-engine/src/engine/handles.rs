@@ -197,7 +197,13 @@ impl Stream for StreamHandle {
             format: AudioFormat::mono(rate),
             events: self.events_of(id),
         })?;
-        let edge = Box::new(Edge::new(id, self.direction, rate, connection));
+        let edge = Box::new(Edge::new(
+            id,
+            Arc::clone(terminal.controls()),
+            self.direction,
+            rate,
+            connection,
+        ));
         // An edge that found no place is dropped here, outside of the locks.
         self.with(|call, cx| call.select(cx, self.id, terminal, edge))
             .map_err(|(error, _edge)| error)

@@ -1,14 +1,16 @@
-//! Where a terminal touches a stream: its media side, and a resampler if its rate is another.
+//! Where a terminal touches a stream: its media side, its volume, and a resampler if its rate is another.
 
 use std::fmt;
+use std::sync::Arc;
 
 use msp_core::Result;
+use msp_core::controls::{AudioControls, AudioLevels};
 use msp_core::id::TerminalId;
 use msp_core::media::Direction;
 use msp_core::terminal::{Connection, FrameSink, FrameSource, FrameTime, Pulled};
 use msp_core::time::ClockRate;
 use msp_core::{Error, ErrorKind};
-use msp_dsp::Resampler;
+use msp_dsp::{Gain, Resampler};
 
 use crate::sys::prefetch;
 
@@ -29,6 +31,11 @@ pub(crate) struct Edge {
     pub(crate) rate: ClockRate,
     side: Side,
     convert: Option<Box<Resampler>>,
+    controls: Arc<AudioControls>,
+    /// What `gain` is set to.
+    levels: AudioLevels,
+    gain: Gain,
+    leaving: bool,
 }
 
 enum Side {
@@ -43,15 +50,21 @@ impl fmt::Debug for Edge {
 }
 
 impl Edge {
-    /// The edge of `terminal`, which was connected at `rate`.
+    /// The edge of `terminal`, whose media side was connected at `rate`.
     pub(crate) fn new(
         terminal: TerminalId,
+        controls: Arc<AudioControls>,
         direction: Direction,
         rate: ClockRate,
         connection: Connection,
     ) -> Self {
+        let levels = controls.levels();
         Self {
             terminal,
+            controls,
+            levels,
+            gain: Gain::from_db(levels.db()),
+            leaving: false,
             direction,
             rate,
             side: match connection {
@@ -97,8 +110,34 @@ impl Edge {
         std::mem::replace(&mut self.convert, convert)
     }
 
+    /// The stream flows already: the sound of this terminal comes in without a click.
+    pub(crate) const fn fade_in(&mut self) {
+        self.gain.fade_in();
+    }
+
+    /// One more frame takes its sound away without a click.
+    pub(crate) fn leave(&mut self) {
+        self.leaving = true;
+        self.gain.set_db(f32::NEG_INFINITY);
+    }
+
+    /// Whether the terminal was taken off, and one more frame is all that it gets.
+    pub(crate) const fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// Follows the terminal's knobs.
+    fn follow(&mut self) {
+        let levels = self.controls.levels();
+        if levels != self.levels && !self.leaving {
+            self.levels = levels;
+            self.gain.set_db(levels.db());
+        }
+    }
+
     /// Asks for the memory of the terminal's own.
     pub(crate) fn warm(&self) {
+        prefetch(&*self.controls);
         match &self.side {
             Side::Source(source) => prefetch(&**source),
             Side::Sink(sink) => prefetch(&**sink),
@@ -107,6 +146,19 @@ impl Edge {
 
     /// Fills `frame` with the next 10 ms of a source. A sink gives nothing.
     pub(crate) fn pull(&mut self, time: FrameTime, frame: &mut [i16]) -> Pulled {
+        self.follow();
+        let pulled = self.pull_own(time, frame);
+        match pulled {
+            // The rest is silence, whatever the terminal left there.
+            Pulled::Partial(sound) => frame.get_mut(sound..).unwrap_or_default().fill(0),
+            Pulled::Nothing => frame.fill(0),
+            Pulled::Sound => {}
+        }
+        self.gain.apply(frame);
+        pulled
+    }
+
+    fn pull_own(&mut self, time: FrameTime, frame: &mut [i16]) -> Pulled {
         let Side::Source(source) = &mut self.side else {
             return Pulled::Nothing;
         };
@@ -127,17 +179,26 @@ impl Edge {
 
     /// Gives 10 ms to a sink. A source takes nothing.
     pub(crate) fn push(&mut self, time: FrameTime, frame: &[i16]) {
+        self.follow();
         let Side::Sink(sink) = &mut self.side else {
             return;
         };
-        let Some(convert) = &mut self.convert else {
-            sink.push(time, frame);
-            return;
-        };
         let mut own = [0; LONGEST_FRAME];
-        let own = own.get_mut(..frame_length(self.rate)).unwrap_or_default();
-        convert.process(frame, own);
-        sink.push(at_rate(time, self.rate, frame.len()), own);
+        let (time, own) = match &mut self.convert {
+            None if self.gain.is_unity() => return sink.push(time, frame),
+            None => {
+                let own = own.get_mut(..frame.len()).unwrap_or_default();
+                own.copy_from_slice(frame);
+                (time, own)
+            }
+            Some(convert) => {
+                let own = own.get_mut(..frame_length(self.rate)).unwrap_or_default();
+                convert.process(frame, own);
+                (at_rate(time, self.rate, frame.len()), own)
+            }
+        };
+        self.gain.apply(own);
+        sink.push(time, own);
     }
 }
 
@@ -188,7 +249,13 @@ mod tests {
     #[test]
     fn a_source_of_another_rate_fills_every_frame_and_keeps_its_level() {
         let connection = Connection::Source(Box::new(Tone(0.0)));
-        let mut edge = Edge::new(TerminalId(1), Direction::Capture, WIDE, connection);
+        let mut edge = Edge::new(
+            TerminalId(1),
+            Arc::default(),
+            Direction::Capture,
+            WIDE,
+            connection,
+        );
         edge.set_converter(Edge::converter(true, WIDE, ClockRate::HZ_8000).unwrap());
         let mut sound = Vec::new();
         for n in 0..100 {
@@ -204,7 +271,13 @@ mod tests {
     fn a_sink_of_another_rate_gets_whole_frames_at_its_own_positions() {
         let kept = Arc::default();
         let connection = Connection::Sink(Box::new(Keep(Arc::clone(&kept))));
-        let mut edge = Edge::new(TerminalId(1), Direction::Render, WIDE, connection);
+        let mut edge = Edge::new(
+            TerminalId(1),
+            Arc::default(),
+            Direction::Render,
+            WIDE,
+            connection,
+        );
         edge.set_converter(Edge::converter(false, WIDE, ClockRate::HZ_8000).unwrap());
         for n in 5..8 {
             edge.push(time(n), &[1; 80]);

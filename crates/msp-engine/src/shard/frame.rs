@@ -7,6 +7,7 @@ use msp_core::time::Instant;
 use msp_rtp::packet::SEND_BUFFER;
 
 use super::edge::{LONGEST_FRAME, frame_length};
+use super::terminals::Gone;
 use super::transport::{Transport, guard};
 use super::{Edge, Garbage, MediaReport, Outbox, Report, TransportId};
 use crate::wheel::{PHASES, Slice};
@@ -140,8 +141,8 @@ impl Transport {
             let frame = scratch.frame.get(..length).unwrap_or_default();
             let time = time_of(at, number, frame);
             let id = self.id;
-            let lost = &mut |edge| terminal_panicked(id, edge, out);
-            self.terminals.push(Direction::Render, time, frame, lost);
+            let gone = &mut |edge, why| terminal_gone(id, edge, why, out);
+            self.terminals.push(Direction::Render, time, frame, gone);
         }
     }
 
@@ -160,15 +161,15 @@ impl Transport {
             let frame = frame.get_mut(..frame_length(rate)).unwrap_or_default();
             let time = time_of(at, number, frame);
             let id = self.id;
-            let lost = &mut |edge| terminal_panicked(id, edge, out);
-            self.terminals.pull(time, frame, mix, lost);
+            let gone = &mut |edge, why| terminal_gone(id, edge, why, out);
+            self.terminals.pull(time, frame, mix, gone);
             if fault::is_on(Fault::SoftenBy20Db) {
                 self.soften.apply(frame);
             }
             if fault::is_on(Fault::MuteAnswerer) && self.answers {
                 frame.fill(0);
             }
-            self.terminals.push(Direction::Capture, time, frame, lost);
+            self.terminals.push(Direction::Capture, time, frame, gone);
             sound = Some(&*frame);
         }
         self.pace.sending = sound.is_some();
@@ -189,10 +190,12 @@ impl Transport {
     }
 }
 
-/// Tells of a terminal that was taken off because its code panicked.
-fn terminal_panicked(id: TransportId, edge: Box<Edge>, out: &mut Outbox) {
-    let report = MediaReport::TerminalPanicked(edge.direction, edge.terminal);
-    out.report(Report::Media(id, report));
+/// Gives back a terminal that is off its stream, and tells of it if its code panicked.
+fn terminal_gone(id: TransportId, edge: Box<Edge>, why: Gone, out: &mut Outbox) {
+    if why == Gone::Panicked {
+        let report = MediaReport::TerminalPanicked(edge.direction, edge.terminal);
+        out.report(Report::Media(id, report));
+    }
     out.drop(Garbage::of(edge));
 }
 

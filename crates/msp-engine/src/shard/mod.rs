@@ -339,7 +339,7 @@ impl Shard {
             ShardCommand::Disconnect(_, direction, terminal) => {
                 transport.disconnect(direction, terminal, out);
             }
-            ShardCommand::Flow(_, flow) => transport.set_flow(now, flow),
+            ShardCommand::Flow(_, flow) => transport.set_flow(now, flow, out),
             ShardCommand::Digits(_, digits) => transport.send_digits(digits, out),
             ShardCommand::Add(..) | ShardCommand::Remove(_) => {}
         });

@@ -2,7 +2,7 @@
 
 use msp_core::id::TerminalId;
 use msp_core::media::Direction;
-use msp_core::terminal::{FrameTime, Pulled};
+use msp_core::terminal::FrameTime;
 
 use super::Edge;
 use super::transport::guard;
@@ -64,7 +64,7 @@ impl Terminals {
         self.list(edge.direction, edge.is_source()).push(edge);
     }
 
-    /// Takes a terminal off.
+    /// Takes a terminal off at once.
     pub(super) fn remove(
         &mut self,
         direction: Direction,
@@ -77,66 +77,81 @@ impl Terminals {
         })
     }
 
-    /// The terminal on the stream of that direction.
+    /// Has a terminal taken off after the next frame, which takes its sound away.
+    pub(super) fn leave(&mut self, direction: Direction, terminal: TerminalId) {
+        if let Some(edge) = self.find(direction, terminal) {
+            edge.leave();
+        }
+    }
+
+    /// Takes off at once what was to go after the next frame.
+    pub(super) fn drop_leaving(&mut self, direction: Direction, left: &mut dyn FnMut(Box<Edge>)) {
+        for source in [true, false] {
+            let list = self.list(direction, source);
+            while let Some(n) = list.iter().position(|e| e.is_leaving()) {
+                left(list.remove(n));
+            }
+        }
+    }
+
+    /// The terminal on the stream of that direction, unless it is leaving.
     pub(super) fn find(&mut self, direction: Direction, terminal: TerminalId) -> Option<&mut Edge> {
-        let source =
-            direction == Direction::Capture && self.sources.iter().any(|e| e.terminal == terminal);
+        let is_it = |e: &Edge| e.terminal == terminal && !e.is_leaving();
+        let source = direction == Direction::Capture && self.sources.iter().any(|e| is_it(e));
         let list = self.list(direction, source);
-        let edge = list.iter_mut().find(|e| e.terminal == terminal)?;
+        let edge = list.iter_mut().find(|e| is_it(e))?;
         Some(edge)
     }
 
-    /// Fills `frame` with what the sources give together. A terminal whose code panics is taken off and handed to
-    /// `lost`.
+    /// Fills `frame` with what the sources give together, and hands those that are gone to `gone`.
     pub(super) fn pull(
         &mut self,
         time: FrameTime,
         frame: &mut [i16],
         mix: &mut [i32],
-        lost: &mut dyn FnMut(Box<Edge>),
+        gone: &mut dyn FnMut(Box<Edge>, Gone),
     ) {
         if let [only] = &mut self.sources[..] {
-            if !give(only, time, frame) {
+            let held = guard(|| only.pull(time, frame)).is_ok();
+            if !held {
                 frame.fill(0);
-                self.sources.drain(..).for_each(lost);
             }
+            let why = Gone::after(held, only);
+            take(&mut self.sources, 0, why, gone);
             return;
         }
         let mix = mix.get_mut(..frame.len()).unwrap_or_default();
         mix.fill(0);
         let mut n = 0;
         while let Some(edge) = self.sources.get_mut(n) {
-            if give(edge, time, frame) {
-                n += 1;
+            let held = guard(|| edge.pull(time, frame)).is_ok();
+            if held {
                 for (sum, sample) in mix.iter_mut().zip(&*frame) {
                     *sum += i32::from(*sample);
                 }
-            } else {
-                lost(self.sources.remove(n));
             }
+            let why = Gone::after(held, edge);
+            n += usize::from(!take(&mut self.sources, n, why, gone));
         }
         for (sample, sum) in frame.iter_mut().zip(&*mix) {
             *sample = (*sum).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
         }
     }
 
-    /// Gives `frame` to all that hear the stream of `direction`. A terminal whose code panics is taken off and handed to
-    /// `lost`.
+    /// Gives `frame` to all that hear the stream of `direction`, and hands those that are gone to `gone`.
     pub(super) fn push(
         &mut self,
         direction: Direction,
         time: FrameTime,
         frame: &[i16],
-        lost: &mut dyn FnMut(Box<Edge>),
+        gone: &mut dyn FnMut(Box<Edge>, Gone),
     ) {
         let list = self.list(direction, false);
         let mut n = 0;
         while let Some(edge) = list.get_mut(n) {
-            if guard(|| edge.push(time, frame)).is_ok() {
-                n += 1;
-            } else {
-                lost(list.remove(n));
-            }
+            let held = guard(|| edge.push(time, frame)).is_ok();
+            let why = Gone::after(held, edge);
+            n += usize::from(!take(list, n, why, gone));
         }
     }
 
@@ -149,14 +164,34 @@ impl Terminals {
     }
 }
 
-/// Fills `frame` from one source. Whether its code held.
-fn give(edge: &mut Edge, time: FrameTime, frame: &mut [i16]) -> bool {
-    match guard(|| edge.pull(time, frame)) {
-        Ok(Pulled::Sound) => {}
-        // The rest is silence, whatever the terminal left there.
-        Ok(Pulled::Partial(sound)) => frame.get_mut(sound..).unwrap_or_default().fill(0),
-        Ok(Pulled::Nothing) => frame.fill(0),
-        Err(_) => return false,
+/// Why a terminal is off a stream after a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Gone {
+    /// Its code panicked.
+    Panicked,
+    /// It was taken off.
+    Left,
+}
+
+impl Gone {
+    /// Whether and why `edge` goes after a frame in which its code held or not.
+    fn after(held: bool, edge: &Edge) -> Option<Self> {
+        match held {
+            false => Some(Self::Panicked),
+            true => edge.is_leaving().then_some(Self::Left),
+        }
     }
-    true
+}
+
+/// Takes the `n`-th edge off if there is a reason. Whether it did.
+fn take(
+    list: &mut Edges,
+    n: usize,
+    why: Option<Gone>,
+    gone: &mut dyn FnMut(Box<Edge>, Gone),
+) -> bool {
+    if let Some(why) = why {
+        gone(list.remove(n), why);
+    }
+    why.is_some()
 }

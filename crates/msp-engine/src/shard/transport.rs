@@ -298,8 +298,18 @@ impl Transport {
         }
     }
 
-    pub(super) fn connect(&mut self, edge: Box<Edge>) {
+    pub(super) fn connect(&mut self, mut edge: Box<Edge>) {
+        if self.flows(edge.direction) {
+            edge.fade_in();
+        }
         self.terminals.add(edge);
+    }
+
+    const fn flows(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Capture => self.flow.send,
+            Direction::Render | Direction::Bidirectional => self.flow.receive,
+        }
     }
 
     pub(super) fn convert(
@@ -324,12 +334,25 @@ impl Transport {
         terminal: TerminalId,
         out: &mut Outbox,
     ) {
-        if let Some(edge) = self.terminals.remove(direction, terminal) {
+        if self.flows(direction) {
+            // The next frame takes its sound away.
+            self.terminals.leave(direction, terminal);
+        } else if let Some(edge) = self.terminals.remove(direction, terminal) {
             out.drop(Garbage::of(edge));
         }
     }
 
-    pub(super) fn set_flow(&mut self, now: Instant, flow: Flow) {
+    pub(super) fn set_flow(&mut self, now: Instant, flow: Flow, out: &mut Outbox) {
+        for (direction, flows) in [
+            (Direction::Capture, flow.send),
+            (Direction::Render, flow.receive),
+        ] {
+            if !flows {
+                // There is no next frame.
+                let left = &mut |edge| out.drop(Garbage::of(edge));
+                self.terminals.drop_leaving(direction, left);
+            }
+        }
         if flow.expect && !self.flow.expect {
             // Whoever may send only from now on gets the whole time for it. That alone is no recovery.
             self.awaited = now;

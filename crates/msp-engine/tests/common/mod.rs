@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use msp_core::controls::AudioControls;
 use msp_core::event::{EventFilter, EventKind, EventReceiver, MspEvent};
 use msp_core::id::{CallKey, Generation, LegId, TerminalId};
 use msp_core::link::{Envelope, Finality, OfferRole, PrepareSlot, ToMsp, ToTsp, TspEnd};
@@ -62,6 +63,7 @@ static MEDIA: TerminalClass = TerminalClass::new("test");
 /// A terminal that says `sound` once.
 pub(crate) struct Mouth {
     id: TerminalId,
+    controls: Arc<AudioControls>,
     sound: Arc<Vec<i16>>,
     pub(crate) said: Arc<AtomicU64>,
     pub(crate) rate: Arc<Mutex<u32>>,
@@ -75,6 +77,7 @@ impl Mouth {
     pub(crate) fn new(sound: Vec<i16>) -> Arc<Self> {
         Arc::new(Self {
             id: next_terminal_id(),
+            controls: Arc::default(),
             sound: Arc::new(sound),
             said: Arc::default(),
             rate: Arc::default(),
@@ -122,6 +125,9 @@ impl Terminal for Mouth {
     fn direction(&self) -> Direction {
         Direction::Capture
     }
+    fn controls(&self) -> &Arc<AudioControls> {
+        &self.controls
+    }
     fn connect(&self, port: StreamPort) -> msp_core::Result<Connection> {
         *self.rate.lock().unwrap() = port.format.rate.hz();
         Ok(Connection::Source(Box::new(Saying {
@@ -136,6 +142,7 @@ impl Terminal for Mouth {
 /// A terminal that keeps what it hears.
 pub(crate) struct Ear {
     id: TerminalId,
+    controls: Arc<AudioControls>,
     direction: Direction,
     pub(crate) heard: Arc<Mutex<Heard>>,
     pub(crate) explode: Arc<AtomicBool>,
@@ -162,6 +169,7 @@ impl Ear {
     fn on(direction: Direction) -> Arc<Self> {
         Arc::new(Self {
             id: next_terminal_id(),
+            controls: Arc::default(),
             direction,
             heard: Arc::default(),
             explode: Arc::default(),
@@ -196,6 +204,9 @@ impl Terminal for Ear {
     }
     fn direction(&self) -> Direction {
         self.direction
+    }
+    fn controls(&self) -> &Arc<AudioControls> {
+        &self.controls
     }
     fn connect(&self, port: StreamPort) -> msp_core::Result<Connection> {
         self.heard.lock().unwrap().rate = port.format.rate.hz();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use msp_core::controls::AudioControls;
 use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::id::TerminalId;
 use msp_core::media::Direction;
@@ -27,6 +28,7 @@ use crate::mono;
 /// is woken.
 pub struct AppSink {
     id: TerminalId,
+    controls: Arc<AudioControls>,
     options: AppOptions,
     frame: usize,
     ring: Mutex<Consumer<i16>>,
@@ -68,6 +70,7 @@ impl AppSink {
         shared.lock().ring = Some(other);
         Ok(Arc::new(Self {
             id: next_terminal_id(),
+            controls: Arc::default(),
             options,
             frame,
             ring: Mutex::new(ring),
@@ -157,6 +160,10 @@ impl Terminal for AppSink {
 
     fn direction(&self) -> Direction {
         Direction::Render
+    }
+
+    fn controls(&self) -> &Arc<AudioControls> {
+        &self.controls
     }
 
     fn connect(&self, port: StreamPort) -> Result<Connection> {

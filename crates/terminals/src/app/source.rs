@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use msp_core::controls::AudioControls;
 use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::event::{Cause, EventKind, FileState};
 use msp_core::id::TerminalId;
@@ -30,6 +31,7 @@ use crate::{filled, mono};
 /// Reports [`FileState::EndOfFile`] once when the last sample was taken after [`AppSource::end_of_stream`].
 pub struct AppSource {
     id: TerminalId,
+    controls: Arc<AudioControls>,
     options: AppOptions,
     frame: usize,
     ring: Mutex<Producer<i16>>,
@@ -67,6 +69,7 @@ impl AppSource {
         shared.lock().ring = Some(other);
         Ok(Arc::new(Self {
             id: next_terminal_id(),
+            controls: Arc::default(),
             options,
             frame,
             ring: Mutex::new(ring),
@@ -192,6 +195,10 @@ impl Terminal for AppSource {
 
     fn direction(&self) -> Direction {
         Direction::Capture
+    }
+
+    fn controls(&self) -> &Arc<AudioControls> {
+        &self.controls
     }
 
     fn connect(&self, port: StreamPort) -> Result<Connection> {

@@ -57,6 +57,7 @@ fn in_memory<W: std::io::Write + std::io::Seek>(
         options.max_duration,
     );
     let terminal = FileRecord {
+        controls: Arc::default(),
         id: next_terminal_id(),
         name: "memory".to_owned(),
         shared,
