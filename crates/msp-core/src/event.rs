@@ -7,6 +7,7 @@ use crate::bus::{Bus, Queued, Receiver};
 use crate::error::Error;
 use crate::id::{AddressId, CallKey, Ssrc, StreamId, TerminalId};
 use crate::link::Digit;
+use crate::statics::StaticChange;
 use crate::time::Instant;
 
 /// Why something happened.
@@ -155,6 +156,23 @@ pub struct MspEvent {
     pub cause: Cause,
     /// With which error, if any.
     pub error: Option<Error>,
+}
+
+impl MspEvent {
+    /// What an address tells when a static terminal comes or goes.
+    pub const fn of_static(at: Instant, address: AddressId, change: StaticChange) -> Self {
+        let (terminal, kind, cause) = match change {
+            StaticChange::Available(id) => (id, EventKind::TerminalAvailable, Cause::LocalRequest),
+            StaticChange::Unavailable(id) => (id, EventKind::TerminalUnavailable, Cause::BadDevice),
+        };
+        Self {
+            at,
+            scope: Scope::address(address).terminal(terminal),
+            kind,
+            cause,
+            error: None,
+        }
+    }
 }
 
 /// Which events a subscriber wants.

@@ -21,10 +21,12 @@ use crate::params::{CodecSpec, MediaParams, PayloadMapping};
 use crate::provider::{
     Address, Call, Capabilities, MediaCallState, OpenAddress, Provider, Stream, SubStream,
 };
+use crate::registry::{TerminalClassInfo, TerminalRegistry, TerminalSpec};
+use crate::statics::{StaticChange, StaticWatch};
 use crate::stats::StreamStats;
 use crate::terminal::{
     AudioFormat, Connection, FRAME, FrameSink, FrameSource, FrameTime, StreamPort, Terminal,
-    TerminalClass, TerminalClassInfo, TerminalEvents, TerminalRegistry, TerminalSpec,
+    TerminalClass, TerminalEvents,
 };
 use crate::time::{ClockRate, Instant};
 
@@ -114,8 +116,16 @@ impl Provider for Loopback {
             state: Mutex::new(LineState {
                 link: Some(msp),
                 calls: BTreeMap::new(),
+                watch: None,
             }),
         });
+        let watched = Arc::downgrade(&line);
+        let watch = self.shared.registry.statics().watch(move |change| {
+            if let Some(line) = watched.upgrade() {
+                line.static_changed(change);
+            }
+        });
+        lock(&line.state).watch = Some(watch);
         let mut lines = lock(&self.shared.lines);
         lines.retain(|l| l.strong_count() > 0);
         lines.push(Arc::downgrade(&line));
@@ -142,6 +152,7 @@ struct LineState {
     /// Gone once the address is closed.
     link: Option<MspEnd>,
     calls: BTreeMap<CallKey, LoopCall>,
+    watch: Option<StaticWatch>,
 }
 
 struct LoopCall {
@@ -244,6 +255,23 @@ impl Line {
         };
         self.publish(call);
         reply
+    }
+
+    fn static_changed(&self, change: StaticChange) {
+        let now = self.now();
+        let event = MspEvent::of_static(now, self.id, change);
+        self.bus.emit(&event);
+        let StaticChange::Unavailable(terminal) = change else {
+            return;
+        };
+        for call in lock(&self.state).calls.values_mut() {
+            for stream in call.model.streams_with(terminal) {
+                call.disconnect_terminal(stream, terminal);
+                let error = Error::new(ErrorKind::Device, format!("terminal {terminal} is gone"));
+                call.model.terminal_failed(now, stream, terminal, error);
+            }
+            self.publish(call);
+        }
     }
 
     fn move_frames(&self, now: Instant) {
@@ -369,7 +397,15 @@ impl Address for LineHandle {
     }
 
     fn static_terminals(&self) -> Vec<Arc<dyn Terminal>> {
-        Vec::new()
+        self.0.shared.registry.statics().list()
+    }
+
+    fn default_terminal(&self, kind: MediaKind, direction: Direction) -> Option<Arc<dyn Terminal>> {
+        self.0
+            .shared
+            .registry
+            .statics()
+            .default_for(kind, direction)
     }
 
     fn terminal_classes(&self) -> Vec<TerminalClassInfo> {
@@ -421,6 +457,7 @@ impl Address for LineHandle {
         let now = self.0.now();
         let mut state = lock(&self.0.state);
         state.link = None;
+        state.watch = None;
         for call in state.calls.values_mut() {
             call.disconnect(now, Cause::LocalRequest);
             self.0.publish(call);

@@ -391,6 +391,12 @@ impl CallModel {
             .collect()
     }
 
+    /// The streams that `terminal` is on.
+    pub fn streams_with(&self, terminal: TerminalId) -> Vec<StreamId> {
+        let with = self.streams.iter().filter(|s| s.has(terminal));
+        with.map(|s| s.id).collect()
+    }
+
     /// Whether `stream` flows.
     pub fn flows(&self, stream: StreamId) -> bool {
         self.stream(stream).is_some_and(|s| s.flow.flows())

@@ -13,8 +13,10 @@ use crate::id::{AddressId, CallKey, Ssrc, StreamId, TerminalId};
 use crate::link::{Digit, TspEnd};
 use crate::media::{Direction, MediaKind, MediaKinds};
 use crate::params::CodecSpec;
+use crate::registry::{TerminalClassInfo, TerminalSpec};
+use crate::selection::{self, Selection};
 use crate::stats::StreamStats;
-use crate::terminal::{Terminal, TerminalClass, TerminalClassInfo, TerminalSpec};
+use crate::terminal::{Terminal, TerminalClass};
 
 /// What a provider can do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,8 +69,13 @@ pub trait Address: Send + Sync {
     /// What calls on it can carry.
     fn kinds(&self) -> MediaKinds;
 
-    /// Terminals that are there without being made: devices.
+    /// Terminals that are there without being made: devices. Each that comes or goes is told as
+    /// [`EventKind::TerminalAvailable`](crate::event::EventKind::TerminalAvailable) or
+    /// [`EventKind::TerminalUnavailable`](crate::event::EventKind::TerminalUnavailable).
     fn static_terminals(&self) -> Vec<Arc<dyn Terminal>>;
+
+    /// The static terminal that streams of `kind` and `direction` use unless somebody chooses.
+    fn default_terminal(&self, kind: MediaKind, direction: Direction) -> Option<Arc<dyn Terminal>>;
 
     /// The classes that terminals can be made of here.
     fn terminal_classes(&self) -> Vec<TerminalClassInfo>;
@@ -76,7 +83,7 @@ pub trait Address: Send + Sync {
     /// Makes a terminal.
     ///
     /// # Errors
-    /// Those of [`TerminalRegistry::create`](crate::terminal::TerminalRegistry::create).
+    /// Those of [`TerminalRegistry::create`](crate::registry::TerminalRegistry::create).
     fn create_terminal(
         &self,
         class: &TerminalClass,
@@ -128,6 +135,24 @@ pub trait Call: Send + Sync {
         self.streams()
             .into_iter()
             .find(|s| s.kind() == kind && s.direction() == direction)
+    }
+
+    /// Selects `terminal` on the streams of the call that it serves, all or none of them, as
+    /// [`selection`] has it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidDirection`](crate::ErrorKind::InvalidDirection) when it serves none, else the first error of
+    /// [`Stream::select`].
+    fn select(&self, terminal: &Arc<dyn Terminal>) -> Result<Selection> {
+        selection::select(&self.streams(), terminal)
+    }
+
+    /// Takes `terminal`, or all its tracks, off the streams of the call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidTerminal`](crate::ErrorKind::InvalidTerminal) if it is on none.
+    fn unselect(&self, terminal: &Arc<dyn Terminal>) -> Result<()> {
+        selection::unselect(&self.streams(), terminal)
     }
 
     /// Releases everything and forgets the call.

@@ -1,4 +1,4 @@
-//! Terminals: where the sound of a stream comes from or goes to, and the registry of their classes.
+//! Terminals: where the sound of a stream comes from or goes to.
 //!
 //! A terminal has two sides. Its application side is a [`Terminal`], shared and called from anywhere. When it
 //! is selected on a stream, [`Terminal::connect`] makes its media side, a [`FrameSource`] or a [`FrameSink`],
@@ -7,17 +7,16 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::controls::AudioControls;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Cause, EventKind};
 use crate::id::{CallKey, StreamId, TerminalId};
-use crate::media::{Direction, MediaKind, MediaKinds};
+use crate::media::{Direction, MediaKind};
 use crate::time::{ClockRate, Instant};
 
 /// The name of a way to make terminals, dotted from the general to the special.
@@ -213,6 +212,29 @@ pub trait Terminal: Any + Send + Sync {
     fn direction(&self) -> Direction;
     /// Its volume, balance and mute; the provider applies them wherever it is on a stream.
     fn controls(&self) -> &Arc<AudioControls>;
+    /// The terminals that it is made of, in their order, if it is of several tracks. Only they are connected to streams;
+    /// a track may have tracks of its own.
+    fn tracks(&self) -> Vec<Arc<dyn Terminal>> {
+        Vec::new()
+    }
+    /// Makes one more track for streams of `kind` and `direction`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] when its tracks are what they are.
+    fn add_track(&self, kind: MediaKind, direction: Direction) -> Result<Arc<dyn Terminal>> {
+        let _ = (kind, direction);
+        Err(Error::new(ErrorKind::Unsupported, self.name()))
+    }
+    /// Takes a track off again that is on no stream: what [`add_track`](Self::add_track) made for a selection that failed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidTerminal`] for what is no track of it.
+    fn remove_track(&self, track: TerminalId) -> Result<()> {
+        Err(Error::new(
+            ErrorKind::InvalidTerminal,
+            format!("terminal {track}"),
+        ))
+    }
     /// Streams that it can serve at once.
     fn capacity(&self) -> usize {
         1
@@ -267,155 +289,4 @@ impl fmt::Debug for dyn Terminal {
 pub fn next_terminal_id() -> TerminalId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     TerminalId(NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// What is to be made of a class.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TerminalSpec {
-    /// What it shall carry.
-    pub kind: MediaKind,
-    /// Which streams it shall serve.
-    pub direction: Direction,
-    /// Options of the class, for instance `path`; a class refuses an option that it does not know.
-    pub options: BTreeMap<String, String>,
-}
-
-impl TerminalSpec {
-    /// An audio terminal without options.
-    pub const fn audio(direction: Direction) -> Self {
-        Self {
-            kind: MediaKind::Audio,
-            direction,
-            options: BTreeMap::new(),
-        }
-    }
-
-    /// The same with option `name` set to `value`.
-    #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.options.insert(name.to_owned(), value.into());
-        self
-    }
-
-    /// Refuses options other than `known`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidArgument`] that names the first unknown option.
-    pub fn expect_options(&self, known: &[&str]) -> Result<()> {
-        match self.options.keys().find(|k| !known.contains(&k.as_str())) {
-            Some(unknown) => Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!("terminal option '{unknown}'"),
-            )),
-            None => Ok(()),
-        }
-    }
-}
-
-/// What a class is, for those who look for one.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TerminalClassInfo {
-    /// Its name.
-    pub class: TerminalClass,
-    /// The class that it is a kind of, for instance `file`.
-    pub superclass: TerminalClass,
-    /// Who made it.
-    pub vendor: Cow<'static, str>,
-    /// What its terminals can carry.
-    pub kinds: MediaKinds,
-    /// Which streams its terminals can serve.
-    pub direction: Direction,
-}
-
-/// Makes terminals of one class.
-pub trait TerminalFactory: Send + Sync {
-    /// What the class is.
-    fn info(&self) -> TerminalClassInfo;
-    /// Makes one. Called on a thread that may block.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidMediaType`], [`ErrorKind::InvalidDirection`], [`ErrorKind::InvalidArgument`] for a
-    /// spec that it cannot meet, [`ErrorKind::Device`] when what is behind it cannot be opened.
-    fn create(&self, spec: &TerminalSpec) -> Result<Arc<dyn Terminal>>;
-}
-
-/// The classes that terminals can be made of; others than the built-in ones may be added.
-#[derive(Clone, Default)]
-pub struct TerminalRegistry {
-    factories: Arc<RwLock<BTreeMap<TerminalClass, Arc<dyn TerminalFactory>>>>,
-}
-
-impl TerminalRegistry {
-    /// Adds a class.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidTerminalClass`] if there is one of that name.
-    pub fn register(&self, factory: Arc<dyn TerminalFactory>) -> Result<()> {
-        let class = factory.info().class;
-        let mut factories = self
-            .factories
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        if factories.contains_key(&class) {
-            return Err(Error::new(
-                ErrorKind::InvalidTerminalClass,
-                format!("{class} is registered"),
-            ));
-        }
-        factories.insert(class, factory);
-        Ok(())
-    }
-
-    /// The classes that carry all of `kinds`, in the order of their names.
-    pub fn classes(&self, kinds: MediaKinds) -> Vec<TerminalClassInfo> {
-        let factories = self
-            .factories
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        factories
-            .values()
-            .map(|f| f.info())
-            .filter(|i| kinds.is_subset(i.kinds))
-            .collect()
-    }
-
-    /// Makes a terminal of `class`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidTerminalClass`] for an unknown class,
-    /// [`ErrorKind::InvalidMediaType`] or [`ErrorKind::InvalidDirection`] for what it cannot carry, else
-    /// whatever [`TerminalFactory::create`] says.
-    pub fn create(&self, class: &TerminalClass, spec: &TerminalSpec) -> Result<Arc<dyn Terminal>> {
-        let factory = {
-            let factories = self
-                .factories
-                .read()
-                .unwrap_or_else(PoisonError::into_inner);
-            factories.get(class).cloned()
-        };
-        let Some(factory) = factory else {
-            return Err(Error::new(ErrorKind::InvalidTerminalClass, class.as_str()));
-        };
-        let info = factory.info();
-        if !info.kinds.contains(spec.kind) {
-            return Err(Error::new(ErrorKind::InvalidMediaType, class.as_str()));
-        }
-        let fits = info.direction == Direction::Bidirectional || info.direction == spec.direction;
-        if !fits {
-            return Err(Error::new(ErrorKind::InvalidDirection, class.as_str()));
-        }
-        factory.create(spec)
-    }
-}
-
-impl fmt::Debug for TerminalRegistry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let factories = self
-            .factories
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        f.debug_set()
-            .entries(factories.keys().map(TerminalClass::as_str))
-            .finish()
-    }
 }

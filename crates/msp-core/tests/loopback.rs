@@ -14,10 +14,10 @@ use msp_core::loopback::Loopback;
 use msp_core::media::{Direction, MediaDirection, MediaKind, MediaKinds};
 use msp_core::params::{MediaParams, MediaSlot, Profile, SecurityPolicy};
 use msp_core::provider::{Address, Call, MediaCallState, OpenAddress, Provider};
+use msp_core::registry::{TerminalClassInfo, TerminalFactory, TerminalRegistry, TerminalSpec};
 use msp_core::terminal::{
     Connection, FRAME, FrameSink, FrameSource, FrameTime, Pulled, StreamPort, Terminal,
-    TerminalClass, TerminalClassInfo, TerminalFactory, TerminalRegistry, TerminalSpec,
-    next_terminal_id,
+    TerminalClass, next_terminal_id,
 };
 use msp_core::{ErrorKind, Result};
 

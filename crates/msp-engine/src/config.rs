@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use msp_codecs::CodecRegistry;
-use msp_core::terminal::TerminalRegistry;
+use msp_core::registry::TerminalRegistry;
 use msp_core::trace::Trace;
 use msp_core::{Error, ErrorKind, Result};
 

@@ -19,10 +19,9 @@ use msp_core::link::{Digit, Finality, OfferRole, ToMsp, ToTsp};
 use msp_core::media::{Direction, MediaKinds};
 use msp_core::params::MediaParams;
 use msp_core::provider::Provider;
+use msp_core::registry::{TerminalClassInfo, TerminalFactory, TerminalRegistry, TerminalSpec};
 use msp_core::stats::DropReason;
-use msp_core::terminal::{
-    Terminal, TerminalClass, TerminalClassInfo, TerminalFactory, TerminalRegistry, TerminalSpec,
-};
+use msp_core::terminal::{Terminal, TerminalClass};
 use msp_core::trace::{PacketKind, PlayoutAction, Trace, TraceBody, TraceLog, Way};
 use msp_engine::EngineConfig;
 use msp_engine::sim::{SimSocket, Simulation};

@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::media::Direction;
-use msp_core::terminal::{
-    Terminal, TerminalClass, TerminalClassInfo, TerminalFactory, TerminalSpec,
-};
+use msp_core::registry::{TerminalClassInfo, TerminalFactory, TerminalSpec};
+use msp_core::terminal::{Terminal, TerminalClass};
 use msp_core::time::ClockRate;
 use msp_dsp::Resampler;
 

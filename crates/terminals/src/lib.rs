@@ -23,9 +23,8 @@ use std::sync::Arc;
 
 use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::media::{Direction, MediaKinds};
-use msp_core::terminal::{
-    Pulled, StreamPort, TerminalClass, TerminalClassInfo, TerminalFactory, TerminalRegistry,
-};
+use msp_core::registry::{TerminalClassInfo, TerminalFactory, TerminalRegistry};
+use msp_core::terminal::{Pulled, StreamPort, TerminalClass};
 use msp_core::time::ClockRate;
 
 pub use app::{AppFactory, AppOptions, AppSink, AppSource};

@@ -7,9 +7,10 @@ use msp_core::controls::AudioControls;
 use msp_core::error::Result;
 use msp_core::id::TerminalId;
 use msp_core::media::Direction;
+use msp_core::registry::{TerminalClassInfo, TerminalFactory, TerminalSpec};
 use msp_core::terminal::{
     Connection, FrameSink, FrameSource, FrameTime, Pulled, StreamPort, Terminal, TerminalClass,
-    TerminalClassInfo, TerminalFactory, TerminalSpec, next_terminal_id,
+    next_terminal_id,
 };
 
 static CLASS: TerminalClass = TerminalClass::NULL;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use msp_core::error::{Error, ErrorKind, Result};
-use msp_core::terminal::TerminalSpec;
+use msp_core::registry::TerminalSpec;
 use msp_core::time::ClockRate;
 
 /// The value of option `name`, `None` without it.

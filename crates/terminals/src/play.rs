@@ -16,10 +16,8 @@ use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::event::FileState;
 use msp_core::id::TerminalId;
 use msp_core::media::Direction;
-use msp_core::terminal::{
-    Connection, StreamPort, Terminal, TerminalClass, TerminalClassInfo, TerminalFactory,
-    TerminalSpec, next_terminal_id,
-};
+use msp_core::registry::{TerminalClassInfo, TerminalFactory, TerminalSpec};
+use msp_core::terminal::{Connection, StreamPort, Terminal, TerminalClass, next_terminal_id};
 use msp_core::time::{ClockRate, MediaTime};
 
 use crate::sound::{Feed, SoundInfo};

@@ -21,9 +21,9 @@ use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::event::{Cause, EventKind, FileState};
 use msp_core::id::TerminalId;
 use msp_core::media::Direction;
+use msp_core::registry::{TerminalClassInfo, TerminalFactory, TerminalSpec};
 use msp_core::terminal::{
-    Connection, StreamPort, Terminal, TerminalClass, TerminalClassInfo, TerminalEvents,
-    TerminalFactory, TerminalSpec, next_terminal_id,
+    Connection, StreamPort, Terminal, TerminalClass, TerminalEvents, next_terminal_id,
 };
 use msp_core::time::{ClockRate, MediaTime};
 

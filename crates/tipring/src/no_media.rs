@@ -9,12 +9,13 @@ use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::event::{EventBus, EventFilter, EventReceiver};
 use msp_core::id::{AddressId, CallKey, PayloadType};
 use msp_core::link::{ControlLink, Envelope, MspEnd, PrepareSlot, ToMsp, ToTsp};
-use msp_core::media::MediaKinds;
+use msp_core::media::{Direction, MediaKind, MediaKinds};
 use msp_core::params::{CodecSpec, LocalAddress, MediaParams, PayloadMapping};
 use msp_core::provider::{
     Address, Call, Capabilities, MediaCallState, OpenAddress, Provider, Stream,
 };
-use msp_core::terminal::{Terminal, TerminalClass, TerminalClassInfo, TerminalSpec};
+use msp_core::registry::{TerminalClassInfo, TerminalSpec};
+use msp_core::terminal::{Terminal, TerminalClass};
 use msp_core::time::ClockRate;
 
 /// The discard port (RFC 863), where nobody hears.
@@ -171,6 +172,10 @@ impl Address for Handle {
 
     fn static_terminals(&self) -> Vec<Arc<dyn Terminal>> {
         Vec::new()
+    }
+
+    fn default_terminal(&self, _: MediaKind, _: Direction) -> Option<Arc<dyn Terminal>> {
+        None
     }
 
     fn terminal_classes(&self) -> Vec<TerminalClassInfo> {

@@ -15,7 +15,7 @@ use msp_core::id::CallKey;
 use msp_core::media::MediaKinds;
 use msp_core::params::SecurityPolicy;
 use msp_core::provider::{Address, OpenAddress, Provider};
-use msp_core::terminal::TerminalRegistry;
+use msp_core::registry::TerminalRegistry;
 use msp_core::time::Instant;
 use msp_core::trace::Trace;
 use msp_engine::{Clock, Engine, EngineConfig, SystemClock};

@@ -193,6 +193,15 @@ impl CallCore {
         cx.output(ControlOutput::Event(event));
     }
 
+    /// A static terminal is gone: it is off the streams that it was on.
+    pub(crate) fn unplugged(&mut self, cx: &mut Context<'_>, terminal: TerminalId) {
+        for stream in self.model.streams_with(terminal) {
+            let error = Error::new(ErrorKind::Device, format!("terminal {terminal} is gone"));
+            self.terminal_failed(cx, stream, terminal, error);
+        }
+        self.publish(cx);
+    }
+
     fn terminal_failed(
         &mut self,
         cx: &mut Context<'_>,

@@ -16,11 +16,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ahash::RandomState;
 use dashmap::DashMap;
-use msp_core::event::{Cause, EventBus, EventKind};
+use msp_core::event::{Cause, EventBus, EventKind, MspEvent};
 use msp_core::id::{AddressId, CallKey, StreamId, TerminalId};
 use msp_core::link::{Envelope, ToMsp, ToTsp};
 use msp_core::media::MediaKinds;
 use msp_core::params::LocalAddress;
+use msp_core::statics::{StaticChange, StaticWatch};
 use msp_core::time::Instant;
 use msp_core::{Error, ErrorKind, Result};
 use msp_rtp::rtcp::WallClock;
@@ -52,6 +53,8 @@ pub(crate) enum ControlInput {
         cause: Cause,
         error: Option<Error>,
     },
+    /// A static terminal came or went, as an address sees it.
+    Static(AddressId, StaticChange),
     /// Time went by.
     Tick,
 }
@@ -80,6 +83,8 @@ pub(crate) struct Line {
     pub(crate) id: AddressId,
     pub(crate) name: String,
     pub(crate) bus: EventBus,
+    /// Over the static terminals, as long as the address is open.
+    pub(crate) _watch: StaticWatch,
 }
 
 /// One call.
@@ -134,13 +139,7 @@ impl ControlCore {
 
     /// An address is about to be closed: its calls are over and forgotten.
     pub(crate) fn close_line_calls(&self, now: Instant, id: AddressId) {
-        let calls: Vec<_> = self
-            .calls
-            .iter()
-            .filter(|c| c.address == id)
-            .map(|c| Arc::clone(&c))
-            .collect();
-        for call in calls {
+        for call in self.calls_of(id) {
             self.close_call(now, &call);
         }
     }
@@ -249,6 +248,7 @@ impl ControlCore {
                     });
                 }
             }
+            ControlInput::Static(address, change) => self.static_changed(now, address, change),
             ControlInput::Tick => loop {
                 let expired = lock(&self.early).expired(now);
                 let Some((address, message)) = expired else {
@@ -282,6 +282,23 @@ impl ControlCore {
     /// Ports that no call uses.
     pub(crate) fn unused_ports(&self) -> usize {
         lock(&self.resources).unused_ports()
+    }
+
+    fn static_changed(&self, now: Instant, address: AddressId, change: StaticChange) {
+        let event = MspEvent::of_static(now, address, change);
+        lock(&self.resources)
+            .outputs
+            .push_back(ControlOutput::Event(event));
+        if let StaticChange::Unavailable(terminal) = change {
+            for entry in self.calls_of(address) {
+                self.with(now, &entry, |call, cx| call.unplugged(cx, terminal));
+            }
+        }
+    }
+
+    fn calls_of(&self, address: AddressId) -> Vec<Arc<CallEntry>> {
+        let calls = self.calls.iter().filter(|c| c.address == address);
+        calls.map(|c| Arc::clone(&c)).collect()
     }
 
     fn call(&self, key: CallKey) -> Option<Arc<CallEntry>> {

@@ -10,11 +10,9 @@ use msp_core::link::Digit;
 use msp_core::media::{Direction, MediaKind, MediaKinds};
 use msp_core::params::CodecSpec;
 use msp_core::provider::{Address, Call, MediaCallState, Stream, SubStream};
+use msp_core::registry::{TerminalClassInfo, TerminalSpec};
 use msp_core::stats::StreamStats;
-use msp_core::terminal::{
-    AudioFormat, StreamPort, Terminal, TerminalClass, TerminalClassInfo, TerminalEvents,
-    TerminalSpec,
-};
+use msp_core::terminal::{AudioFormat, StreamPort, Terminal, TerminalClass, TerminalEvents};
 use msp_core::{Error, ErrorKind, Result};
 
 use super::Shared;
@@ -46,7 +44,12 @@ impl Address for AddressHandle {
     }
 
     fn static_terminals(&self) -> Vec<Arc<dyn Terminal>> {
-        Vec::new()
+        self.shared.core.config().terminals.statics().list()
+    }
+
+    fn default_terminal(&self, kind: MediaKind, direction: Direction) -> Option<Arc<dyn Terminal>> {
+        let statics = self.shared.core.config().terminals.statics();
+        statics.default_for(kind, direction)
     }
 
     fn terminal_classes(&self) -> Vec<TerminalClassInfo> {

@@ -172,10 +172,17 @@ impl Shared {
                 shared.wake();
             }
         });
+        let watching = Arc::downgrade(self);
+        let statics = self.core.config().terminals.statics();
         let line = Arc::new(Line {
             id,
             name: name.to_owned(),
             bus: EventBus::default(),
+            _watch: statics.watch(move |change| {
+                if let Some(shared) = watching.upgrade() {
+                    shared.post(ControlInput::Static(id, change));
+                }
+            }),
         });
         lock(&self.links).ends.insert(id, msp);
         self.core.add_line(Arc::clone(&line));

@@ -266,7 +266,7 @@ fn what_cannot_be_is_refused() {
 
 #[test]
 fn who_makes_a_terminal_by_its_class_gets_its_own_back() {
-    let registry = msp_core::terminal::TerminalRegistry::default();
+    let registry = msp_core::registry::TerminalRegistry::default();
     crate::register_all(&registry).unwrap();
     let make = |direction| {
         let spec = TerminalSpec::audio(direction).with("rate", "8000");

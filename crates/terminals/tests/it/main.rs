@@ -5,6 +5,7 @@ mod damage;
 mod formats;
 mod full_disk;
 mod killed;
+mod kit;
 mod round_trip;
 #[path = "../../src/testing.rs"]
 #[allow(dead_code, reason = "the crate's own tests use more of it")]

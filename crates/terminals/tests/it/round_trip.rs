@@ -3,9 +3,8 @@ use std::sync::Arc;
 use msp_core::error::ErrorKind;
 use msp_core::event::FileState;
 use msp_core::media::{Direction, MediaKinds};
-use msp_core::terminal::{
-    Connection, FrameTime, Pulled, Terminal, TerminalClass, TerminalRegistry, TerminalSpec,
-};
+use msp_core::registry::{TerminalRegistry, TerminalSpec};
+use msp_core::terminal::{Connection, FrameTime, Pulled, Terminal, TerminalClass};
 use msp_core::time::{ClockRate, Instant};
 use msp_terminals::{read_mono, register_all};
 
