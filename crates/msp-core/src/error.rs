@@ -24,6 +24,10 @@ pub enum ErrorKind {
     WrongState,
     /// The terminal serves as many streams as it can.
     TerminalInUse,
+    /// The terminal is one of two that belong together, and the other was not set.
+    PeerNotSet,
+    /// The terminal belongs together with another one already.
+    PeerAlreadySet,
     /// The stream has as many terminals as it can.
     MaxTerminals,
     /// The call has as many streams as it can.
@@ -100,6 +104,8 @@ impl ErrorKind {
             Self::MaxTerminals => 0x42,
             Self::InvalidStream => 0x43,
             Self::Timeout => 0x44,
+            Self::PeerAlreadySet => 0x4e,
+            Self::PeerNotSet => 0x4f,
             Self::NoFormat => 0x56,
             Self::WrongState => 0x58,
             _ => return None,
@@ -118,6 +124,8 @@ impl ErrorKind {
             Self::InvalidArgument => "argument out of range",
             Self::WrongState => "not allowed in this state",
             Self::TerminalInUse => "the terminal is in use",
+            Self::PeerNotSet => "the terminal has no other end",
+            Self::PeerAlreadySet => "the terminal has another end already",
             Self::MaxTerminals => "the stream takes no more terminals",
             Self::MaxStreams => "the call takes no more streams",
             Self::NoTerminal => "no terminal is selected",

@@ -32,6 +32,8 @@ impl TerminalClass {
     pub const MEDIA_APP: Self = Self::new("media.app");
     /// Sends back what is received.
     pub const ECHO: Self = Self::new("echo");
+    /// Takes part in a conference.
+    pub const MIXER: Self = Self::new("mixer");
     /// Joins two calls.
     pub const BRIDGE: Self = Self::new("bridge");
     /// Is silent, and throws away what it gets.

@@ -637,7 +637,7 @@ fn c24_volume_and_mute_work_before_and_while_streaming() {
     let [capture, render] = [Capture, Render].map(|d| call.stream(MediaKind::Audio, d).unwrap());
     let [mouth, ear] = [Capture, Render].map(Probe::new);
     mouth.controls().set_gain_db(20.0).unwrap();
-    capture.select(mouth.clone()).unwrap();
+    capture.select(mouth).unwrap();
     render.select(ear.clone()).unwrap();
     rig.prepare();
     rig.apply(|_| {});

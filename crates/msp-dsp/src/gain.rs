@@ -35,6 +35,11 @@ impl Gain {
         self.wanted = db_to_ratio(db);
     }
 
+    /// Asks for a factor, as [`set_db`](Self::set_db) does for its decibels.
+    pub const fn set_ratio(&mut self, ratio: f32) {
+        self.wanted = ratio;
+    }
+
     /// From silence to what is asked for, over the next frame.
     pub const fn fade_in(&mut self) {
         self.now = 0.0;

@@ -1,12 +1,13 @@
 //! Two terminals that give each other's sound: what joins two calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use msp_core::controls::AudioControls;
 use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::id::TerminalId;
 use msp_core::media::Direction;
+use msp_core::registry::{TerminalClassInfo, TerminalFactory, TerminalSpec};
 use msp_core::terminal::{Connection, StreamPort, Terminal, TerminalClass, next_terminal_id};
 
 use crate::pipe::Pipe;
@@ -19,37 +20,65 @@ const RESERVE: Duration = Duration::from_millis(20);
 /// One end of a bridge: class `bridge`. It renders what it gets to the other end's capture stream, and captures what the
 /// other end gets.
 ///
-/// Each end may be selected on one stream of each direction, of the same call or not. Sound takes 20 ms from one end to the
-/// other, so that two media threads need not keep step; at most 60 ms wait each way, and when more comes than is taken, the
-/// oldest is dropped and counted.
+/// Two ends are [joined](Self::join) before they are selected. Each may be on one stream of each direction, of the same call
+/// or not. Sound takes 20 ms from one end to the other, so that two media threads need not keep step; at most 60 ms wait each
+/// way, and when more comes than is taken, the oldest is dropped and counted.
 #[derive(Debug)]
 pub struct Bridge {
     id: TerminalId,
     controls: Arc<AudioControls>,
-    /// From this end to the other, and back.
+    ways: OnceLock<Ways>,
+}
+
+/// From one end to the other, and back.
+#[derive(Debug)]
+struct Ways {
     there: Arc<Pipe>,
     back: Arc<Pipe>,
 }
 
 impl Bridge {
+    /// An end that is joined to none yet.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            id: next_terminal_id(),
+            controls: Arc::default(),
+            ways: OnceLock::new(),
+        })
+    }
+
     /// The two ends of a new bridge.
     pub fn pair() -> (Arc<Self>, Arc<Self>) {
+        let (one, other) = (Self::new(), Self::new());
+        // Nobody else knows them.
+        let _joined = one.join(&other);
+        (one, other)
+    }
+
+    /// Makes this and `other` the two ends of one bridge, for good.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PeerAlreadySet`] if one of them is an end of a bridge already, or both are the same.
+    pub fn join(&self, other: &Self) -> Result<()> {
+        static JOINING: Mutex<()> = Mutex::new(());
+        let _one_at_a_time = JOINING.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = |end: &Self| end.ways.get().is_some();
+        if self.id == other.id || taken(self) || taken(other) {
+            return Err(Error::new(ErrorKind::PeerAlreadySet, self.name()));
+        }
         let pipe = || Arc::new(Pipe::with_reserve(RESERVE));
-        let (one, other) = (pipe(), pipe());
-        let end = |there: &Arc<Pipe>, back: &Arc<Pipe>| {
-            Arc::new(Self {
-                id: next_terminal_id(),
-                controls: Arc::default(),
-                there: there.clone(),
-                back: back.clone(),
-            })
-        };
-        (end(&one, &other), end(&other, &one))
+        let (there, back) = (pipe(), pipe());
+        other.ways.get_or_init(|| Ways {
+            there: back.clone(),
+            back: there.clone(),
+        });
+        self.ways.get_or_init(|| Ways { there, back });
+        Ok(())
     }
 
     /// Samples for the other end that were dropped because they were not taken in time.
     pub fn dropped(&self) -> u64 {
-        self.there.dropped()
+        self.ways.get().map_or(0, |w| w.there.dropped())
     }
 }
 
@@ -79,11 +108,28 @@ impl Terminal for Bridge {
     }
 
     fn connect(&self, port: StreamPort) -> Result<Connection> {
+        let ways = self.ways.get();
+        let ways = ways.ok_or_else(|| Error::new(ErrorKind::PeerNotSet, self.name()))?;
         match port.direction {
-            Direction::Capture => self.back.connect_mouth(&port, self.name()),
-            Direction::Render => self.there.connect_ear(&port, self.name()),
+            Direction::Capture => ways.back.connect_mouth(&port, self.name()),
+            Direction::Render => ways.there.connect_ear(&port, self.name()),
             Direction::Bidirectional => Err(Error::new(ErrorKind::InvalidDirection, self.name())),
         }
+    }
+}
+
+/// Makes [`Bridge`]s that are joined to none yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BridgeFactory;
+
+impl TerminalFactory for BridgeFactory {
+    fn info(&self) -> TerminalClassInfo {
+        crate::class_info(&CLASS, &CLASS, Direction::Bidirectional)
+    }
+
+    fn create(&self, spec: &TerminalSpec) -> Result<Arc<dyn Terminal>> {
+        spec.expect_options(&[])?;
+        Ok(Bridge::new())
     }
 }
 
@@ -121,6 +167,20 @@ mod tests {
         assert_eq!(at_a[160..], from_b[800..1_440], "20 ms later");
         assert_eq!(at_b[160..], from_a[..640]);
         assert_eq!((a.dropped(), b.dropped()), (0, 0));
+    }
+
+    // Shows: an end of a bridge that is joined to none, or to a second one, is refused (C23)
+    #[test]
+    fn c23_an_end_without_another_and_a_second_pairing_are_refused() {
+        let (a, b) = Bridge::pair();
+        let lone = Bridge::new();
+        let unpaired = lone.connect(port(Direction::Render, 8_000).0);
+        assert_eq!(unpaired.unwrap_err().kind(), ErrorKind::PeerNotSet);
+        for (one, other) in [(&lone, &a), (&b, &lone), (&lone, &lone)] {
+            let refused = one.join(other).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::PeerAlreadySet);
+        }
+        lone.join(&Bridge::new()).unwrap();
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Terminals: file player and recorder, application, bridge, echo, null, tone.
+//! Terminals: file player and recorder, application, bridge, mixer, echo, null, tone.
 //!
 //! Each of them is a [`Terminal`](msp_core::terminal::Terminal). Their media sides never block and allocate nothing: files
 //! are read and written by threads of their own, and the application's sound waits in rings of bounded length.
@@ -9,6 +9,7 @@ mod bridge;
 mod convert;
 mod echo;
 mod edge;
+mod mixer;
 mod null;
 mod options;
 mod pipe;
@@ -28,8 +29,9 @@ use msp_core::terminal::{Pulled, StreamPort, TerminalClass};
 use msp_core::time::ClockRate;
 
 pub use app::{AppFactory, AppOptions, AppSink, AppSource};
-pub use bridge::Bridge;
+pub use bridge::{Bridge, BridgeFactory};
 pub use echo::{Echo, EchoFactory};
+pub use mixer::{Mixer, MixerFactory, MixerMember, Voice};
 pub use null::{Null, NullFactory};
 pub use play::{FilePlay, FilePlayFactory, PlayOptions};
 pub use record::{FileRecord, FileRecordFactory, IfExists, Layout, RecordOptions, Recorded};
@@ -41,11 +43,13 @@ pub use tone::{Tone, ToneFactory};
 /// # Errors
 /// [`ErrorKind::InvalidTerminalClass`] if one of them is there already.
 pub fn register_all(registry: &TerminalRegistry) -> Result<()> {
-    let factories: [Arc<dyn TerminalFactory>; 6] = [
+    let factories: [Arc<dyn TerminalFactory>; 8] = [
         Arc::new(FilePlayFactory),
         Arc::new(FileRecordFactory),
         Arc::new(AppFactory),
+        Arc::new(BridgeFactory),
         Arc::new(EchoFactory),
+        Arc::<MixerFactory>::default(),
         Arc::new(NullFactory),
         Arc::new(ToneFactory),
     ];

@@ -22,10 +22,12 @@ fn c17_each_class_is_listed_and_refuses_what_it_does_not_know() {
     let classes = registry.classes(MediaKinds::AUDIO);
     let names: Vec<_> = classes.iter().map(|c| c.class.as_str()).collect();
     let known = [
+        "bridge",
         "echo",
         "file.play",
         "file.record",
         "media.app",
+        "mixer",
         "null",
         "tone",
     ];
@@ -39,15 +41,19 @@ fn c17_each_class_is_listed_and_refuses_what_it_does_not_know() {
         let error = registry.create(&info.class, &odd).map(|_| ()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
         assert!(error.context().contains("'odd'"), "{error}");
-        let needs_path = info.superclass.as_str() == "file";
+        let needed = match info.class.as_str() {
+            "mixer" => Some("'room'"),
+            "file.play" | "file.record" => Some("'path'"),
+            _ => None,
+        };
         let spec = TerminalSpec::audio(direction);
         match registry.create(&info.class, &spec) {
             Ok(terminal) => {
-                assert!(!needs_path);
+                assert!(needed.is_none());
                 assert_eq!(*terminal.class(), info.class);
                 assert!(terminal.direction().serves(direction) || direction == info.direction);
             }
-            Err(error) => assert!(needs_path && error.context().contains("'path'"), "{error}"),
+            Err(error) => assert!(error.context().contains(needed.unwrap()), "{error}"),
         }
     }
     assert!(register_all(&registry).is_err(), "twice");

@@ -1,0 +1,123 @@
+//! The sums of a mixer, one for each 10 ms of the engine's clock. Media threads add to them and read them at the same time;
+//! nobody waits for anybody.
+
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+/// Ticks that are kept: far more than the slowest reader is behind.
+const KEPT: u64 = 16;
+/// In a tick's number: somebody makes it ready.
+const BUSY: u64 = u64::MAX;
+/// Looks at a tick that is made ready, before what was to be added is given up.
+const PATIENCE: u32 = 1_000;
+
+/// Sums of the last ticks.
+pub(super) struct Ticks([Tick; KEPT as usize]);
+
+struct Tick {
+    /// The number of the tick and one; 0 before there was any.
+    number: AtomicU64,
+    sum: Box<[AtomicI32]>,
+}
+
+impl Ticks {
+    /// Sums of frames of so many samples.
+    pub(super) fn new(frame: usize) -> Self {
+        Self(std::array::from_fn(|_| Tick {
+            number: AtomicU64::new(0),
+            sum: (0..frame).map(|_| AtomicI32::new(0)).collect(),
+        }))
+    }
+
+    fn of(&self, number: u64) -> &Tick {
+        &self.0[(number % KEPT) as usize]
+    }
+
+    /// Adds `sound` to the tick `number`. Whether it was not too late for that.
+    pub(super) fn add(&self, number: u64, sound: &[i16]) -> bool {
+        let tick = self.of(number);
+        if !tick.open(number + 1) {
+            return false;
+        }
+        for (sum, sample) in tick.sum.iter().zip(sound) {
+            sum.fetch_add(i32::from(*sample), Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// Adds the tick `number` to `mix`, if anybody gave sound in it.
+    pub(super) fn read(&self, number: u64, mix: &mut [i32]) {
+        let tick = self.of(number);
+        if tick.number.load(Ordering::Acquire) == number + 1 {
+            for (mixed, sum) in mix.iter_mut().zip(&tick.sum) {
+                *mixed += sum.load(Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Tick {
+    /// Makes it the tick of `wanted`, with nothing in it, unless it is that already. Whether it is now.
+    fn open(&self, wanted: u64) -> bool {
+        for _ in 0..PATIENCE {
+            let found = self.number.load(Ordering::Acquire);
+            if found == wanted {
+                return true;
+            }
+            if found == BUSY {
+                std::hint::spin_loop();
+                continue;
+            }
+            if found > wanted {
+                return false;
+            }
+            let claim =
+                self.number
+                    .compare_exchange(found, BUSY, Ordering::Acquire, Ordering::Relaxed);
+            if claim.is_ok() {
+                for sum in &self.sum {
+                    sum.store(0, Ordering::Relaxed);
+                }
+                self.number.store(wanted, Ordering::Release);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(ticks: &Ticks, number: u64) -> Vec<i32> {
+        let mut mix = vec![0; 2];
+        ticks.read(number, &mut mix);
+        mix
+    }
+
+    #[test]
+    fn a_tick_has_what_was_given_in_it_and_nothing_of_the_one_before() {
+        let ticks = Ticks::new(2);
+        assert!(ticks.add(3, &[1, i16::MIN]) && ticks.add(3, &[10, i16::MIN]));
+        assert_eq!(read(&ticks, 3), [11, 2 * i32::from(i16::MIN)]);
+        assert_eq!(read(&ticks, 4), [0, 0], "nobody spoke");
+        assert!(ticks.add(3 + KEPT, &[5, 5]));
+        assert_eq!(read(&ticks, 3 + KEPT), [5, 5]);
+        assert_eq!(read(&ticks, 3), [0, 0], "its place was taken");
+        assert!(!ticks.add(3, &[1, 1]), "too late");
+        assert_eq!(read(&ticks, 3 + KEPT), [5, 5]);
+    }
+
+    #[test]
+    fn threads_that_add_at_the_same_time_lose_nothing() {
+        let ticks = Ticks::new(2);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..KEPT).all(|n| (0..500).all(|_| ticks.add(n, &[1, -2]))));
+            }
+        });
+        for n in 0..KEPT {
+            assert_eq!(read(&ticks, n), [2_000, -4_000], "tick {n}");
+        }
+    }
+}
