@@ -23,6 +23,8 @@ use ticks::Ticks;
 
 static CLASS: TerminalClass = TerminalClass::MIXER;
 
+const WIDEBAND: ClockRate = ClockRate::new(16_000).unwrap();
+
 /// Ticks of 10 ms from what a member says to where others hear it: streams of 20 ms packets move two frames at once, and each
 /// in slices of its own.
 const DELAY: u64 = 2;
@@ -57,11 +59,20 @@ impl Mixer {
     pub fn new(rate: ClockRate) -> Result<Arc<Self>> {
         Resampler::new(rate, ClockRate::HZ_8000)
             .map_err(|e| Error::new(ErrorKind::NoFormat, e.to_string()))?;
-        Ok(Arc::new(Self {
+        Ok(Self::at(rate))
+    }
+
+    /// A conference without members that mixes at 16,000 Hz.
+    pub fn wideband() -> Arc<Self> {
+        Self::at(WIDEBAND)
+    }
+
+    fn at(rate: ClockRate) -> Arc<Self> {
+        Arc::new(Self {
             rate,
             ticks: Ticks::new(AudioFormat::mono(rate).samples(FRAME)),
             members: Mutex::default(),
-        }))
+        })
     }
 
     /// One more member, who talks. It leaves when the last who holds the terminal drops it.
@@ -152,10 +163,7 @@ impl TerminalFactory for MixerFactory {
                 ));
             }
             Some(room) => room,
-            None => Mixer::new(
-                rate.or(ClockRate::new(16_000))
-                    .unwrap_or(ClockRate::HZ_8000),
-            )?,
+            None => Mixer::new(rate.unwrap_or(WIDEBAND))?,
         };
         rooms.insert(name, Arc::downgrade(&room));
         Ok(room.join())

@@ -1,8 +1,10 @@
 //! The calls of one conversation.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use msp_core::terminal::Terminal;
+use msp_terminals::{Mixer, MixerMember};
 use tsp_sip::call::{Command, Ended};
 
 use crate::call::{Call, CallState};
@@ -12,24 +14,46 @@ use crate::error::{Error, ErrorKind, Result};
 /// (RFC 4579), and every peer is told so. To join a conference that is elsewhere, call its focus, or
 /// [pass](Call::transfer) calls on to it.
 ///
-/// The hub is about signals. Who hears whom is decided by the terminals of the calls: a `bridge` joins two.
-#[derive(Default)]
+/// Each call hears all others: the hub has a [`Mixer`], and a member of it is on the streams of each call, beside whatever
+/// terminals are on them. A microphone and a loudspeaker that stay on all calls take part by that.
 pub struct CallHub {
-    calls: Mutex<Vec<Call>>,
+    legs: Mutex<Vec<Leg>>,
+    mixer: Arc<Mixer>,
+}
+
+/// A call of a hub, and what mixes it.
+#[derive(Clone)]
+struct Leg {
+    call: Call,
+    member: Arc<MixerMember>,
+}
+
+impl Leg {
+    /// As the terminal that it is on the call's streams.
+    fn terminal(&self) -> Arc<dyn Terminal> {
+        self.member.clone()
+    }
 }
 
 impl CallHub {
-    /// A hub without calls.
-    pub const fn new() -> Self {
+    /// A hub without calls that mixes at 16,000 Hz.
+    pub fn new() -> Self {
+        Self::with_mixer(Mixer::wideband())
+    }
+
+    /// A hub without calls that mixes with `mixer`, where others may take part that are no calls of the hub.
+    pub const fn with_mixer(mixer: Arc<Mixer>) -> Self {
         Self {
-            calls: Mutex::new(Vec::new()),
+            legs: Mutex::new(Vec::new()),
+            mixer,
         }
     }
 
     /// Adds a call that is up. If we hold it, it is taken up again.
     ///
     /// # Errors
-    /// [`ErrorKind::WrongState`] when it is not up or in the hub already, those of [`Call::resume`]; then it is not in the hub.
+    /// [`ErrorKind::WrongState`] when it is not up or in the hub already, [`ErrorKind::Media`] when it cannot be mixed, those of
+    /// [`Call::resume`]; then it is not in the hub.
     pub async fn add(&self, call: &Call) -> Result<()> {
         let wrong = || Error::new(ErrorKind::WrongState, call.peer());
         match call.state() {
@@ -37,12 +61,26 @@ impl CallHub {
             CallState::Held { .. } => call.resume().await?,
             _ => return Err(wrong()),
         }
-        let mut calls = self.alive();
-        if calls.iter().any(|c| c.key() == call.key()) {
+        let mut legs = self.alive();
+        if legs.iter().any(|l| l.call.key() == call.key()) {
             return Err(wrong());
         }
-        call.say_focus(true)?;
-        calls.push(call.clone());
+        let leg = Leg {
+            call: call.clone(),
+            member: self.mixer.join(),
+        };
+        let has_sound = !call.media().streams().is_empty();
+        if has_sound {
+            call.media().select(&leg.terminal())?;
+        }
+        if let Err(error) = call.say_focus(true) {
+            if has_sound {
+                // It was selected a moment ago; a call that is over took it off itself.
+                let _off = call.media().unselect(&leg.terminal());
+            }
+            return Err(error);
+        }
+        legs.push(leg);
         Ok(())
     }
 
@@ -64,7 +102,26 @@ impl CallHub {
 
     /// The calls that are in the hub and not over, the oldest first.
     pub fn calls(&self) -> Vec<Call> {
-        self.alive().clone()
+        self.alive().iter().map(|l| l.call.clone()).collect()
+    }
+
+    /// What mixes a call of the hub: who hears it and how loud is set there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] when it is not in the hub.
+    pub fn member(&self, call: &Call) -> Result<Arc<MixerMember>> {
+        let legs = self.alive();
+        let leg = legs.iter().find(|l| l.call.key() == call.key());
+        let wrong = || Error::new(ErrorKind::WrongState, call.peer());
+        Ok(leg.ok_or_else(wrong)?.member.clone())
+    }
+
+    /// The call whose peer speaks, as [`Mixer::active_speaker`] has it.
+    pub fn active_speaker(&self) -> Option<Call> {
+        let speaker = self.mixer.active_speaker()?;
+        let legs = self.alive();
+        let leg = legs.iter().find(|l| l.member.id() == speaker);
+        leg.map(|l| l.call.clone())
     }
 
     /// Ends all calls of the hub and waits until they are over.
@@ -72,28 +129,39 @@ impl CallHub {
     /// # Errors
     /// [`ErrorKind::Closed`].
     pub async fn clear(&self) -> Result<()> {
-        let calls = std::mem::take(&mut *self.alive());
-        for call in &calls {
-            call.start_hang_up()?;
+        let legs = std::mem::take(&mut *self.alive());
+        for leg in &legs {
+            leg.call.start_hang_up()?;
         }
-        for call in &calls {
-            call.ended().await?;
+        for leg in &legs {
+            leg.call.ended().await?;
         }
         Ok(())
     }
 
     fn take(&self, call: &Call) -> Result<Call> {
-        let mut calls = self.alive();
-        let at = calls.iter().position(|c| c.key() == call.key());
-        let at = at.ok_or_else(|| Error::new(ErrorKind::WrongState, call.peer()))?;
-        Ok(calls.remove(at))
+        let leg = {
+            let mut legs = self.alive();
+            let at = legs.iter().position(|l| l.call.key() == call.key());
+            let at = at.ok_or_else(|| Error::new(ErrorKind::WrongState, call.peer()))?;
+            legs.remove(at)
+        };
+        // A call that is over, or carries no sound, has it on no stream.
+        let _off = leg.call.media().unselect(&leg.terminal());
+        Ok(leg.call)
     }
 
-    /// The calls, without those that are over.
-    fn alive(&self) -> MutexGuard<'_, Vec<Call>> {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.retain(|c| !matches!(c.state(), CallState::Ended(_)));
-        calls
+    /// The legs, without those that are over.
+    fn alive(&self) -> MutexGuard<'_, Vec<Leg>> {
+        let mut legs = self.legs.lock().unwrap_or_else(PoisonError::into_inner);
+        legs.retain(|l| !matches!(l.call.state(), CallState::Ended(_)));
+        legs
+    }
+}
+
+impl Default for CallHub {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

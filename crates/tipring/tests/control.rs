@@ -9,7 +9,10 @@ use std::time::Duration;
 use common::{connect, uri};
 use tipring::msp_core::media::{Direction, MediaKind};
 use tipring::msp_core::terminal::Terminal;
-use tipring::terminals::{FilePlay, FileRecord, PlayOptions, RecordOptions};
+use tipring::msp_core::time::ClockRate;
+use tipring::terminals::{
+    AppOptions, AppSink, FilePlay, FileRecord, PlayOptions, RecordOptions, Tone, Voice,
+};
 use tipring::{Call, CallHub, CallState, EndCause, ErrorKind, EventKind, Phone, Watchers};
 
 async fn phone(user: &str) -> Phone {
@@ -182,6 +185,70 @@ async fn a_hub_lists_its_legs() {
     hub.clear().await.unwrap();
     at_carol.ended().await.unwrap();
     assert!(hub.calls().is_empty());
+}
+
+/// How much of `sound`, 8,000 samples a second, is a sine of `hz`, full scale being 1.
+fn share(sound: &[i16], hz: f64) -> f64 {
+    let turn = std::f64::consts::TAU * hz / 8000.0;
+    let sum = sound
+        .iter()
+        .enumerate()
+        .fold((0.0, 0.0), |(re, im), (n, s)| {
+            let (sin, cos) = (turn * n as f64).sin_cos();
+            (re + f64::from(*s) * cos, im + f64::from(*s) * sin)
+        });
+    2.0 * f64::hypot(sum.0, sum.1) / sound.len() as f64 / 32_768.0
+}
+
+// Shows: the calls of a hub hear each other and not themselves, one can be muted, who leaves is heard no more | TAPI Conference
+#[tokio::test]
+async fn c11_calls_of_a_hub_hear_each_other() {
+    const TONES: [f32; 3] = [500.0, 700.0, 1_100.0];
+    let focus = phone("hub").await;
+    let hub = CallHub::new();
+    let (mut legs, mut peers) = (Vec::new(), Vec::new());
+    for (hz, name) in TONES.into_iter().zip(["a", "b", "c"]) {
+        let peer = phone(name).await;
+        let (leg, at_peer) = connect(&focus, &peer).await;
+        let tone = Tone::new(hz, -20.0).unwrap();
+        at_peer.select(Direction::Capture, tone).unwrap();
+        let ear = AppSink::new(AppOptions::new(ClockRate::HZ_8000)).unwrap();
+        at_peer.select(Direction::Render, ear.clone()).unwrap();
+        hub.add(&leg).await.unwrap();
+        legs.push(leg);
+        peers.push((peer, at_peer, ear));
+    }
+    // Half a second of what each hears, after what was on its way.
+    let listen = async || {
+        let mut heard = Vec::new();
+        for (_, _, ear) in &peers {
+            let ear = ear.clone();
+            let listening = tokio::task::spawn_blocking(move || {
+                let mut sound = vec![0; 8_000];
+                ear.pull_blocking(&mut sound, Duration::from_secs(5));
+                sound
+            });
+            let sound = listening.await.unwrap();
+            heard.push(TONES.map(|hz| share(&sound[4_000..], hz.into()) > 0.03));
+        }
+        heard
+    };
+    let (no, yes) = (false, true);
+    assert_eq!(
+        listen().await,
+        [[no, yes, yes], [yes, no, yes], [yes, yes, no]]
+    );
+    let first = hub.member(&legs[0]).unwrap();
+    first.set_voice(Voice::Nobody).unwrap();
+    assert_eq!(
+        listen().await,
+        [[no, yes, yes], [no, no, yes], [no, yes, no]]
+    );
+    let speaker = hub.active_speaker().unwrap().key();
+    assert!(speaker == legs[1].key() || speaker == legs[2].key());
+    hub.release(&legs[2]).unwrap();
+    assert!(hub.member(&legs[2]).is_err());
+    assert_eq!(listen().await, [[no, yes, no], [no; 3], [no; 3]]);
 }
 
 fn write_tone(path: &std::path::Path) {

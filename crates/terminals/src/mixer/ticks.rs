@@ -1,7 +1,7 @@
 //! The sums of a mixer, one for each 10 ms of the engine's clock. Media threads add to them and read them at the same time;
 //! nobody waits for anybody.
 
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// Ticks that are kept: far more than the slowest reader is behind.
 const KEPT: u64 = 16;
@@ -16,7 +16,19 @@ pub(super) struct Ticks([Tick; KEPT as usize]);
 struct Tick {
     /// The number of the tick and one; 0 before there was any.
     number: AtomicU64,
-    sum: Box<[AtomicI32]>,
+    /// Two samples in each, as [`pair`] has them.
+    sum: Box<[AtomicI64]>,
+}
+
+/// Two samples as one number. The sum of such numbers is the pair of the sums, for 65,536 members at full scale.
+const fn pair(first: i16, second: i16) -> i64 {
+    ((second as i64) << 32) + first as i64
+}
+
+/// The two sums of a sum of [`pair`]s.
+const fn sums(pair: i64) -> (i32, i32) {
+    let first = pair as i32;
+    (first, ((pair - first as i64) >> 32) as i32)
 }
 
 impl Ticks {
@@ -24,7 +36,7 @@ impl Ticks {
     pub(super) fn new(frame: usize) -> Self {
         Self(std::array::from_fn(|_| Tick {
             number: AtomicU64::new(0),
-            sum: (0..frame).map(|_| AtomicI32::new(0)).collect(),
+            sum: (0..frame.div_ceil(2)).map(|_| AtomicI64::new(0)).collect(),
         }))
     }
 
@@ -38,8 +50,9 @@ impl Ticks {
         if !tick.open(number + 1) {
             return false;
         }
-        for (sum, sample) in tick.sum.iter().zip(sound) {
-            sum.fetch_add(i32::from(*sample), Ordering::Relaxed);
+        for (sum, two) in tick.sum.iter().zip(sound.chunks(2)) {
+            let second = two.get(1).copied().unwrap_or(0);
+            sum.fetch_add(pair(two[0], second), Ordering::Relaxed);
         }
         true
     }
@@ -48,8 +61,12 @@ impl Ticks {
     pub(super) fn read(&self, number: u64, mix: &mut [i32]) {
         let tick = self.of(number);
         if tick.number.load(Ordering::Acquire) == number + 1 {
-            for (mixed, sum) in mix.iter_mut().zip(&tick.sum) {
-                *mixed += sum.load(Ordering::Relaxed);
+            for (two, sum) in mix.chunks_mut(2).zip(&tick.sum) {
+                let (first, second) = sums(sum.load(Ordering::Relaxed));
+                two[0] += first;
+                if let Some(last) = two.get_mut(1) {
+                    *last += second;
+                }
             }
         }
     }
