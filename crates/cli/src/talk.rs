@@ -319,7 +319,6 @@ impl Talk<'_> {
                 self.media_fail
                     .get_or_insert_with(|| Fail::new(Failure::Media, text));
             }
-            EventKind::Digit(digit) => self.digit(event.at, *digit),
             EventKind::TransferRequested { to, consulted, .. } => {
                 self.transfer_requested(event.at, to, *consulted);
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::bus::{Bus, Queued, Receiver};
 use crate::error::Error;
+use crate::gather::Gathered;
 use crate::id::{AddressId, CallKey, Ssrc, StreamId, TerminalId};
 use crate::link::Digit;
 use crate::statics::StaticChange;
@@ -121,8 +122,11 @@ pub enum EventKind {
     TerminalAvailable,
     /// A terminal can no longer be used.
     TerminalUnavailable,
-    /// The peer pressed a key.
+    /// The peer pressed a key, whichever way that was told: by an event among the media, by a tone in their sound, or by
+    /// signalling.
     Digit(Digit),
+    /// A gathering of digits ended.
+    Gathered(Gathered),
     /// A file terminal changed its state.
     File(FileState),
     /// A source came to a received stream, or left it.

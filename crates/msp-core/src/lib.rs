@@ -12,6 +12,7 @@ pub mod error;
 pub mod event;
 pub mod fault;
 pub mod flow;
+pub mod gather;
 pub mod id;
 #[cfg(feature = "kit")]
 pub mod kit;

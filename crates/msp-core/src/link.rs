@@ -104,6 +104,13 @@ pub enum ToMsp {
         /// [`Cause::LocalRequest`] or [`Cause::RemoteRequest`].
         cause: Cause,
     },
+    /// The peer pressed a key and told it by signalling.
+    Digit {
+        /// The key.
+        digit: Digit,
+        /// How long it was pressed.
+        duration: Duration,
+    },
     /// The call is over: release ports and devices. The call stays known until it is closed.
     Disconnected {
         /// Who ended it.

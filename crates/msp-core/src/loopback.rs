@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use crate::controls::{AudioControls, AudioLevels};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Cause, EventBus, EventFilter, EventKind, EventReceiver, MspEvent, Scope};
+use crate::event::{Cause, EventBus, EventFilter, EventReceiver, MspEvent, Scope};
 use crate::flow::{Desired, FlowState, TransportState};
+use crate::gather::GatherSpec;
 use crate::id::{AddressId, CallKey, PayloadType, StreamId, TerminalId};
 use crate::link::{ControlLink, Digit, Envelope, MspEnd, ToMsp, ToTsp};
 use crate::media::{Direction, MediaKind, MediaKinds};
@@ -246,6 +247,10 @@ impl Line {
                 call.model.direct(now, slot, direction, cause);
                 None
             }
+            ToMsp::Digit { digit, .. } => {
+                call.model.digit(now, None, digit);
+                None
+            }
             ToMsp::Disconnected { cause } => {
                 call.disconnect(now, cause);
                 None
@@ -277,6 +282,10 @@ impl Line {
     fn move_frames(&self, now: Instant) {
         for call in lock(&self.state).calls.values_mut() {
             call.move_frame(now);
+            if call.model.deadline().is_some_and(|at| at <= now) {
+                call.model.timeout(now);
+                self.publish(call);
+            }
         }
     }
 
@@ -499,6 +508,20 @@ impl Call for CallHandle {
         self.streams.iter().map(handle).collect()
     }
 
+    fn gather(&self, spec: GatherSpec) -> Result<()> {
+        let now = self.line.now();
+        self.line.with_call(self.key, |c| c.model.gather(now, spec))
+    }
+
+    fn cancel_gathering(&self) {
+        let now = self.line.now();
+        // A call that is over gathers nothing.
+        let _over = self.line.with_call(self.key, |c| {
+            c.model.cancel_gathering(now);
+            Ok(())
+        });
+    }
+
     fn close(&self) {
         let now = self.line.now();
         let closed = lock(&self.line.state).calls.remove(&self.key);
@@ -637,8 +660,7 @@ impl Stream for StreamHandle {
             let render = call.stream_of(Direction::Render);
             for digit in digits {
                 if let Some(stream) = render {
-                    call.model
-                        .tell(now, stream, EventKind::Digit(*digit), Cause::RemoteRequest);
+                    call.model.digit(now, Some(stream), *digit);
                 }
             }
             Ok(())

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Cause, EventKind, MspEvent, Scope};
 use crate::flow::{Desired, FlowChange, FlowInput, FlowState, TransportState};
+use crate::gather::{GatherSpec, Gathered, Gathering};
 use crate::id::{AddressId, CallKey, StreamId, TerminalId};
-use crate::link::PrepareSlot;
+use crate::link::{Digit, PrepareSlot};
 use crate::media::{Direction, MediaDirection, MediaKind, MediaKinds};
 use crate::params::{MediaParams, MediaSlot};
 use crate::provider::MediaCallState;
@@ -81,6 +82,7 @@ pub struct CallModel {
     state: MediaCallState,
     max_terminals: usize,
     streams: Vec<StreamModel>,
+    gathering: Option<Gathering>,
     events: Vec<MspEvent>,
 }
 
@@ -122,6 +124,7 @@ impl CallModel {
             state: MediaCallState::Idle,
             max_terminals,
             streams,
+            gathering: None,
             events: Vec::new(),
         })
     }
@@ -336,6 +339,7 @@ impl CallModel {
     /// The call is over; it stays to be asked (C06). Its terminals are given back to be disconnected.
     pub fn disconnect(&mut self, now: Instant, cause: Cause) -> Vec<(StreamId, Arc<dyn Terminal>)> {
         self.state = MediaCallState::Disconnected;
+        self.cancel_gathering(now);
         let mut freed = Vec::new();
         for stream in self.ids() {
             self.input(
@@ -352,7 +356,55 @@ impl CallModel {
         freed
     }
 
-    /// Tells something about `stream` that changes nothing in the model: a digit, a participant.
+    /// The peer pressed a key, as was heard on `stream` or told by signalling.
+    pub fn digit(&mut self, now: Instant, stream: Option<StreamId>, digit: Digit) {
+        let scope = stream.map_or(self.scope, |s| self.scope.stream(s));
+        let kind = EventKind::Digit(digit);
+        self.emit(now, scope, kind, Cause::RemoteRequest, None);
+        let ended = self.gathering.as_mut().and_then(|g| g.digit(now, digit));
+        self.gathered(now, ended, Cause::RemoteRequest);
+    }
+
+    /// Gathers digits from now on, instead of an earlier gathering, which is cancelled with what it has.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`], those of [`Gathering::new`].
+    pub fn gather(&mut self, now: Instant, spec: GatherSpec) -> Result<()> {
+        if self.state == MediaCallState::Disconnected {
+            return Err(Error::new(ErrorKind::Closed, format!("call {}", self.key)));
+        }
+        let next = Gathering::new(now, spec)?;
+        self.cancel_gathering(now);
+        self.gathering = Some(next);
+        Ok(())
+    }
+
+    /// Gives up the gathering, if there is one.
+    pub fn cancel_gathering(&mut self, now: Instant) {
+        let cancelled = self.gathering.take().map(Gathering::cancel);
+        self.gathered(now, cancelled, Cause::LocalRequest);
+    }
+
+    /// When [`timeout`](Self::timeout) is wanted.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.gathering.as_ref()?.deadline()
+    }
+
+    /// It is `now`.
+    pub fn timeout(&mut self, now: Instant) {
+        let ended = self.gathering.as_mut().and_then(|g| g.timeout(now));
+        self.gathered(now, ended, Cause::Unknown);
+    }
+
+    fn gathered(&mut self, now: Instant, ended: Option<Gathered>, cause: Cause) {
+        if let Some(gathered) = ended {
+            self.gathering = None;
+            let kind = EventKind::Gathered(gathered);
+            self.emit(now, self.scope, kind, cause, None);
+        }
+    }
+
+    /// Tells something about `stream` that changes nothing in the model: a participant, an address.
     pub fn tell(&mut self, now: Instant, stream: StreamId, kind: EventKind, cause: Cause) {
         self.emit(now, self.scope.stream(stream), kind, cause, None);
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::event::{EventFilter, EventReceiver};
 use crate::flow::FlowState;
+use crate::gather::GatherSpec;
 use crate::id::{AddressId, CallKey, Ssrc, StreamId, TerminalId};
 use crate::link::{Digit, TspEnd};
 use crate::media::{Direction, MediaKind, MediaKinds};
@@ -154,6 +155,17 @@ pub trait Call: Send + Sync {
     fn unselect(&self, terminal: &Arc<dyn Terminal>) -> Result<()> {
         selection::unselect(&self.streams(), terminal)
     }
+
+    /// Gathers digits that the peer presses from now on, whichever way they come, and tells what came of it by one
+    /// [`EventKind::Gathered`](crate::event::EventKind::Gathered). A call has one gathering: another one ends the first, which
+    /// tells what it has.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed), those of [`Gathering::new`](crate::gather::Gathering::new).
+    fn gather(&self, spec: GatherSpec) -> Result<()>;
+
+    /// Gives up the gathering, if there is one.
+    fn cancel_gathering(&self);
 
     /// Releases everything and forgets the call.
     fn close(&self);

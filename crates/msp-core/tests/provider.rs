@@ -98,6 +98,12 @@ fn c24_knobs_are_followed_on_every_stream() {
     provider::c24_knobs_are_followed_on_every_stream(&mut bench());
 }
 
+// Shows: a gathering of digits ends once: full, terminated, first or inter-digit time-out, or cancelled (C26)
+#[test]
+fn c26_a_gathering_ends_once_and_for_one_reason() {
+    provider::c26_a_gathering_ends_once_and_for_one_reason(&mut bench());
+}
+
 #[test]
 #[should_panic(expected = "a terminal of one stream was connected twice")]
 fn the_kit_finds_a_terminal_that_serves_more_streams_than_it_says() {

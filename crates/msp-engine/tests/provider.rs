@@ -166,3 +166,8 @@ fn c22_others_add_classes_under_superclasses() {
 fn c24_knobs_are_followed_on_every_stream() {
     provider::c24_knobs_are_followed_on_every_stream(&mut bench());
 }
+
+#[test]
+fn c26_a_gathering_ends_once_and_for_one_reason() {
+    provider::c26_a_gathering_ends_once_and_for_one_reason(&mut bench());
+}

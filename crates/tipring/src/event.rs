@@ -54,8 +54,6 @@ pub enum EventKind {
     HoldRefused(Option<u16>),
     /// A digit of ours did not reach the peer: the media half has no way for it, and the peer takes none by INFO.
     UnsentDigit(Digit),
-    /// The peer pressed a key and told it by INFO. Digits among the media are events of the media.
-    Digit(Digit),
     /// A message came, within a call or without.
     Message {
         /// Who sent it: name and URI, as the peer wrote them.

@@ -260,7 +260,6 @@ impl Signals {
                 self.emit(at, key, EventKind::HoldRefused(status));
             }
             CallEventKind::UnsentDigit(digit) => self.emit(at, key, EventKind::UnsentDigit(digit)),
-            CallEventKind::Digit { digit, .. } => self.emit(at, key, EventKind::Digit(digit)),
             CallEventKind::MessageReceived {
                 from,
                 content_type,

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use msp_core::error::{Error, ErrorKind, Result};
-use msp_core::event::{EventBus, EventFilter, EventReceiver};
+use msp_core::event::{Cause, EventBus, EventFilter, EventKind, EventReceiver, MspEvent, Scope};
+use msp_core::gather::GatherSpec;
 use msp_core::id::{AddressId, CallKey, PayloadType};
 use msp_core::link::{ControlLink, Envelope, MspEnd, PrepareSlot, ToMsp, ToTsp};
 use msp_core::media::{Direction, MediaKind, MediaKinds};
@@ -104,7 +105,7 @@ impl Line {
                 body,
             } = message;
             let body = match state.calls.contains(&call) {
-                true => self.obey(&body),
+                true => self.obey(call, &body),
                 false => Some(ToTsp::Refused(Error::new(
                     ErrorKind::InvalidCall,
                     format!("call {call}"),
@@ -122,8 +123,18 @@ impl Line {
         }
     }
 
-    fn obey(&self, message: &ToMsp) -> Option<ToTsp> {
+    fn obey(&self, call: CallKey, message: &ToMsp) -> Option<ToTsp> {
         match message {
+            ToMsp::Digit { digit, .. } => {
+                self.bus.emit(&MspEvent {
+                    at: crate::phone::Shared::now(),
+                    scope: Scope::call(self.id, call),
+                    kind: EventKind::Digit(*digit),
+                    cause: Cause::RemoteRequest,
+                    error: None,
+                });
+                None
+            }
             ToMsp::Prepare { slots, .. } => {
                 Some(ToTsp::Local(slots.iter().map(|s| self.local(s)).collect()))
             }
@@ -246,6 +257,12 @@ impl Call for Silent {
     fn streams(&self) -> Vec<Arc<dyn Stream>> {
         Vec::new()
     }
+
+    fn gather(&self, _: GatherSpec) -> Result<()> {
+        Err(Error::new(ErrorKind::Unsupported, "gathering digits"))
+    }
+
+    fn cancel_gathering(&self) {}
 
     fn close(&self) {
         self.line.lock().calls.remove(&self.key);

@@ -466,7 +466,6 @@ async fn until_over(one: &mut End, other: &mut End) -> Option<(By, Wish)> {
 
 fn digit_of(event: &Event) -> Option<char> {
     match &event.kind {
-        EventKind::Digit(digit) => Some(digit.to_char()),
         EventKind::Media(media) => match &media.kind {
             MediaEvent::Digit(digit) => Some(digit.to_char()),
             _ => None,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::probe::{KIT, MultiProbe, PROBE, Probe, ProbeFactory};
 use crate::error::ErrorKind;
 use crate::event::{Cause, EventFilter, EventKind, EventReceiver, FileState, MspEvent};
-use crate::id::CallKey;
+use crate::gather::{GatherEnd, GatherSpec, MAX_GATHERED};
+use crate::id::{CallKey, Generation, LegId};
+use crate::link::{Digit, Envelope, ToMsp};
 use crate::media::{Direction, MediaKind, MediaKinds};
 use crate::provider::{Address, Call, OpenAddress, Stream};
 use crate::registry::{TerminalRegistry, TerminalSpec};
@@ -333,4 +335,98 @@ pub fn c24_knobs_are_followed_on_every_stream(bench: &mut dyn Bench) {
     ear.controls().set_muted(true);
     bench.run(SOON);
     assert_eq!(ear.last_heard(), 0);
+}
+
+/// C26.
+pub fn c26_a_gathering_ends_once_and_for_one_reason(bench: &mut dyn Bench) {
+    let line = Line::open(bench);
+    let call = line.call(26);
+    let keys = |text: &str| -> Vec<Digit> { text.chars().filter_map(Digit::from_char).collect() };
+    let press = |bench: &mut dyn Bench, text: &str| {
+        for digit in keys(text) {
+            let body = ToMsp::Digit {
+                digit,
+                duration: Duration::from_millis(100),
+            };
+            let message = Envelope {
+                call: CallKey(26),
+                leg: LegId::FIRST,
+                generation: Generation(0),
+                body,
+            };
+            line.open.link.sender.send(message).unwrap();
+            bench.run(Duration::from_millis(20));
+        }
+    };
+    let gathered = || -> Vec<(String, GatherEnd)> {
+        let ended = line.seen().into_iter().filter_map(|e| match e.kind {
+            EventKind::Gathered(g) => {
+                Some((g.digits.iter().map(Digit::to_string).collect(), g.end))
+            }
+            _ => None,
+        });
+        ended.collect()
+    };
+    let spec = GatherSpec {
+        terminators: keys("#"),
+        first_timeout: Some(Duration::from_secs(5)),
+        inter_timeout: Some(Duration::from_secs(2)),
+        ..GatherSpec::digits(4)
+    };
+    let got = |text: &str, end| vec![(text.to_owned(), end)];
+
+    call.gather(spec.clone()).unwrap();
+    press(bench, "12345");
+    assert_eq!(
+        gathered(),
+        got("1234", GatherEnd::Full),
+        "the fifth is of nobody"
+    );
+    call.gather(spec.clone()).unwrap();
+    press(bench, "9#");
+    assert_eq!(gathered(), got("9#", GatherEnd::Terminated));
+    call.gather(spec.clone()).unwrap();
+    bench.run(Duration::from_millis(4_900));
+    assert_eq!(gathered(), vec![]);
+    bench.run(Duration::from_millis(200));
+    assert_eq!(gathered(), got("", GatherEnd::FirstTimeout));
+    call.gather(spec.clone()).unwrap();
+    press(bench, "4");
+    bench.run(Duration::from_millis(1_900));
+    press(bench, "2");
+    bench.run(Duration::from_millis(1_900));
+    assert_eq!(gathered(), vec![], "each digit gives it new time");
+    bench.run(Duration::from_millis(200));
+    assert_eq!(gathered(), got("42", GatherEnd::InterTimeout));
+
+    // A second one ends the first, which tells what it has; so does the end of the call.
+    call.gather(spec.clone()).unwrap();
+    press(bench, "7");
+    call.gather(GatherSpec::digits(2)).unwrap();
+    bench.run(SOON);
+    assert_eq!(gathered(), got("7", GatherEnd::Cancelled));
+    press(bench, "8");
+    call.cancel_gathering();
+    call.cancel_gathering();
+    bench.run(SOON);
+    assert_eq!(gathered(), got("8", GatherEnd::Cancelled));
+    for digits in [0, MAX_GATHERED + 1] {
+        let refused = call.gather(GatherSpec::digits(digits)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+    }
+    call.gather(spec.clone()).unwrap();
+    let over = Envelope {
+        call: CallKey(26),
+        leg: LegId::FIRST,
+        generation: Generation(0),
+        body: ToMsp::Disconnected {
+            cause: Cause::RemoteRequest,
+        },
+    };
+    line.open.link.sender.send(over).unwrap();
+    bench.run(SOON);
+    assert_eq!(gathered(), got("", GatherEnd::Cancelled));
+    assert_eq!(call.gather(spec).unwrap_err().kind(), ErrorKind::Closed);
+    bench.run(Duration::from_secs(10));
+    assert_eq!(gathered(), vec![]);
 }

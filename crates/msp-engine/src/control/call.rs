@@ -8,6 +8,7 @@ use std::sync::Arc;
 use msp_codecs::CodecRegistry;
 use msp_core::event::{Cause, EventKind, MspEvent};
 use msp_core::flow::Desired;
+use msp_core::gather::GatherSpec;
 use msp_core::id::{AddressId, CallKey, Generation, LegId, Ssrc, StreamId, TerminalId};
 use msp_core::link::{Digit, Envelope, PrepareSlot, ToTsp};
 use msp_core::media::{Direction, MediaKinds};
@@ -111,8 +112,8 @@ impl CallCore {
         let render = pair.render;
         match report {
             MediaReport::Digit(digit) => {
-                let kind = EventKind::Digit(digit);
-                self.model.tell(now, render, kind, Cause::RemoteRequest);
+                self.model.digit(now, Some(render), digit);
+                self.note_deadline(cx);
             }
             MediaReport::Locked(address) => {
                 let kind = EventKind::SourceLocked(address);
@@ -326,6 +327,33 @@ impl CallCore {
         pair.digits.extend(digits);
         self.publish(cx);
         Ok(())
+    }
+
+    pub(crate) fn gather(&mut self, cx: &mut Context<'_>, spec: GatherSpec) -> Result<()> {
+        self.model.gather(cx.now, spec)?;
+        self.note_deadline(cx);
+        self.publish(cx);
+        Ok(())
+    }
+
+    pub(crate) fn cancel_gathering(&mut self, cx: &mut Context<'_>) {
+        self.model.cancel_gathering(cx.now);
+        self.publish(cx);
+    }
+
+    /// A deadline of the call has passed, perhaps one that holds no more.
+    pub(crate) fn timeout(&mut self, cx: &mut Context<'_>) {
+        if self.model.deadline().is_some_and(|at| at <= cx.now) {
+            self.model.timeout(cx.now);
+            self.publish(cx);
+        }
+    }
+
+    /// Has the call asked again when its digits take too long.
+    pub(super) fn note_deadline(&self, cx: &mut Context<'_>) {
+        if let Some(at) = self.model.deadline() {
+            cx.resources.deadlines.insert((at, self.key));
+        }
     }
 
     /// The source that is heard on `stream`.

@@ -249,13 +249,24 @@ impl ControlCore {
                 }
             }
             ControlInput::Static(address, change) => self.static_changed(now, address, change),
-            ControlInput::Tick => loop {
-                let expired = lock(&self.early).expired(now);
-                let Some((address, message)) = expired else {
-                    break;
-                };
-                self.refuse(address, message);
-            },
+            ControlInput::Tick => self.tick(now),
+        }
+    }
+
+    fn tick(&self, now: Instant) {
+        loop {
+            let expired = lock(&self.early).expired(now);
+            let Some((address, message)) = expired else {
+                break;
+            };
+            self.refuse(address, message);
+        }
+        loop {
+            let due = lock(&self.resources).due(now);
+            let Some(key) = due else { break };
+            if let Some(entry) = self.call(key) {
+                self.with(now, &entry, |call, cx| call.timeout(cx));
+            }
         }
     }
 
@@ -271,7 +282,9 @@ impl ControlCore {
 
     /// When a [`ControlInput::Tick`] is wanted.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        lock(&self.early).deadline()
+        let early = lock(&self.early).deadline();
+        let of_calls = lock(&self.resources).deadline();
+        early.into_iter().chain(of_calls).min()
     }
 
     /// Stream pairs that live on shards.

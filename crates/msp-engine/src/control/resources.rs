@@ -1,6 +1,6 @@
 //! What all calls of an engine share: ports, places on shards, random numbers, and the queue of what is to be done.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -105,6 +105,8 @@ pub(crate) struct Resources {
     opening: AHashMap<RequestId, Opening>,
     next_request: u64,
     shards: Vec<Places>,
+    /// When calls want to be asked again. One that holds no more is asked in vain.
+    pub(crate) deadlines: BTreeSet<(Instant, CallKey)>,
 }
 
 /// Ports that are tried before the machine counts as having none: others may hold a few in our range.
@@ -114,6 +116,17 @@ const TRIES: u32 = 64;
 const FULL_PERMILLE: u32 = 800;
 
 impl Resources {
+    /// The earliest of the calls' deadlines.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// The next call whose deadline has come.
+    pub(crate) fn due(&mut self, now: Instant) -> Option<CallKey> {
+        self.deadline().filter(|at| *at <= now)?;
+        self.deadlines.pop_first().map(|(_, key)| key)
+    }
+
     pub(crate) fn new(
         config: &EngineConfig,
         mut random: Box<dyn Random>,
@@ -126,6 +139,7 @@ impl Resources {
             outputs: VecDeque::new(),
             opening: AHashMap::new(),
             next_request: 0,
+            deadlines: BTreeSet::new(),
             shards: loads
                 .into_iter()
                 .map(|load| Places {

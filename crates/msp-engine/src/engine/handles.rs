@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use msp_core::event::{EventBus, EventFilter, EventReceiver};
 use msp_core::flow::{Desired, FlowState};
+use msp_core::gather::GatherSpec;
 use msp_core::id::{AddressId, CallKey, StreamId, TerminalId};
 use msp_core::link::Digit;
 use msp_core::media::{Direction, MediaKind, MediaKinds};
@@ -127,6 +128,24 @@ impl Call for CallHandle {
 
     fn streams(&self) -> Vec<Arc<dyn Stream>> {
         self.streams.clone()
+    }
+
+    fn gather(&self, spec: GatherSpec) -> Result<()> {
+        let now = self.shared.clock.now();
+        let gathers = self
+            .shared
+            .core
+            .with(now, &self.entry, |call, cx| call.gather(cx, spec));
+        // The control thread has a new deadline.
+        self.shared.wake();
+        gathers
+    }
+
+    fn cancel_gathering(&self) {
+        let now = self.shared.clock.now();
+        let core = &self.shared.core;
+        core.with(now, &self.entry, |call, cx| call.cancel_gathering(cx));
+        self.shared.wake_for_outputs();
     }
 
     fn close(&self) {

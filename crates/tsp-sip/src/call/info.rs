@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use msp_core::id::{CallKey, LegId};
-use msp_core::link::Digit;
+use msp_core::link::{Digit, ToMsp};
 use msp_core::time::Instant;
 
 use super::UserAgent;
@@ -89,7 +89,7 @@ impl UserAgent {
         id: ServerId,
         request: &Request,
         key: CallKey,
-        _leg: LegId,
+        leg: LegId,
     ) {
         let headers = &request.headers;
         if headers.get(&HeaderName::InfoPackage).is_some() {
@@ -126,9 +126,11 @@ impl UserAgent {
         };
         let response = request.response(StatusCode::OK);
         self.services.respond(now, id, &response);
-        if let Some((digit, duration)) = heard {
-            self.services
-                .tell(key, CallEventKind::Digit { digit, duration });
+        let call = self.calls.get_mut(&key).filter(|c| !c.is_over());
+        if let Some(((digit, duration), leg)) = heard.zip(call.and_then(|c| c.leg(leg))) {
+            // The media half hears digits in other ways too, and tells them all.
+            let body = ToMsp::Digit { digit, duration };
+            self.services.msp(key, leg.id, leg.generation, body);
         }
     }
 }

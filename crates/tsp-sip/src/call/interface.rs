@@ -396,13 +396,6 @@ pub enum CallEventKind {
     /// A digit of ours did not reach the peer: the media half has no way for it, and the peer takes none by INFO, or the
     /// settings forbid it.
     UnsentDigit(Digit),
-    /// The peer pressed a key and told it by INFO. Digits among the media are the media half's to tell.
-    Digit {
-        /// The key.
-        digit: Digit,
-        /// How long it was pressed.
-        duration: Duration,
-    },
     /// A message came: within a call under its key, else under a key of its own.
     MessageReceived {
         /// Who sent it: name and URI of From, as the peer wrote them.

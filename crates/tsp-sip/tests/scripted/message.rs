@@ -1,7 +1,7 @@
 //! MESSAGE, within calls and without, and digits by INFO.
 
 use msp_core::id::{CallKey, LegId};
-use msp_core::link::{Digit, Envelope, ToTsp};
+use msp_core::link::{Digit, Envelope, ToMsp, ToTsp};
 use tsp_sip::call::{CallEventKind, Command, Input, Recipient};
 use tsp_sip::wire::Uri;
 
@@ -232,13 +232,14 @@ fn digits_by_info_are_heard() {
         ("application/dtmf", "9", '9', 160),
     ] {
         assert!(info(&mut w, "", kind, body).starts_with("SIP/2.0 200"));
-        let heard = CallEventKind::Digit {
+        let heard = ToMsp::Digit {
             digit: Digit::from_char(c).unwrap(),
             duration: ms(held),
         };
-        assert_eq!(w.phones[0].kinds(key).pop(), Some(&heard), "{body}");
+        let told = w.phones[0].media.last().unwrap();
+        assert_eq!((told.call, &told.body), (key, &heard), "{body}");
     }
-    let events = w.phones[0].events.len();
+    let told = w.phones[0].media.len();
     let bad = info(&mut w, "", "application/dtmf-relay", "Duration=1\n");
     assert!(bad.starts_with("SIP/2.0 400"), "{bad}");
     let other = info(&mut w, "", "application/x", "x");
@@ -248,7 +249,7 @@ fn digits_by_info_are_heard() {
     assert_eq!(field(&package, "Recv-Info"), Some(""));
     let empty = ask_once(&mut w, &within("INFO", "x", 20, &our_tag, ""));
     assert!(empty.starts_with("SIP/2.0 200"));
-    assert_eq!(w.phones[0].events.len(), events);
+    assert_eq!(w.phones[0].media.len(), told);
     let stray = ask_once(&mut w, &plain("INFO sip:user@192.0.2.2", "s", "1 INFO", ""));
     assert!(stray.starts_with("SIP/2.0 481"), "{stray}");
 }

@@ -354,12 +354,7 @@ fn out_of_order(told: &[&CallEventKind]) -> Option<String> {
     let at = |r: u8| told.iter().position(|k| rank(k) == Some(r));
     // What happens to a call that is up happens between its beginning and its end.
     // Keys can be pressed before.
-    let is_key = |k: &CallEventKind| {
-        matches!(
-            k,
-            CallEventKind::Digit { .. } | CallEventKind::UnsentDigit(_)
-        )
-    };
+    let is_key = |k: &CallEventKind| matches!(k, CallEventKind::UnsentDigit(_));
     let is_other = |k: &CallEventKind| rank(k).is_none() && !is_key(k);
     let mut others = told.iter().enumerate().filter(|(_, k)| is_other(k));
     let stray = others.any(|(i, _)| at(3).is_none_or(|c| i < c) || at(9).is_some_and(|e| i > e));

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use msp_core::id::{CallKey, Generation, LegId};
-use msp_core::link::{Envelope, Finality, ToMsp};
+use msp_core::link::{Digit, Envelope, Finality, ToMsp};
 use msp_core::params::MediaParams;
 
 /// What one end's media half was told of a call.
 #[derive(Default)]
 pub(crate) struct MediaCall {
     legs: BTreeMap<LegId, Leg>,
+    /// Keys that the peer pressed.
+    digits: Vec<Digit>,
     over: bool,
 }
 
@@ -107,9 +109,17 @@ impl Media {
                 known.dropped = true;
             }
             ToMsp::Direction { direction, .. } => known.silent = !direction.sends(),
+            ToMsp::Digit { digit, .. } => call.digits.push(*digit),
             ToMsp::Disconnected { .. } => call.over = true,
             _ => {}
         }
+    }
+
+    /// The keys that the peer of a call pressed, as far as they came.
+    pub(crate) fn digits(&self, key: CallKey) -> Vec<Digit> {
+        self.calls
+            .get(&key)
+            .map_or_else(Vec::new, |c| c.digits.clone())
     }
 
     /// What holds for a call, if anything does.

@@ -185,13 +185,8 @@ impl Network {
     pub(crate) fn unheard_digits(&self, phone: usize, key: CallKey) -> Option<Vec<Digit>> {
         let mut left = self.players[phone].digits.get(&key)?.clone();
         let (peer, theirs) = self.other_end(phone, key)?;
-        let heard = self.told(peer, theirs).into_iter();
-        let heard = heard.filter_map(|k| match k {
-            CallEventKind::Digit { digit, .. } => Some(*digit),
-            _ => None,
-        });
         let mut pressed = left.clone().into_iter();
-        for digit in heard {
+        for digit in self.players[peer].media.digits(theirs) {
             if !pressed.any(|p| p == digit) {
                 return Some(left);
             }

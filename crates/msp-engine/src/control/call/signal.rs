@@ -61,6 +61,11 @@ impl CallCore {
                 direction,
                 cause,
             } => self.direct(cx, leg, slot, direction, cause),
+            ToMsp::Digit { digit, .. } => {
+                self.model.digit(cx.now, None, digit);
+                self.note_deadline(cx);
+                Ok(())
+            }
             _ => Err(Error::new(ErrorKind::Unsupported, "message")),
         };
         if let Err(error) = result {
