@@ -2,9 +2,16 @@
 //!
 //! Two scales are in use and 3 dB apart. On **dBov** a square wave at full scale is 0 and a sine at full scale is -3.01
 //! (ITU-T G.100.1, RFC 6464 section 3); on **dBFS** a sine at full scale is 0 (AES17). The peak is the same on both.
+//!
+//! The telephone network counts in **dBm0**, for which the codec says how loud full scale is: [`FULL_SCALE_DBM0`].
 
 /// What digital silence is called on either scale: RFC 6464 section 3 knows nothing softer.
 pub const SILENCE_DB: f32 = -127.0;
+
+/// What a sine at full scale is in dBm0: 3.14 in A-law (ITU-T G.711 section 4; in mu-law 3.17), so that dBm0 are dBFS and
+/// 3.14.
+#[expect(clippy::approx_constant, reason = "decibels, and nothing round")]
+pub const FULL_SCALE_DBM0: f32 = 3.14;
 
 /// A sine lies this far under a square wave of the same peak.
 const SINE_DB: f32 = 3.0103;

@@ -5,17 +5,21 @@
 #![forbid(unsafe_code)]
 
 pub mod align;
+mod bank;
 mod concealment;
+mod dtmf;
 mod error;
 mod gain;
 mod level;
+mod ramp;
 mod resampler;
 mod tone;
 
 pub use concealment::Concealer;
+pub use dtmf::{DtmfDetector, DtmfEvent, DtmfGenerator, DtmfShape};
 pub use error::{DspError, DspErrorKind};
 pub use gain::{Gain, db_to_ratio, ratio_to_db};
-pub use level::{Level, LevelMeter, SILENCE_DB};
+pub use level::{FULL_SCALE_DBM0, Level, LevelMeter, SILENCE_DB};
 pub use resampler::{Progress, Resampler};
 pub use tone::{Partial, ToneGenerator};
 

@@ -7,8 +7,12 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use msp_core::link::Digit;
 use msp_core::time::ClockRate;
-use msp_dsp::{Concealer, Gain, LevelMeter, Partial, Resampler, ToneGenerator};
+use msp_dsp::{
+    Concealer, DtmfDetector, DtmfGenerator, DtmfShape, Gain, LevelMeter, Partial, Resampler,
+    ToneGenerator,
+};
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
@@ -75,4 +79,21 @@ fn frames_allocate_nothing() {
     assert_eq!(made, 0);
     assert!(meter.level().peak > 0.1);
     assert!(count(|| drop(vec![0])) > 0, "the count counts");
+}
+
+#[test]
+fn hearing_allocates_nothing() {
+    for rate in [ClockRate::HZ_8000, ClockRate::new(48_000).unwrap()] {
+        let digits: Vec<Digit> = "0123456789".chars().filter_map(Digit::from_char).collect();
+        let mut generator = DtmfGenerator::new(rate, &digits, DtmfShape::default()).unwrap();
+        let mut detector = DtmfDetector::new(rate).unwrap();
+        let (mut frame, mut events) = ([0; 333], 0);
+        let made = count(|| {
+            while generator.fill(&mut frame) > 0 {
+                detector.process(&frame, |_| events += 1);
+            }
+            detector.finish(|_| events += 1);
+        });
+        assert_eq!((made, events), (0, 20));
+    }
 }
