@@ -4,7 +4,7 @@
 //! (by how far their phases turn in 4 ms), neither is much louder than the other, and the two are nearly all of the sound:
 //! speech and music have more in them, and their harmonics glide. A digit is accepted once looks have shown it without a
 //! break while it was louder than half for 32 ms, and is over once it was softer for 25 ms. The bell of a look falls to
-//! one half just when its middle leaves the tone: so beginnings and ends are known to two milliseconds.
+//! one half just when its middle leaves the tone: so beginnings and ends are known to a millisecond.
 
 use msp_core::link::Digit;
 use msp_core::time::ClockRate;
@@ -237,7 +237,7 @@ impl DtmfDetector {
             pressed.heard = middle;
         } else if pressed.heard + HOP * self.limits.block == middle {
             let before = softness(pressed.pair.of(&self.looks[LOOKS - 2]), pressed.loud);
-            pressed.heard = middle - self.since(before, half);
+            pressed.heard = middle - self.from_soft(before, half);
         }
     }
 
@@ -311,16 +311,16 @@ impl DtmfDetector {
             let share = softness(candidate.pair.of(look), candidate.loudest);
             if share < QUARTER {
                 let back = n * HOP * self.limits.block;
-                let late = HOP * self.limits.block - self.since(after, share);
-                return (middle + late).saturating_sub(back);
+                return (middle + self.from_soft(after, share)).saturating_sub(back);
             }
             after = share;
         }
         middle.saturating_sub((LOOKS as u64 - 1) * HOP * self.limits.block)
     }
 
-    /// How many samples before the second of two looks the loudness was one half, given the squares of its share in both.
-    fn since(&self, loud: f32, soft: f32) -> u64 {
+    /// How many samples from the softer of two looks in a row the loudness was one half, given the squares of its share in
+    /// both.
+    fn from_soft(&self, loud: f32, soft: f32) -> u64 {
         let (loud, soft) = (loud.sqrt(), soft.sqrt());
         let share = ((0.5 - soft) / (loud - soft).max(f32::EPSILON)).clamp(0.0, 1.0);
         (share * (HOP * self.limits.block) as f32) as u64
