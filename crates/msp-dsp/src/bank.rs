@@ -52,6 +52,20 @@ impl Complex {
     }
 }
 
+/// How loud a tone is in a bell whose length it passes in `turns` turns more than the middle of the band does, where one in
+/// the middle is 1.
+pub(crate) fn bell_response(turns: f32) -> f32 {
+    let turns = turns.abs();
+    if turns < 1e-3 {
+        1.0
+    } else if (turns - 1.0).abs() < 1e-3 {
+        0.5
+    } else {
+        let angle = turns * PI as f32;
+        angle.sin() / (angle * (1.0 - turns * turns))
+    }
+}
+
 impl Mul for Complex {
     type Output = Self;
 
@@ -257,7 +271,7 @@ impl Window {
     /// Amplitude and phase of each band, for a tone in its very middle.
     pub(crate) fn sums(&self, sums: &mut [Complex]) {
         sums.fill(Complex::default());
-        for (row, weight) in self.rows.chunks_exact(self.bands).zip(self.ring()) {
+        for (row, weight) in self.rows.chunks_exact(self.bands.max(1)).zip(self.ring()) {
             for (sum, band) in sums.iter_mut().zip(row) {
                 sum.re += weight * band.re;
                 sum.im += weight * band.im;
@@ -265,10 +279,13 @@ impl Window {
         }
     }
 
-    /// Amplitude and phase of a tone in `band` that makes `turns` a block more than its middle.
+    /// Amplitude and phase of a tone in `band` that makes `turns` a block more than the middle of the band, with the phase
+    /// that it has in the middle of the window.
     pub(crate) fn beside(&self, band: usize, turns: f32) -> Complex {
         let step = Complex::turned(-f64::from(turns));
-        let (mut turned, mut sum) = (Complex { re: 1.0, im: 0.0 }, Complex::default());
+        let half = (self.weights.len() - 1) as f64 / 2.0;
+        let mut turned = Complex::turned(f64::from(turns) * half);
+        let mut sum = Complex::default();
         for (n, weight) in self.weights.iter().enumerate() {
             let at = (self.oldest + n) % self.weights.len();
             let band = self.rows[at * self.bands + band] * turned;

@@ -33,6 +33,13 @@ pub enum DspErrorKind {
         /// How many there may be.
         max: usize,
     },
+    /// More tones to listen for than one detector can.
+    TooManyTones {
+        /// How many were asked for.
+        given: usize,
+        /// How many there may be.
+        max: usize,
+    },
 }
 
 /// An error of this crate: its kind, and the part that refused.
@@ -76,6 +83,9 @@ impl fmt::Display for DspError {
             }
             DspErrorKind::TooManyPartials { given, max } => {
                 write!(f, "{given} frequencies at once are more than {max}")
+            }
+            DspErrorKind::TooManyTones { given, max } => {
+                write!(f, "{given} tones to listen for are more than {max}")
             }
         }
     }

@@ -14,6 +14,7 @@ mod level;
 mod ramp;
 mod resampler;
 mod tone;
+mod tone_detector;
 
 pub use concealment::Concealer;
 pub use dtmf::{DtmfDetector, DtmfEvent, DtmfGenerator, DtmfShape};
@@ -22,6 +23,7 @@ pub use gain::{Gain, db_to_ratio, ratio_to_db};
 pub use level::{FULL_SCALE_DBM0, Level, LevelMeter, SILENCE_DB};
 pub use resampler::{Progress, Resampler};
 pub use tone::{Partial, ToneGenerator};
+pub use tone_detector::{ToneDetector, ToneEvent, ToneSpec};
 
 /// The nearest sample, at the ends of the range if it lies outside.
 pub(crate) fn to_sample(value: f32) -> i16 {

@@ -11,7 +11,7 @@ use msp_core::link::Digit;
 use msp_core::time::ClockRate;
 use msp_dsp::{
     Concealer, DtmfDetector, DtmfGenerator, DtmfShape, Gain, LevelMeter, Partial, Resampler,
-    ToneGenerator,
+    ToneDetector, ToneGenerator, ToneSpec,
 };
 
 thread_local! {
@@ -87,13 +87,22 @@ fn hearing_allocates_nothing() {
         let digits: Vec<Digit> = "0123456789".chars().filter_map(Digit::from_char).collect();
         let mut generator = DtmfGenerator::new(rate, &digits, DtmfShape::default()).unwrap();
         let mut detector = DtmfDetector::new(rate).unwrap();
-        let (mut frame, mut events) = ([0; 333], 0);
+        let silence_and_a_digit = [[0.0; 3], [697.0, 1336.0, 0.0]].map(|frequencies| ToneSpec {
+            tag: 1,
+            frequencies,
+            min_duration: std::time::Duration::from_millis(90),
+        });
+        let mut tones = ToneDetector::new(rate, &silence_and_a_digit).unwrap();
+        let (mut frame, mut events, mut heard) = ([0; 333], 0, 0);
         let made = count(|| {
             while generator.fill(&mut frame) > 0 {
                 detector.process(&frame, |_| events += 1);
+                tones.process(&frame, |_| heard += 1);
             }
             detector.finish(|_| events += 1);
+            tones.finish(|_| heard += 1);
         });
         assert_eq!((made, events), (0, 20));
+        assert!(heard >= 2, "the digit 0");
     }
 }

@@ -237,7 +237,7 @@ impl DtmfDetector {
             pressed.heard = middle;
         } else if pressed.heard + HOP * self.limits.block == middle {
             let before = softness(pressed.pair.of(&self.looks[LOOKS - 2]), pressed.loud);
-            pressed.heard = middle - self.from_soft(before, half);
+            pressed.heard = middle - self.after_soft(before, half);
         }
     }
 
@@ -311,7 +311,7 @@ impl DtmfDetector {
             let share = softness(candidate.pair.of(look), candidate.loudest);
             if share < QUARTER {
                 let back = n * HOP * self.limits.block;
-                return (middle + self.from_soft(after, share)).saturating_sub(back);
+                return (middle + self.after_soft(after, share)).saturating_sub(back);
             }
             after = share;
         }
@@ -320,7 +320,7 @@ impl DtmfDetector {
 
     /// How many samples from the softer of two looks in a row the loudness was one half, given the squares of its share in
     /// both.
-    fn from_soft(&self, loud: f32, soft: f32) -> u64 {
+    fn after_soft(&self, loud: f32, soft: f32) -> u64 {
         let (loud, soft) = (loud.sqrt(), soft.sqrt());
         let share = ((0.5 - soft) / (loud - soft).max(f32::EPSILON)).clamp(0.0, 1.0);
         (share * (HOP * self.limits.block) as f32) as u64
