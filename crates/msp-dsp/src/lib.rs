@@ -6,6 +6,7 @@
 
 pub mod align;
 mod bank;
+mod cadence;
 mod concealment;
 mod dtmf;
 mod error;
@@ -16,6 +17,7 @@ mod resampler;
 mod tone;
 mod tone_detector;
 
+pub use cadence::{Burst, Cadence, CadenceGenerator, Country, ProgressTone};
 pub use concealment::Concealer;
 pub use dtmf::{DtmfDetector, DtmfEvent, DtmfGenerator, DtmfShape};
 pub use error::{DspError, DspErrorKind};

@@ -51,7 +51,7 @@ pub enum ToneEvent {
 ///
 /// A frequency is heard within 0.8 % and 3 Hz and not beyond 1.2 % and 8 Hz, a sine from -40 dBm0 on, and a tone if all its
 /// sines are there, none more than 10 dB under another, and they are four fifths of the sound at least: noise may be 10 dB
-/// under them, and a tone is not heard as another that has one sine more or fewer. An interruption of up to 30 ms
+/// under them, and a tone is not heard as another that has one sine more or fewer, if none is more than 5 dB under the others. An interruption of up to 30 ms
 /// does not end a tone. Silence is what lies below -50 dBm0. Nothing is allocated after it is made.
 #[derive(Clone, Debug)]
 pub struct ToneDetector {

@@ -205,6 +205,21 @@ fn c27_levels_from_loud_to_minus_40_dbm0_are_heard() {
 }
 
 #[test]
+fn c27_a_sine_far_below_another_does_not_make_a_pair() {
+    let asked = [
+        spec(1, [440.0, 480.0, 0.0], 200),
+        spec(2, [440.0, 0.0, 0.0], 200),
+    ];
+    let loud = sound(8_000, &[(&[], 100), (&[440.0], 500)], -10.0, None);
+    for (below, tag) in [(4.0, 1), (20.0, 2)] {
+        let soft = sound(8_000, &[(&[], 100), (&[480.0], 500)], -10.0 - below, None);
+        let both: Vec<i16> = loud.iter().zip(&soft).map(|(a, b)| a + b).collect();
+        let heard = heard(8_000, &asked, &both);
+        assert!(heard.len() == 1 && heard[0].0 == tag, "{below}: {heard:?}");
+    }
+}
+
+#[test]
 fn c27_what_cannot_be_listened_for_is_refused() {
     let rate = ClockRate::HZ_8000;
     let tone = spec(1, [425.0, 0.0, 0.0], 100);
