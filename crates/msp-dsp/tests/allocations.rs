@@ -10,8 +10,8 @@ use std::cell::Cell;
 use msp_core::link::Digit;
 use msp_core::time::ClockRate;
 use msp_dsp::{
-    Concealer, DtmfDetector, DtmfGenerator, DtmfShape, Gain, LevelMeter, Partial, Resampler,
-    ToneDetector, ToneGenerator, ToneSpec,
+    CadenceGenerator, Concealer, Country, DtmfDetector, DtmfGenerator, DtmfShape, Gain, LevelMeter,
+    MediaClassDetector, Partial, ProgressTone, Resampler, ToneDetector, ToneGenerator, ToneSpec,
 };
 
 thread_local! {
@@ -93,16 +93,23 @@ fn hearing_allocates_nothing() {
             min_duration: std::time::Duration::from_millis(90),
         });
         let mut tones = ToneDetector::new(rate, &silence_and_a_digit).unwrap();
+        let mut classes = MediaClassDetector::new(rate).unwrap();
+        let ringing = ProgressTone::Ringback.cadence(Country::UnitedKingdom);
+        let mut ringing = CadenceGenerator::new(rate, ringing).unwrap();
         let (mut frame, mut events, mut heard) = ([0; 333], 0, 0);
+        let (mut pips, mut changes) = ([0; 333], 0);
         let made = count(|| {
             while generator.fill(&mut frame) > 0 {
                 detector.process(&frame, |_| events += 1);
                 tones.process(&frame, |_| heard += 1);
+                ringing.fill(&mut pips);
+                classes.process(&pips, |_| changes += 1);
             }
             detector.finish(|_| events += 1);
             tones.finish(|_| heard += 1);
         });
         assert_eq!((made, events), (0, 20));
         assert!(heard >= 2, "the digit 0");
+        assert!(changes >= 1, "it rings");
     }
 }
