@@ -457,6 +457,49 @@ fn c28_background_noise_is_silence_and_a_voice_over_it_is_heard() {
 }
 
 #[test]
+fn c28_noise_that_begins_and_does_not_change_is_soon_silence() {
+    let mut sound = Sound::new(8_000);
+    sound.silence(8000.0);
+    let mut sound = sound.noisy(-45.0);
+    sound.pcm.splice(0..0, vec![0; 16_000]);
+    let heard = sound.classes();
+    let [(MediaClass::Voice, 1980..2020), (MediaClass::Silence, to)] = heard[..] else {
+        panic!("{heard:?}");
+    };
+    assert!(to < 3500, "{heard:?}");
+}
+
+#[test]
+fn c28_a_soft_voice_is_one() {
+    let mut sound = Sound::new(8_000);
+    sound.silence(1000.0);
+    sound.voice(6000.0);
+    for sample in &mut sound.pcm {
+        *sample /= 20;
+    }
+    sound.silence(1000.0);
+    let heard = sound.classes();
+    let [(MediaClass::Voice, from), (MediaClass::Silence, to)] = heard[..] else {
+        panic!("{heard:?}");
+    };
+    assert!(from < 1600 && to > 6500, "{heard:?}");
+}
+
+#[test]
+fn c28_bits_under_another_sound_are_no_text_telephone() {
+    let mut sound = Sound::new(8_000);
+    sound.silence(500.0);
+    sound.baudot(&HELLO, 22.0, -10.0);
+    let mut other = Sound::new(8_000);
+    other.tone(1000.0, -10.0, sound.pcm.len() as f64 / 8.0);
+    for (sample, other) in sound.pcm.iter_mut().zip(other.pcm) {
+        *sample += other;
+    }
+    let heard = sound.classes();
+    assert!(heard.iter().all(|(class, _)| !class.is_data()), "{heard:?}");
+}
+
+#[test]
 fn c28_rates_that_cannot_hold_the_tones_are_refused() {
     assert!(MediaClassDetector::new(ClockRate::new(7_000).unwrap()).is_err());
 }
