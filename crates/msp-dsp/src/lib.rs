@@ -1,4 +1,5 @@
-//! Pure sound: resampler, levels, gain, tones, concealment, and alignment of what was heard with what was said.
+//! Pure sound: resampler, levels, gain, concealment, digits and tones made and heard, and alignment of what was heard with
+//! what was said.
 //!
 //! Sound is one channel of `i16` at the edges and `f32` inside. What works on the frames of a stream allocates only when
 //! it is made, never per frame; [`align`] works on whole recordings and may.

@@ -76,10 +76,11 @@ pub struct MediaChange {
 /// | voice | after 100 ms | 600 ms of silence |
 /// | fax calling | at the end of the tone, 425 to 575 ms | 4.2 s without another, or 1 s of voice |
 /// | answering | after 400 ms; reversals with the second, modulation after 600 ms | 2 s below -48 dBm0 |
-/// | text telephone | with the third of the low bits | 3 s without bits, or 1 s of voice |
-/// | beep, tone | after 150 ms; near 1,100 and 1,400 Hz, where a fax or a text telephone may be meant, at the end | the tone ends |
+/// | text telephone | after three stretches of zeros | 3 s without bits, or 1 s of voice |
+/// | beep, tone | after 150 ms; near 1,100 and 1,400 Hz at the end | the tone ends |
 ///
-/// The data that follow an answer sound like noise and keep its class. Nothing is allocated after it is made.
+/// Tones near 1,100 and 1,400 Hz may be a fax machine's or a text telephone's: only their end tells. The data that follow
+/// an answer sound like noise and keep its class. Nothing is allocated after it is made.
 #[derive(Clone, Debug)]
 pub struct MediaClassDetector {
     rate: ClockRate,
@@ -150,14 +151,10 @@ impl MediaClassDetector {
         let ended = self.tones.look(&self.window, &sums, power, middle);
         let standing = self.tones.standing();
         self.activity.look(power, standing.is_some(), middle);
-        if self.text.look(&self.short) {
-            let began = middle.saturating_sub(self.millis(300));
-            self.found(
-                MediaClass::TextTelephone,
-                middle + self.millis(3_000),
-                began,
-                tell,
-            );
+        let newest = (self.blocks - SHORT_WINDOW as u64 / 2) * self.block;
+        if let Some(began) = self.text.look(&self.short, newest) {
+            let until = middle + self.millis(3_000);
+            self.found(MediaClass::TextTelephone, until, began, tell);
         }
         match standing {
             Some(track) if track.near(ANSWER_HZ, ANSWER_WIDTH) => {

@@ -1,7 +1,8 @@
 //! Tones of given frequencies, heard in a sound.
 //!
-//! Every 10 ms the last 80 ms are looked at: dial tones of two sines 25 Hz apart beat, and look like one in less. A look shows a tone if sines at its frequencies (by how far their phases turn
-//! in 10 ms) are nearly all of the sound and none of them is missing.
+//! Every 10 ms the last 80 ms are looked at: two sines 25 Hz apart, as in Australia's dial tone, look like one in less. A
+//! look shows a tone if sines at its frequencies (by how far their phases turn in 10 ms) are nearly all of the sound and
+//! none of them is missing.
 
 use std::time::Duration;
 
@@ -29,14 +30,15 @@ pub struct ToneSpec {
 /// What a [`ToneDetector`] heard. Samples are counted from the first that it was given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ToneEvent {
-    /// A tone has been heard for its time: told once each time it sounds, 30 ms after that time.
+    /// A tone has been heard for its time: told once each time it sounds, within 40 ms of
+    /// that time.
     Heard {
         /// What the caller calls it.
         tag: u32,
         /// The sample at which it began, to 10 ms.
         at: u64,
     },
-    /// A tone that was heard is over: told 130 ms after its end.
+    /// A tone that was heard is over: told 120 ms after its end.
     Ended {
         /// What the caller calls it.
         tag: u32,
@@ -51,8 +53,9 @@ pub enum ToneEvent {
 ///
 /// A frequency is heard within 0.8 % and 3 Hz and not beyond 1.2 % and 8 Hz, a sine from -40 dBm0 on, and a tone if all its
 /// sines are there, none more than 10 dB under another, and they are four fifths of the sound at least: noise may be 10 dB
-/// under them, and a tone is not heard as another that has one sine more or fewer, if none is more than 5 dB under the others. An interruption of up to 30 ms
-/// does not end a tone. Silence is what lies below -50 dBm0. Nothing is allocated after it is made.
+/// under them, and a tone is not heard as another that has one sine more or fewer, if none is more than 5 dB under the
+/// others. An interruption of up to 30 ms does not end a tone. Silence is what lies below -50 dBm0. Nothing is allocated
+/// after it is made.
 #[derive(Clone, Debug)]
 pub struct ToneDetector {
     rate: ClockRate,
@@ -94,8 +97,8 @@ impl ToneDetector {
     ///
     /// # Errors
     /// [`UnsupportedRate`](DspErrorKind::UnsupportedRate) outside 8,000 to 192,000 Hz,
-    /// [`TooManyTones`](DspErrorKind::TooManyTones) for more than 16, [`Frequency`](DspErrorKind::Frequency) for one that is
-    /// not below half the rate.
+    /// [`TooManyTones`](DspErrorKind::TooManyTones) for more than 16, [`Frequency`](DspErrorKind::Frequency) for one that
+    /// is negative, no number or not below half the rate.
     pub fn new(rate: ClockRate, tones: &[ToneSpec]) -> Result<Self, DspError> {
         check_rate(rate, PART)?;
         if tones.len() > MAX_TONES {

@@ -379,9 +379,25 @@ fn c25_a_constant_under_the_digits_and_clipping_do_no_harm() {
     }
     assert_eq!(keys(8_000, &pcm), KEYS);
     for sample in &mut pcm {
-        *sample = (*sample - 3000).saturating_mul(2).clamp(-18_000, 18_000);
+        *sample = (*sample - 3000).clamp(-14_500, 14_500);
     }
     assert_eq!(keys(8_000, &pcm), KEYS, "clipped");
+}
+
+#[test]
+fn c25_pieces_of_any_length_give_the_same_events() {
+    let pcm = made(16_000, "15#", (70, 55));
+    let whole = events(16_000, &pcm);
+    assert_eq!(whole.len(), 6);
+    for len in [1, 7, 160, 1_001, pcm.len()] {
+        let mut detector = DtmfDetector::new(ClockRate::new(16_000).unwrap()).unwrap();
+        let mut heard = Vec::new();
+        for piece in pcm.chunks(len) {
+            detector.process(piece, |event| heard.push(event));
+        }
+        detector.finish(|event| heard.push(event));
+        assert_eq!(heard, whole, "{len}");
+    }
 }
 
 #[test]

@@ -284,7 +284,7 @@ fn c28_text_telephones_are_heard() {
             let [(MediaClass::TextTelephone, at)] = heard[..] else {
                 panic!("{rate} {bit} {dbm0}: {heard:?}");
             };
-            assert!((500..1100).contains(&at), "{at}");
+            assert!(at.abs_diff(500) <= 20, "{at}");
         }
     }
     // Two characters are enough, and it ends after a while.

@@ -1,7 +1,7 @@
 //! Text telephones: bits of 20 or 22 ms, 1,400 Hz for one and 1,800 Hz for zero.
 //!
-//! A character is a zero, five bits and one and a half ones, and after the last one the tone of a one goes on for a while. So
-//! zeros last 20 to 132 ms, and nothing else is in the sound.
+//! A character is a zero, five bits and one and a half ones, and after the last one the tone of a one goes on for a while.
+//! So zeros last 20 to 132 ms, and nothing else is in the sound.
 
 use super::pure_tone::{BANDS, FREQUENCIES};
 use crate::bank::{Complex, Window};
@@ -13,7 +13,9 @@ pub(super) struct Text {
     /// Looks that showed the bit, and looks since that showed none.
     shown: u32,
     missed: u32,
-    /// Stretches of zeros and of ones since the last break.
+    /// The sample at which bits began after the last break.
+    began: u64,
+    /// Stretches of zeros and of ones since then.
     zeros: u32,
     ones: u32,
 }
@@ -25,20 +27,21 @@ enum Bit {
 }
 
 impl Text {
-    /// Takes in a look of 10 ms; true each time it is sure of a text telephone.
-    pub(super) fn look(&mut self, window: &Window) -> bool {
+    /// Takes in a look of 10 ms, of which the middle is sample `middle`. Each time it is sure of a text telephone: the
+    /// sample at which the bits began.
+    pub(super) fn look(&mut self, window: &Window, middle: u64) -> Option<u64> {
         let bit = bit(window);
         if bit.is_some() && bit == self.bit {
             self.shown += 1 + self.missed;
             self.missed = 0;
-            return false;
+            return None;
         }
         if bit.is_none() {
             self.missed += 1;
             if self.missed > BREAK {
                 *self = Self::default();
             }
-            return false;
+            return None;
         }
         // The bit before is over.
         let right = match self.bit {
@@ -52,8 +55,11 @@ impl Text {
         } else {
             (self.zeros, self.ones) = (0, 0);
         }
+        if self.bit.is_none() || !right {
+            self.began = middle;
+        }
         (self.bit, self.shown, self.missed) = (bit, 1, 0);
-        self.zeros >= ENOUGH && self.ones >= ENOUGH
+        (self.zeros >= ENOUGH && self.ones >= ENOUGH).then_some(self.began)
     }
 
     /// There may be bits.
