@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::gather::Gathered;
 use crate::id::{AddressId, CallKey, Ssrc, StreamId, TerminalId};
 use crate::link::Digit;
+use crate::media::MediaClass;
 use crate::statics::StaticChange;
 use crate::time::Instant;
 
@@ -102,6 +103,15 @@ pub enum FileState {
     WriteError,
 }
 
+/// How digits or a tone that were made came to their end.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum GenerationEnd {
+    /// They were given to their end.
+    Done,
+    /// Others took their place, or the terminal was taken off its stream.
+    Cancelled,
+}
+
 /// What happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -125,6 +135,17 @@ pub enum EventKind {
     /// The peer pressed a key, whichever way that was told: by an event among the media, by a tone in their sound, or by
     /// signalling.
     Digit(Digit),
+    /// A tone that is listened for was heard (`true`), or is over.
+    Tone {
+        /// What the listener calls it.
+        tag: u32,
+        /// Whether it is heard.
+        heard: bool,
+    },
+    /// What the sound is, when that changed.
+    MediaClass(MediaClass),
+    /// Digits or a tone that a terminal made are over.
+    Generated(GenerationEnd),
     /// A gathering of digits ended.
     Gathered(Gathered),
     /// A file terminal changed its state.

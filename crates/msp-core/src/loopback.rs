@@ -17,7 +17,7 @@ use crate::gather::GatherSpec;
 use crate::id::{AddressId, CallKey, PayloadType, StreamId, TerminalId};
 use crate::link::{ControlLink, Digit, Envelope, MspEnd, ToMsp, ToTsp};
 use crate::media::{Direction, MediaKind, MediaKinds};
-use crate::model::CallModel;
+use crate::model::{CallModel, DigitWay};
 use crate::params::{CodecSpec, MediaParams, PayloadMapping};
 use crate::provider::{
     Address, Call, Capabilities, MediaCallState, OpenAddress, Provider, Stream, SubStream,
@@ -248,7 +248,7 @@ impl Line {
                 None
             }
             ToMsp::Digit { digit, .. } => {
-                call.model.digit(now, None, digit);
+                call.model.digit(now, DigitWay::Signalling, None, digit);
                 None
             }
             ToMsp::Disconnected { cause } => {
@@ -660,7 +660,7 @@ impl Stream for StreamHandle {
             let render = call.stream_of(Direction::Render);
             for digit in digits {
                 if let Some(stream) = render {
-                    call.model.digit(now, Some(stream), *digit);
+                    call.model.digit(now, DigitWay::Event, Some(stream), *digit);
                 }
             }
             Ok(())

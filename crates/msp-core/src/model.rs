@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Cause, EventKind, MspEvent, Scope};
@@ -72,6 +73,20 @@ impl fmt::Debug for StreamModel {
     }
 }
 
+/// How it is told that a key was pressed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DigitWay {
+    /// As an event among the media (RFC 4733).
+    Event,
+    /// As a tone in the sound.
+    Tone,
+    /// By signalling.
+    Signalling,
+}
+
+/// Who tells of a press in two ways does so within this time.
+const ONE_PRESS: Duration = Duration::from_secs(1);
+
 /// The streams of one call.
 ///
 /// Each change may leave events, in order: take them with [`drain_events`](Self::drain_events) after it.
@@ -83,6 +98,7 @@ pub struct CallModel {
     max_terminals: usize,
     streams: Vec<StreamModel>,
     gathering: Option<Gathering>,
+    last_digit: Option<(Instant, DigitWay, Digit)>,
     events: Vec<MspEvent>,
 }
 
@@ -125,6 +141,7 @@ impl CallModel {
             max_terminals,
             streams,
             gathering: None,
+            last_digit: None,
             events: Vec::new(),
         })
     }
@@ -356,8 +373,16 @@ impl CallModel {
         freed
     }
 
-    /// The peer pressed a key, as was heard on `stream` or told by signalling.
-    pub fn digit(&mut self, now: Instant, stream: Option<StreamId>, digit: Digit) {
+    /// The peer pressed a key, as `way` told, for ways of the media with the stream that it was heard on. What a second way
+    /// tells of a key soon after the first is the same press.
+    pub fn digit(&mut self, now: Instant, way: DigitWay, stream: Option<StreamId>, digit: Digit) {
+        let same = |(at, first, told): (Instant, DigitWay, Digit)| {
+            told == digit && first != way && now.saturating_since(at) < ONE_PRESS
+        };
+        if self.last_digit.is_some_and(same) {
+            return;
+        }
+        self.last_digit = Some((now, way, digit));
         let scope = stream.map_or(self.scope, |s| self.scope.stream(s));
         let kind = EventKind::Digit(digit);
         self.emit(now, scope, kind, Cause::RemoteRequest, None);

@@ -32,6 +32,12 @@ impl TerminalClass {
     pub const MEDIA_APP: Self = Self::new("media.app");
     /// Sends back what is received.
     pub const ECHO: Self = Self::new("echo");
+    /// Listens for digits, tones and kinds of sound.
+    pub const DETECTOR: Self = Self::new("detector");
+    /// Gives digits as tones.
+    pub const DIGITS: Self = Self::new("digits");
+    /// Gives tones.
+    pub const TONE: Self = Self::new("tone");
     /// Takes part in a conference.
     pub const MIXER: Self = Self::new("mixer");
     /// Joins two calls.

@@ -19,46 +19,7 @@ use answer::Answer;
 use pure_tone::{BANDS, FREQUENCIES, PureTones, Track};
 use text::Text;
 
-/// What kind of sound it is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[non_exhaustive]
-pub enum MediaClass {
-    /// Nothing, or background noise that does not change.
-    #[default]
-    Silence,
-    /// A voice. Music, several tones at once and whatever else is none of the others count as one.
-    Voice,
-    /// A fax machine calls: CNG, 1,100 Hz for half a second every three and a half (ITU-T T.30).
-    FaxCalling,
-    /// A fax machine or a modem answers with 2,100 Hz.
-    Answering(AnswerTone),
-    /// A text telephone: Baudot's code at 1,400 and 1,800 Hz (ITU-T V.18 annex A, TIA-825).
-    TextTelephone,
-    /// A single tone of 400 to 2,000 Hz after a voice: an answering machine wants to be spoken to. A busy tone of one
-    /// frequency after a voice is the same for the ear and for this.
-    Beep,
-    /// A single tone of 400 to 2,000 Hz that is none of the others.
-    Tone,
-}
-
-impl MediaClass {
-    /// Whether data are in the sound, or about to be: then nothing may be stretched, left out or made up.
-    pub const fn is_data(self) -> bool {
-        matches!(
-            self,
-            Self::FaxCalling | Self::Answering(_) | Self::TextTelephone
-        )
-    }
-}
-
-/// What an answer of 2,100 Hz says.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct AnswerTone {
-    /// Its phase turns over every 450 ms: a modem wants echo cancellers off (ANS with reversals, ITU-T V.25).
-    pub reversals: bool,
-    /// It swings by a fifth 15 times a second: a modem of ITU-T V.8 (ANSam), also fax machines of V.34.
-    pub modulated: bool,
-}
+pub use msp_core::media::{AnswerTone, MediaClass};
 
 /// A change of [`MediaClass`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,4 +1,4 @@
-//! Terminals: file player and recorder, application, bridge, mixer, echo, null, tone.
+//! Terminals: file player and recorder, application, bridge, mixer, detector, digits, tones, echo, null.
 //!
 //! Each of them is a [`Terminal`](msp_core::terminal::Terminal). Their media sides never block and allocate nothing: files
 //! are read and written by threads of their own, and the application's sound waits in rings of bounded length.
@@ -7,6 +7,8 @@
 mod app;
 mod bridge;
 mod convert;
+mod detector;
+mod digits;
 mod echo;
 mod edge;
 mod mixer;
@@ -30,6 +32,8 @@ use msp_core::time::ClockRate;
 
 pub use app::{AppFactory, AppOptions, AppSink, AppSource};
 pub use bridge::{Bridge, BridgeFactory};
+pub use detector::{Detector, DetectorFactory, DetectorOptions, TellDigit};
+pub use digits::{DigitTones, DigitTonesFactory, MAX_TONES};
 pub use echo::{Echo, EchoFactory};
 pub use mixer::{Mixer, MixerFactory, MixerMember, Voice};
 pub use null::{Null, NullFactory};
@@ -43,11 +47,13 @@ pub use tone::{Tone, ToneFactory};
 /// # Errors
 /// [`ErrorKind::InvalidTerminalClass`] if one of them is there already.
 pub fn register_all(registry: &TerminalRegistry) -> Result<()> {
-    let factories: [Arc<dyn TerminalFactory>; 8] = [
+    let factories: [Arc<dyn TerminalFactory>; 10] = [
         Arc::new(FilePlayFactory),
         Arc::new(FileRecordFactory),
         Arc::new(AppFactory),
         Arc::new(BridgeFactory),
+        Arc::new(DetectorFactory),
+        Arc::new(DigitTonesFactory),
         Arc::new(EchoFactory),
         Arc::<MixerFactory>::default(),
         Arc::new(NullFactory),

@@ -34,7 +34,7 @@ pub(crate) fn required<T: FromStr>(spec: &TerminalSpec, name: &str) -> Result<T>
 }
 
 /// The error about option `name` with the value `text`.
-fn invalid(name: &str, text: &str) -> Error {
+pub(crate) fn invalid(name: &str, text: &str) -> Error {
     Error::new(
         ErrorKind::InvalidArgument,
         format!("terminal option '{name}' cannot be '{text}'"),

@@ -1,46 +1,93 @@
-//! The terminal that gives a sine.
+//! The terminal that gives tones.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use msp_core::controls::AudioControls;
 use msp_core::error::{Error, ErrorKind, Result};
+use msp_core::event::{Cause, EventKind, GenerationEnd};
 use msp_core::id::TerminalId;
 use msp_core::media::Direction;
 use msp_core::registry::{TerminalClassInfo, TerminalFactory, TerminalSpec};
 use msp_core::terminal::{
     Connection, FrameSource, FrameTime, Pulled, StreamPort, Terminal, TerminalClass,
-    next_terminal_id,
+    TerminalEvents, next_terminal_id,
 };
-use msp_dsp::{Partial, ToneGenerator};
+use msp_core::time::ClockRate;
+use msp_dsp::{Burst, Cadence, CadenceGenerator, Country, Partial, ProgressTone};
 
 use crate::{mono, options};
 
-static CLASS: TerminalClass = TerminalClass::new("tone");
+static CLASS: TerminalClass = TerminalClass::TONE;
 
-/// Gives a sine to any number of capture streams, to each from its beginning: class `tone`.
+/// Gives a tone to any number of capture streams, to each from its beginning: class `tone`. A tone that ends is told as
+/// [`EventKind::Generated`] on each stream.
 #[derive(Debug)]
 pub struct Tone {
     id: TerminalId,
     controls: Arc<AudioControls>,
     name: String,
-    partial: Partial,
+    bursts: Box<[Burst]>,
+    times: Option<u32>,
+    length: Option<Duration>,
 }
 
 impl Tone {
-    /// A sine of `hz` at a level of `dbfs` (0 is full scale).
+    /// A sine of `hz` at a level of `dbfs` (0 is full scale), without end.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for a frequency or a level that cannot be made at any rate.
     pub fn new(hz: f32, dbfs: f32) -> Result<Arc<Self>> {
-        let partial = Partial { hz, dbfs };
-        let highest = msp_core::time::ClockRate::new(192_000).ok_or(ErrorKind::InvalidArgument)?;
-        ToneGenerator::new(highest, &[partial])
+        let silent = Partial { hz: 0.0, dbfs: 0.0 };
+        let sine = Burst {
+            partials: [Partial { hz, dbfs }, silent, silent],
+            on: Duration::MAX,
+            off: Duration::ZERO,
+        };
+        if hz <= 0.0 {
+            let what = format!("a sine of {hz} Hz");
+            return Err(Error::new(ErrorKind::InvalidArgument, what));
+        }
+        Self::cadence(format!("{hz} Hz at {dbfs} dBFS"), &[sine], None, None)
+    }
+
+    /// A tone that tells how a call goes, as it sounds in `country`, for `length` or as long as it has itself.
+    ///
+    /// # Errors
+    /// None that can be expected: the tones of all countries can be made.
+    pub fn progress(
+        tone: ProgressTone,
+        country: Country,
+        length: Option<Duration>,
+    ) -> Result<Arc<Self>> {
+        let cadence = tone.cadence(country);
+        let name = format!("{tone:?} of {country:?}");
+        Self::cadence(name, cadence.bursts, cadence.times, length)
+    }
+
+    /// Bursts one after the other, `times` times or without end, for `length` at most; `name` is for people.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for no burst, or a frequency or a level that cannot be made at any rate.
+    pub fn cadence(
+        name: impl Into<String>,
+        bursts: &[Burst],
+        times: Option<u32>,
+        length: Option<Duration>,
+    ) -> Result<Arc<Self>> {
+        let highest = ClockRate::new(192_000).ok_or(ErrorKind::InvalidArgument)?;
+        CadenceGenerator::new(highest, Cadence { bursts, times })
             .map_err(|e| Error::new(ErrorKind::InvalidArgument, e.to_string()))?;
+        if bursts.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "a tone of no burst"));
+        }
         Ok(Arc::new(Self {
             id: next_terminal_id(),
             controls: Arc::default(),
-            name: format!("{hz} Hz at {dbfs} dBFS"),
-            partial,
+            name: name.into(),
+            bursts: bursts.into(),
+            times,
+            length,
         }))
     }
 }
@@ -74,24 +121,65 @@ impl Terminal for Tone {
         if port.direction != Direction::Capture {
             return Err(Error::new(ErrorKind::InvalidDirection, &*self.name));
         }
-        let generator = ToneGenerator::new(mono(&port, &self.name)?, &[self.partial])
+        let cadence = Cadence {
+            bursts: &self.bursts,
+            times: self.times,
+        };
+        let rate = mono(&port, &self.name)?;
+        let generator = CadenceGenerator::new(rate, cadence)
             .map_err(|e| Error::new(ErrorKind::NoFormat, e.to_string()))?;
-        Ok(Connection::Source(Box::new(Sine(generator))))
+        Ok(Connection::Source(Box::new(Mouth {
+            generator,
+            left: self.length.map(|l| rate.ticks(l)),
+            events: Some(port.events),
+        })))
     }
 }
 
-struct Sine(ToneGenerator);
+struct Mouth {
+    generator: CadenceGenerator,
+    /// Samples until it ends, if it is to end.
+    left: Option<u64>,
+    /// Where its end is told, until it is.
+    events: Option<TerminalEvents>,
+}
 
-impl FrameSource for Sine {
+impl FrameSource for Mouth {
     fn pull(&mut self, _: FrameTime, frame: &mut [i16]) -> Pulled {
-        self.0.fill(frame);
-        Pulled::Sound
+        let most = self.left.map_or(frame.len(), |left| {
+            frame.len().min(usize::try_from(left).unwrap_or(usize::MAX))
+        });
+        let done = self.generator.fill(&mut frame[..most]);
+        if let Some(left) = &mut self.left {
+            *left -= done as u64;
+        }
+        if done < frame.len()
+            && let Some(events) = self.events.take()
+        {
+            let kind = EventKind::Generated(GenerationEnd::Done);
+            events.emit(kind, Cause::LocalRequest, None);
+        }
+        crate::filled(frame, done)
     }
 }
 
-/// Makes [`Tone`]s; options `hz` (1004 if not given) and `dbfs` (-10 if not given).
+/// Makes [`Tone`]s: a sine of the options `hz` (1004 if not given) and `dbfs` (-10 if not given), or with the option `tone`
+/// (`dial`, `ringback`, `busy`, `congestion`, `waiting`, `information`, `beep`, `recording`, `billing`) that of the option
+/// `country` (a code of ISO 3166-1, `EU` if not given), in both cases for `duration_ms` if given.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ToneFactory;
+
+const NAMES: [(&str, ProgressTone); 9] = [
+    ("dial", ProgressTone::Dial),
+    ("ringback", ProgressTone::Ringback),
+    ("busy", ProgressTone::Busy),
+    ("congestion", ProgressTone::Congestion),
+    ("waiting", ProgressTone::CallWaiting),
+    ("information", ProgressTone::SpecialInformation),
+    ("beep", ProgressTone::Beep),
+    ("recording", ProgressTone::Recording),
+    ("billing", ProgressTone::Billing),
+];
 
 impl TerminalFactory for ToneFactory {
     fn info(&self) -> TerminalClassInfo {
@@ -99,12 +187,27 @@ impl TerminalFactory for ToneFactory {
     }
 
     fn create(&self, spec: &TerminalSpec) -> Result<Arc<dyn Terminal>> {
-        spec.expect_options(&["hz", "dbfs"])?;
-        let hz = options::optional(spec, "hz")?.unwrap_or(1_004.0);
-        Ok(Tone::new(
-            hz,
-            options::optional(spec, "dbfs")?.unwrap_or(-10.0),
-        )?)
+        let length = options::optional(spec, "duration_ms")?.map(Duration::from_millis);
+        let Some(name) = spec.options.get("tone") else {
+            spec.expect_options(&["hz", "dbfs", "duration_ms"])?;
+            let hz = options::optional(spec, "hz")?.unwrap_or(1_004.0);
+            let dbfs = options::optional(spec, "dbfs")?.unwrap_or(-10.0);
+            let sine = Tone::new(hz, dbfs)?;
+            return Ok(match length {
+                None => sine,
+                length => Tone::cadence(sine.name.as_str(), &sine.bursts, None, length)?,
+            });
+        };
+        spec.expect_options(&["tone", "country", "duration_ms"])?;
+        let tone = NAMES.into_iter().find(|(n, _)| n == name);
+        let (_, tone) = tone.ok_or_else(|| options::invalid("tone", name))?;
+        let country = match spec.options.get("country") {
+            Some(code) => {
+                Country::from_code(code).ok_or_else(|| options::invalid("country", code))?
+            }
+            None => Country::Europe,
+        };
+        Ok(Tone::progress(tone, country, length)?)
     }
 }
 
@@ -125,8 +228,8 @@ mod tests {
             let mut frame = [0; 80];
             for _ in 0..3 {
                 assert_eq!(source.pull(TIME, &mut frame), Pulled::Sound);
-                // Sixteen samples a turn, from zero to the peak in four.
-                assert_eq!((frame[0], frame[4], frame[12]), (0, 16_422, -16_422));
+                // Sixteen samples a turn, from zero to the peak in four; it begins with a ramp of 2 ms.
+                assert_eq!((frame[32], frame[36], frame[44]), (0, 16_422, -16_422));
             }
         }
         assert_eq!(
@@ -136,5 +239,42 @@ mod tests {
         let high = Tone::new(5_000.0, 0.0).unwrap();
         let refused = high.connect(port(Direction::Capture, 8_000).0);
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::NoFormat);
+    }
+
+    // Shows: call progress tones of several countries and custom ones, with an end that is told (C27)
+    #[test]
+    fn c27_a_tone_of_a_country_has_its_cadence_and_its_end_is_told() {
+        let spec = |country: &str| {
+            let spec = TerminalSpec::audio(Direction::Capture).with("tone", "busy");
+            spec.with("country", country).with("duration_ms", "2000")
+        };
+        // Half a second on and off in North America and Germany; in the United Kingdom 375 ms.
+        for (country, on_ms) in [("US", 500), ("de", 480), ("GB", 375)] {
+            let tone = ToneFactory.create(&spec(country)).unwrap();
+            let (sender, receiver) = std::sync::mpsc::channel();
+            let mut port = port(Direction::Capture, 8_000).0;
+            port.events = TerminalEvents::new(move |kind, _, _| sender.send(kind).unwrap());
+            let Ok(Connection::Source(mut source)) = tone.connect(port) else {
+                panic!("no source");
+            };
+            let mut sound = Vec::new();
+            let mut frame = [0; 80];
+            while sound.len() < 24_000 {
+                source.pull(TIME, &mut frame);
+                sound.extend(frame);
+            }
+            let first_off = sound.windows(400).position(|w| w.iter().all(|s| *s == 0));
+            assert_eq!(first_off.unwrap().div_ceil(8), on_ms, "{country}");
+            assert!(sound[16_000..].iter().all(|s| *s == 0), "two seconds");
+            let told: Vec<_> = receiver.try_iter().collect();
+            assert_eq!(told, [EventKind::Generated(GenerationEnd::Done)]);
+        }
+        for (name, value) in [("tone", "buzz"), ("country", "XX"), ("hz", "440")] {
+            let error = ToneFactory
+                .create(&spec("DE").with(name, value))
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+            assert!(error.context().contains(&format!("'{name}'")), "{error}");
+        }
     }
 }

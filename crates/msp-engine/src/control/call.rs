@@ -12,7 +12,7 @@ use msp_core::gather::GatherSpec;
 use msp_core::id::{AddressId, CallKey, Generation, LegId, Ssrc, StreamId, TerminalId};
 use msp_core::link::{Digit, Envelope, PrepareSlot, ToTsp};
 use msp_core::media::{Direction, MediaKinds};
-use msp_core::model::CallModel;
+use msp_core::model::{CallModel, DigitWay};
 use msp_core::params::{CodecSpec, MediaParams, MediaSlot, PayloadMapping, SecurityPolicy};
 use msp_core::provider::{MediaCallState, SubStream};
 use msp_core::terminal::Terminal;
@@ -112,7 +112,7 @@ impl CallCore {
         let render = pair.render;
         match report {
             MediaReport::Digit(digit) => {
-                self.model.digit(now, Some(render), digit);
+                self.model.digit(now, DigitWay::Event, Some(render), digit);
                 self.note_deadline(cx);
             }
             MediaReport::Locked(address) => {
@@ -179,6 +179,14 @@ impl CallCore {
             let error = error
                 .unwrap_or_else(|| Error::new(ErrorKind::Device, format!("terminal {terminal}")));
             self.terminal_failed(cx, stream, terminal, error);
+            self.publish(cx);
+            return;
+        }
+        if let EventKind::Digit(digit) = kind {
+            // A terminal hears keys in the sound.
+            self.model
+                .digit(cx.now, DigitWay::Tone, Some(stream), digit);
+            self.note_deadline(cx);
             self.publish(cx);
             return;
         }

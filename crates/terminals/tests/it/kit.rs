@@ -4,8 +4,8 @@ use msp_core::kit::check_terminal;
 use msp_core::media::Direction;
 use msp_core::registry::{TerminalFactory, TerminalSpec};
 use msp_terminals::{
-    AppFactory, EchoFactory, FilePlayFactory, FileRecordFactory, MixerFactory, NullFactory,
-    ToneFactory,
+    AppFactory, DetectorFactory, DigitTonesFactory, EchoFactory, FilePlayFactory,
+    FileRecordFactory, MixerFactory, NullFactory, ToneFactory,
 };
 
 use crate::testing::{Scratch, noise, wav};
@@ -21,6 +21,8 @@ fn every_class_keeps_the_rules_of_the_kit() {
     check(&AppFactory, Direction::Render);
     check(&EchoFactory, Direction::Bidirectional);
     check(&NullFactory, Direction::Bidirectional);
+    check(&DetectorFactory, Direction::Render);
+    check(&DigitTonesFactory, Direction::Capture);
     check(&ToneFactory, Direction::Capture);
     let room = TerminalSpec::audio(Direction::Bidirectional).with("room", "one");
     check_terminal(&MixerFactory::default(), || room.clone());

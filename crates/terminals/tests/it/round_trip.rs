@@ -23,6 +23,8 @@ fn c17_each_class_is_listed_and_refuses_what_it_does_not_know() {
     let names: Vec<_> = classes.iter().map(|c| c.class.as_str()).collect();
     let known = [
         "bridge",
+        "detector",
+        "digits",
         "echo",
         "file.play",
         "file.record",

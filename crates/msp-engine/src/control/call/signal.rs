@@ -7,6 +7,7 @@ use msp_core::event::{Cause, EventKind};
 use msp_core::id::{Generation, LegId};
 use msp_core::link::{Envelope, Finality, OfferRole, PrepareSlot, ToMsp, ToTsp};
 use msp_core::media::{MediaDirection, MediaKind};
+use msp_core::model::DigitWay;
 use msp_core::params::{LocalAddress, MediaParams, MediaSlot, Profile, SecurityPolicy};
 use msp_core::provider::MediaCallState;
 use msp_core::trace::TraceBody;
@@ -62,7 +63,7 @@ impl CallCore {
                 cause,
             } => self.direct(cx, leg, slot, direction, cause),
             ToMsp::Digit { digit, .. } => {
-                self.model.digit(cx.now, None, digit);
+                self.model.digit(cx.now, DigitWay::Signalling, None, digit);
                 self.note_deadline(cx);
                 Ok(())
             }
