@@ -37,7 +37,7 @@ pub use digits::{DigitTones, DigitTonesFactory, MAX_TONES};
 pub use echo::{Echo, EchoFactory};
 pub use mixer::{Mixer, MixerFactory, MixerMember, Voice};
 pub use null::{Null, NullFactory};
-pub use play::{FilePlay, FilePlayFactory, PlayOptions};
+pub use play::{FilePlay, FilePlayFactory, PlayItem, PlayOptions};
 pub use record::{FileRecord, FileRecordFactory, IfExists, Layout, RecordOptions, Recorded};
 pub use sound::{SoundInfo, read_mono};
 pub use tone::{Tone, ToneFactory};

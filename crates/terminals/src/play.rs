@@ -1,5 +1,6 @@
 //! The player of sound files.
 
+mod list;
 mod reader;
 mod source;
 mod state;
@@ -20,8 +21,11 @@ use msp_core::registry::{TerminalClassInfo, TerminalFactory, TerminalSpec};
 use msp_core::terminal::{Connection, StreamPort, Terminal, TerminalClass, next_terminal_id};
 use msp_core::time::{ClockRate, MediaTime};
 
-use crate::sound::{Feed, SoundInfo};
+#[cfg(doc)]
+use crate::sound::SoundInfo;
 use crate::{mono, options};
+use list::Chain;
+pub use list::PlayItem;
 use source::{Memory, Streamed};
 use state::Shared;
 
@@ -35,11 +39,11 @@ const WHOLE: Duration = Duration::from_secs(60);
 pub struct PlayOptions {
     /// Begin again at the end (at `start`), for ever.
     pub repeat: bool,
-    /// Where in the file to begin.
+    /// Where to begin in the file, or in the first file of a list.
     pub start: Duration,
 }
 
-/// Plays a sound file on a capture stream: class `file.play`.
+/// Plays sound files, silence and tones, one after the other without a gap, on a capture stream: class `file.play`.
 ///
 /// Any rate and number of channels is converted, several channels to their mean; one channel of 16 bits at the rate of the
 /// stream comes out bit for bit. It plays as soon as the stream flows, unless it was stopped or paused before. It keeps
@@ -52,9 +56,9 @@ pub struct FilePlay {
     id: TerminalId,
     controls: Arc<AudioControls>,
     name: String,
-    path: PathBuf,
+    items: Arc<[PlayItem]>,
     options: PlayOptions,
-    info: SoundInfo,
+    duration: Option<Duration>,
     shared: Arc<Shared>,
     /// The file as it was decoded last, with its rate.
     whole: Mutex<Option<(ClockRate, Arc<Whole>)>>,
@@ -73,29 +77,49 @@ impl FilePlay {
     /// # Errors
     /// As [`SoundInfo::read`]: the file is opened and its first samples are decoded.
     pub fn open(path: impl AsRef<Path>, options: PlayOptions) -> Result<Arc<Self>> {
-        let path = path.as_ref();
-        let info = SoundInfo::read(path)?;
-        if options.start > Duration::ZERO && info.duration().is_some_and(|d| d <= options.start) {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!("{}: it ends before {:?}", path.display(), options.start),
-            ));
+        Self::list([PlayItem::File(path.as_ref().to_owned())], options)
+    }
+
+    /// A terminal that plays `items` one after the other. Each is looked at now; a file that cannot be read when its turn comes
+    /// ends the list.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for an empty list or a tone that cannot be made, those of [`SoundInfo::read`].
+    pub fn list(
+        items: impl IntoIterator<Item = PlayItem>,
+        options: PlayOptions,
+    ) -> Result<Arc<Self>> {
+        let items: Arc<[_]> = items.into_iter().collect();
+        let invalid = |what: String| Error::new(ErrorKind::InvalidArgument, what);
+        let first = items
+            .first()
+            .ok_or_else(|| invalid("an empty playlist".to_owned()))?;
+        let lengths = items.iter().map(PlayItem::check);
+        let lengths = lengths.collect::<Result<Vec<_>>>()?;
+        let (start, in_first) = (options.start, lengths.first().copied().flatten());
+        if start > Duration::ZERO && in_first.is_some_and(|d| d <= start) {
+            return Err(invalid(format!("{first:?}: it ends before {start:?}")));
         }
+        let all: Option<Duration> = lengths.into_iter().sum();
+        let name = match items.len() {
+            1 => format!("{first:?}"),
+            n => format!("{first:?} and {} more", n - 1),
+        };
         Ok(Arc::new(Self {
             id: next_terminal_id(),
             controls: Arc::default(),
-            name: path.display().to_string(),
-            path: path.to_owned(),
+            name,
+            items,
+            duration: all.map(|d| d.saturating_sub(start)),
             options,
-            info,
             shared: Arc::default(),
             whole: Mutex::default(),
         }))
     }
 
-    /// What is in the file.
-    pub const fn info(&self) -> SoundInfo {
-        self.info
+    /// How long one round plays, if that is known.
+    pub const fn duration(&self) -> Option<Duration> {
+        self.duration
     }
 
     /// Plays: goes on where it was paused, else from the beginning. Playing already is nothing.
@@ -114,6 +138,20 @@ impl FilePlay {
     /// Is silent and goes back to the beginning.
     pub fn stop(&self) {
         self.shared.stop();
+    }
+
+    /// Goes on at `place`, counted from the beginning, whatever it does now: playing, it plays from there, and otherwise it
+    /// will. A place is found by reading to it, exactly to the sample.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`] for a place behind the end, if that is known.
+    pub fn seek(&self, place: Duration) -> Result<()> {
+        if self.duration.is_some_and(|d| d < place) {
+            let what = format!("{}: it ends before {place:?}", self.name);
+            return Err(Error::new(ErrorKind::InvalidArgument, what));
+        }
+        self.shared.seek(place);
+        Ok(())
     }
 
     /// What it does now. [`FileState::Active`] before it is connected means that it will play at once.
@@ -139,10 +177,10 @@ impl FilePlay {
         {
             return Ok(Some(whole.clone()));
         }
-        if self.info.duration().is_some_and(|d| d > WHOLE) {
+        if self.duration.is_some_and(|d| d > WHOLE) {
             return Ok(None);
         }
-        let mut feed = Feed::open(&self.path, rate, self.options.start)?;
+        let mut feed = Chain::open(&self.items, rate, self.options.start)?;
         let mut samples = Vec::new();
         let most = rate.ticks(WHOLE) as usize;
         let fault = loop {
@@ -188,7 +226,7 @@ impl Terminal for FilePlay {
         let seat = self.shared.take_seat(&port, &self.name)?;
         let source: Box<dyn msp_core::terminal::FrameSource> = match self.whole(rate)? {
             Some(whole) => Box::new(Memory::new(seat, whole, self.options.repeat)),
-            None => Box::new(Streamed::start(seat, &self.path, rate, &self.options)?),
+            None => Box::new(Streamed::start(seat, &self.items, rate, &self.options)?),
         };
         Ok(Connection::Source(source))
     }
@@ -197,7 +235,7 @@ impl Terminal for FilePlay {
 impl fmt::Debug for FilePlay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FilePlay")
-            .field("path", &self.path)
+            .field("items", &self.items)
             .field("state", &self.state())
             .finish_non_exhaustive()
     }

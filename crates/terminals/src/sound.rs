@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use msp_core::error::{Error, ErrorKind, Result};
@@ -15,7 +16,7 @@ use symphonia::core::codecs::audio::{
 use symphonia::core::errors::Error as Fault;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, Track, TrackType};
-use symphonia::core::io::MediaSourceStream;
+use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 
 use crate::convert::Converter;
@@ -101,7 +102,23 @@ impl SoundFile {
             return Err(unreadable(path, "is empty"));
         }
         let file = File::open(path).map_err(|e| unreadable(path, reason(&e)))?;
-        let stream = MediaSourceStream::new(Box::new(file), Default::default());
+        Self::of(path, Box::new(file))
+    }
+
+    /// A sound file that is in memory.
+    pub(crate) fn in_memory(bytes: Arc<[u8]>) -> Result<Self> {
+        let name = format!("{} bytes", bytes.len());
+        Self::of(Path::new(&name), Box::new(io::Cursor::new(bytes)))
+    }
+
+    /// What is in it.
+    pub(crate) const fn info(&self) -> &SoundInfo {
+        &self.info
+    }
+
+    /// The sound of `source`; `path` names it in errors, and its extension may tell the format.
+    fn of(path: &Path, source: Box<dyn MediaSource>) -> Result<Self> {
+        let stream = MediaSourceStream::new(source, Default::default());
         let mut hint = Hint::new();
         if let Some(extension) = path.extension().and_then(|e| e.to_str()) {
             hint.with_extension(extension);
@@ -285,14 +302,17 @@ pub(crate) struct Feed {
 
 impl Feed {
     pub(crate) fn open(path: &Path, rate: ClockRate, start: Duration) -> Result<Self> {
-        let mut file = SoundFile::open(path)?;
+        Self::of(SoundFile::open(path)?, rate, start)
+    }
+
+    pub(crate) fn of(mut file: SoundFile, rate: ClockRate, start: Duration) -> Result<Self> {
         let from = file.info.rate;
         let converter = Converter::new(from, rate)
-            .map_err(|e| unplayable(path, format_args!("its rate of {from:?} ({e})")))?;
+            .map_err(|e| unplayable(&file.path, format_args!("its rate of {from:?} ({e})")))?;
         if !file.skip(from.ticks(start))? {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("{}: it ends before {start:?}", path.display()),
+                format!("{}: it ends before {start:?}", file.path.display()),
             ));
         }
         Ok(Self {

@@ -1,7 +1,6 @@
 //! The thread that reads a long file ahead of the stream.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -11,9 +10,9 @@ use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::time::ClockRate;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::PlayOptions;
+use super::list::Chain;
 use super::state::{Epoch, Seat};
-use crate::sound::Feed;
+use super::{PlayItem, PlayOptions};
 
 /// How far ahead of the stream the file is read.
 const AHEAD: Duration = Duration::from_secs(4);
@@ -42,11 +41,11 @@ pub(super) struct Link {
 /// Opens the file, reads some of it, and leaves the rest to a thread.
 pub(super) fn start(
     seat: &Seat,
-    path: &Path,
+    items: &Arc<[PlayItem]>,
     rate: ClockRate,
     options: &PlayOptions,
 ) -> Result<(Consumer<i16>, Arc<Link>)> {
-    let feed = Feed::open(path, rate, options.start)?;
+    let feed = Chain::open(items, rate, options.start)?;
     let (ring, consumer) = RingBuffer::new(rate.ticks(AHEAD) as usize);
     let link = Arc::new(Link {
         epoch: AtomicU32::new(seat.epoch),
@@ -59,7 +58,7 @@ pub(super) fn start(
     let mut reader = Reader {
         link: link.clone(),
         wanted: seat.epoch_cell(),
-        path: path.to_owned(),
+        items: items.clone(),
         rate,
         options: options.clone(),
         feed: Some(feed),
@@ -83,11 +82,11 @@ pub(super) fn start(
 struct Reader {
     link: Arc<Link>,
     wanted: Epoch,
-    path: PathBuf,
+    items: Arc<[PlayItem]>,
     rate: ClockRate,
     options: PlayOptions,
     /// None once it ended.
-    feed: Option<Feed>,
+    feed: Option<Chain>,
     epoch: u32,
     ring: Producer<i16>,
     /// Samples put in the ring.
@@ -153,7 +152,7 @@ impl Reader {
     fn rewind(&mut self, wanted: u32) {
         self.ready.clear();
         self.given = 0;
-        self.leave_out = 0;
+        self.leave_out = self.wanted.start(self.rate);
         self.link.end_at.store(u64::MAX, Ordering::Release);
         self.link.switch_at.store(self.put, Ordering::Release);
         self.reopen();
@@ -163,7 +162,7 @@ impl Reader {
 
     fn reopen(&mut self) {
         self.round = 0;
-        match Feed::open(&self.path, self.rate, self.options.start) {
+        match Chain::open(&self.items, self.rate, self.options.start) {
             Ok(feed) => self.feed = Some(feed),
             Err(fault) => self.end(Some(fault)),
         }

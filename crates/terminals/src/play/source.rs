@@ -1,6 +1,5 @@
 //! The player's media side: from memory, or from a ring that a thread fills.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,7 +10,7 @@ use rtrb::Consumer;
 
 use super::reader::{self, Link};
 use super::state::Seat;
-use super::{PlayOptions, Whole};
+use super::{PlayItem, PlayOptions, Whole};
 use crate::filled;
 
 /// A file in memory.
@@ -37,10 +36,18 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// Where the present epoch begins.
+    fn start(&self) -> usize {
+        let start = usize::try_from(self.seat.start()).unwrap_or(usize::MAX);
+        start.min(self.whole.samples.len())
+    }
+}
+
 impl FrameSource for Memory {
     fn pull(&mut self, _: FrameTime, frame: &mut [i16]) -> Pulled {
         if self.seat.follow() {
-            self.at = 0;
+            self.at = self.start();
         }
         if !self.seat.active() {
             return filled(frame, 0);
@@ -87,11 +94,11 @@ pub(super) struct Streamed {
 impl Streamed {
     pub(super) fn start(
         seat: Seat,
-        path: &Path,
+        items: &Arc<[PlayItem]>,
         rate: ClockRate,
         options: &PlayOptions,
     ) -> Result<Self> {
-        let (ring, link) = reader::start(&seat, path, rate, options)?;
+        let (ring, link) = reader::start(&seat, items, rate, options)?;
         Ok(Self {
             origin: seat.place,
             seat,
@@ -145,7 +152,7 @@ impl Streamed {
 impl FrameSource for Streamed {
     fn pull(&mut self, _: FrameTime, frame: &mut [i16]) -> Pulled {
         if self.seat.follow() {
-            (self.base, self.origin, self.fault) = (None, 0, None);
+            (self.base, self.origin, self.fault) = (None, self.seat.start(), None);
         }
         let base = self.catch_up();
         if !self.seat.active() {

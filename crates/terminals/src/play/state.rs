@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::Thread;
+use std::time::Duration;
 
 use msp_core::error::{Error, ErrorKind, Result};
 use msp_core::event::{Cause, EventKind, FileState};
@@ -26,13 +27,31 @@ pub(super) struct Shared {
     underruns: AtomicU64,
 }
 
-/// How often a player went back to its beginning, as its threads see it.
+/// How often a player went to another place, and where that is, as its threads see it.
 #[derive(Clone, Default)]
-pub(super) struct Epoch(Arc<AtomicU32>);
+pub(super) struct Epoch(Arc<EpochCells>);
+
+#[derive(Default)]
+struct EpochCells {
+    number: AtomicU32,
+    /// Nanoseconds since the beginning; written before the number.
+    start: AtomicU64,
+}
 
 impl Epoch {
     pub(super) fn get(&self) -> u32 {
-        self.0.load(Ordering::Acquire)
+        self.0.number.load(Ordering::Acquire)
+    }
+
+    /// Where it begins, in samples at `rate`.
+    pub(super) fn start(&self, rate: ClockRate) -> u64 {
+        rate.ticks(Duration::from_nanos(self.0.start.load(Ordering::Acquire)))
+    }
+
+    fn next(&self, start: Duration) {
+        let nanos = u64::try_from(start.as_nanos()).unwrap_or(u64::MAX);
+        self.0.start.store(nanos, Ordering::Release);
+        self.0.number.fetch_add(1, Ordering::AcqRel);
     }
 }
 
@@ -87,7 +106,11 @@ impl Shared {
     }
 
     fn rewind(&self, control: &Control) {
-        self.epoch.0.fetch_add(1, Ordering::AcqRel);
+        self.go_to(control, Duration::ZERO);
+    }
+
+    fn go_to(&self, control: &Control, place: Duration) {
+        self.epoch.next(place);
         if let Some(reader) = &control.reader {
             reader.unpark();
         }
@@ -126,14 +149,27 @@ impl Shared {
         control.report(Cause::LocalRequest, None);
     }
 
+    pub(super) fn seek(&self, place: Duration) {
+        let mut control = self.lock();
+        self.go_to(&control, place);
+        if matches!(control.state, FileState::EndOfFile | FileState::ReadError) {
+            // What has ended waits at its new place until it plays again.
+            self.enter(&mut control, FileState::Paused);
+            control.report(Cause::LocalRequest, None);
+        }
+    }
+
     pub(super) fn state(&self) -> FileState {
         self.lock().state
     }
 
     pub(super) fn position(&self) -> MediaTime {
+        MediaTime::new(self.place(), self.rate())
+    }
+
+    fn rate(&self) -> ClockRate {
         let rate = self.rate.load(Ordering::Acquire);
-        let rate = ClockRate::new(rate).unwrap_or(ClockRate::HZ_8000);
-        MediaTime::new(self.place(), rate)
+        ClockRate::new(rate).unwrap_or(ClockRate::HZ_8000)
     }
 
     fn place(&self) -> u64 {
@@ -142,7 +178,8 @@ impl Shared {
         if packed >> PLACE_BITS == epoch & 0xffff {
             packed & ((1 << PLACE_BITS) - 1)
         } else {
-            0
+            // Nobody was there yet.
+            self.epoch.start(self.rate())
         }
     }
 
@@ -186,6 +223,11 @@ impl Seat {
     /// Whether it plays.
     pub(super) fn active(&self) -> bool {
         self.shared.state.load(Ordering::Acquire) != SILENT
+    }
+
+    /// Where the present epoch begins, in samples of the stream.
+    pub(super) fn start(&self) -> u64 {
+        self.shared.epoch.start(self.shared.rate())
     }
 
     /// The epoch that is wanted.

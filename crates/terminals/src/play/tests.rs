@@ -230,3 +230,108 @@ fn a_file_that_breaks_off_is_played_and_reported() {
         }
     }
 }
+
+// Shows: a playlist of files, memory, silence and tones plays without a gap, and its end comes once (C19)
+#[test]
+fn c19_a_playlist_plays_one_after_the_other_without_a_gap() {
+    let scratch = Scratch::new();
+    let (first, second) = (noise(1_003), noise(2_000));
+    let path = scratch.file("a.wav", &wav(8_000, 1, &first));
+    let in_memory: Arc<[u8]> = wav(8_000, 1, &second[1_003..]).into();
+    let tone = [msp_dsp::Burst::new([440.0, 0.0, 0.0], -10.0, 50, 50)];
+    let items = [
+        PlayItem::File(path),
+        PlayItem::Silence(Duration::from_millis(33)),
+        PlayItem::Memory(in_memory),
+        PlayItem::Tone(tone.into(), Duration::from_millis(200)),
+    ];
+    let file = FilePlay::list(items, PlayOptions::default()).unwrap();
+    let lengths = [1_003, 264, 997, 1_600];
+    let all = lengths.iter().sum::<usize>();
+    assert_eq!(
+        file.duration().map(|d| d.as_micros()),
+        Some(all as u128 * 125)
+    );
+    let (mut source, events) = connect(&file, 8_000);
+    let heard = drain(&mut *source, &file);
+    assert_eq!(heard.len(), all);
+    let (a, rest) = heard.split_at(lengths[0]);
+    let (silence, rest) = rest.split_at(lengths[1]);
+    let (b, tone) = rest.split_at(lengths[2]);
+    assert!(a == first && b == &second[1_003..]);
+    assert!(silence.iter().all(|s| *s == 0));
+    let (on, off) = (&tone[800..1_200], &tone[1_200..]);
+    assert!(
+        on.iter().any(|s| *s > 5_000) && off.iter().all(|s| *s == 0),
+        "twice on and off"
+    );
+    assert_eq!(states(&events), [Active, EndOfFile]);
+}
+
+// Shows: a player goes to any place, exactly to the sample, while it plays, pauses or has ended (C19)
+#[test]
+fn c19_seek_is_exact_to_the_sample() {
+    let scratch = Scratch::new();
+    for (name, seconds) in [("short.wav", 3), ("long.wav", 61)] {
+        let sound = noise(8_000 * seconds);
+        let path = scratch.file(name, &wav(8_000, 1, &sound));
+        let file = FilePlay::open(&path, PlayOptions::default()).unwrap();
+        let (mut source, events) = connect(&file, 8_000);
+        pull(&mut *source, 80);
+        let place = Duration::from_micros(1_000_125);
+        file.seek(place).unwrap();
+        assert_eq!(file.position().ticks, 8_001);
+        let heard = |source: &mut dyn FrameSource| loop {
+            match pull(source, 80) {
+                (Pulled::Sound, frame) => break frame,
+                _ => std::thread::yield_now(),
+            }
+        };
+        assert_eq!(heard(&mut *source), sound[8_001..8_081], "{name}");
+        assert_eq!(file.position().ticks, 8_081);
+        file.pause().unwrap();
+        file.seek(Duration::from_secs(2)).unwrap();
+        assert_eq!(pull(&mut *source, 80).0, Pulled::Nothing);
+        file.play();
+        assert_eq!(heard(&mut *source), sound[16_000..16_080], "{name}");
+        file.stop();
+        file.play();
+        assert_eq!(
+            heard(&mut *source),
+            sound[..80],
+            "{name}: stop goes back to the beginning"
+        );
+        let end = Duration::from_secs(seconds as u64);
+        file.seek(end - Duration::from_millis(20)).unwrap();
+        assert_eq!(drain(&mut *source, &file), sound[8_000 * seconds - 160..]);
+        file.seek(Duration::from_secs(1)).unwrap();
+        assert_eq!(file.state(), Paused, "what has ended waits at its place");
+        file.play();
+        assert_eq!(heard(&mut *source), sound[8_000..8_080], "{name}");
+        let behind = file.seek(end + Duration::from_millis(1)).unwrap_err();
+        assert_eq!(behind.kind(), ErrorKind::InvalidArgument);
+        assert!(states(&events).contains(&EndOfFile));
+    }
+}
+
+#[test]
+fn a_list_that_cannot_be_played_says_why() {
+    let scratch = Scratch::new();
+    let path = scratch.file("a.wav", &wav(8_000, 1, &noise(80)));
+    let list = |items: Vec<PlayItem>| {
+        let refused = FilePlay::list(items, PlayOptions::default()).unwrap_err();
+        (refused.kind(), refused.to_string())
+    };
+    assert_eq!(list(Vec::new()).0, ErrorKind::InvalidArgument);
+    let missing = PlayItem::File(scratch.path("none.wav"));
+    let (kind, text) = list(vec![PlayItem::File(path), missing]);
+    assert!(
+        kind == ErrorKind::Device && text.contains("none.wav"),
+        "{text}"
+    );
+    let bytes = PlayItem::Memory(Arc::from(*b"no sound file"));
+    assert_eq!(list(vec![bytes]).0, ErrorKind::NoFormat);
+    let high = [msp_dsp::Burst::new([200_000.0, 0.0, 0.0], 0.0, 50, 50)];
+    let tone = PlayItem::Tone(high.into(), Duration::from_secs(1));
+    assert_eq!(list(vec![tone]).0, ErrorKind::InvalidArgument);
+}

@@ -55,7 +55,7 @@ fn look_at(path: &Path) {
     let rate = ClockRate::HZ_8000;
     let read = read_mono(path, rate);
     if let Ok(file) = FilePlay::open(path, PlayOptions::default()) {
-        assert!(file.info().channels > 0);
+        assert!(file.duration() != Some(std::time::Duration::ZERO));
     } else {
         assert!(read.is_err() || read.is_ok_and(|r| r.is_empty()));
     }
