@@ -38,6 +38,8 @@ pub(crate) enum Verb {
     Profile(ProfileArgs),
     /// Subscribe to a state of somebody's and tell it
     Watch(WatchArgs),
+    /// Look at this machine, and say what will hurt a call and what to do
+    Doctor(DoctorArgs),
 }
 
 /// How to speak to the user.
@@ -173,6 +175,19 @@ pub(crate) struct ProfileArgs {
     /// Which; all are listed without
     #[arg(value_name = "NAME", value_parser = profile)]
     pub(crate) name: Option<&'static Profile>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// What to look at.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DoctorArgs {
+    /// Address and port that SIP is to have
+    #[arg(long, value_name = "IP[:PORT]", value_parser = bind_address)]
+    pub(crate) bind: Option<Bind>,
+    /// Ports for RTP and RTCP
+    #[arg(long, value_name = "FIRST-LAST", value_parser = port_range)]
+    pub(crate) ports: Option<(u16, u16)>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

@@ -75,6 +75,7 @@ fn run(verb: Verb) -> Result<(), Fail> {
             Verb::Options(args) => verb::options::run(&args).await,
             Verb::Message(args) => verb::message::run(&args).await,
             Verb::Watch(args) => verb::watch::run(&args).await,
+            Verb::Doctor(args) => verb::doctor::run(&args),
             Verb::Profile(args) => {
                 verb::profile::run(&args);
                 Ok(())

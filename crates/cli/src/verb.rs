@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod call;
+pub(crate) mod doctor;
 pub(crate) mod echo;
 pub(crate) mod loop_back;
 pub(crate) mod message;

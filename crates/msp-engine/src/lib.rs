@@ -36,4 +36,4 @@ pub use config::EngineConfig;
 pub use engine::Engine;
 pub use shard::Load;
 #[cfg(target_os = "linux")]
-pub use sys::{process_cpu_time, thread_cpu_time};
+pub use sys::{Preference, media_preference, process_cpu_time, thread_cpu_time};

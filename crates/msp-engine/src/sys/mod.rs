@@ -24,6 +24,8 @@ pub(crate) use poll::{Bell, Poll};
 #[cfg(target_os = "linux")]
 pub(crate) use priority::prefer_this_thread;
 #[cfg(target_os = "linux")]
+pub use priority::{Preference, media_preference};
+#[cfg(target_os = "linux")]
 pub(crate) use receive::{Batch, prepare};
 
 #[cfg(target_os = "linux")]
