@@ -6,6 +6,7 @@ mod parts;
 mod phone;
 mod scripted;
 mod simulated;
+mod terminals;
 
 use super::{Bug, Suite};
 
@@ -18,6 +19,7 @@ pub(super) fn all() -> Vec<&'static Bug> {
         parts::BUGS,
         described::BUGS,
         phone::BUGS,
+        terminals::BUGS,
     ];
     lists.into_iter().flatten().collect()
 }
@@ -76,6 +78,54 @@ const fn scripted(
     to: &'static str,
 ) -> Bug {
     found_by(sip(Some("scripted")), test, what, file, place, to)
+}
+
+/// One that the rules which all providers share find.
+const fn shared(
+    test: &'static str,
+    what: &'static str,
+    file: &'static str,
+    place: &'static str,
+    to: &'static str,
+) -> Bug {
+    let suite = Suite {
+        package: "msp-core",
+        folder: "crates/msp-core",
+        file: Some("provider"),
+    };
+    found_by(suite, test, what, file, place, to)
+}
+
+/// One that the tests of streams that flow find.
+const fn connected(
+    test: &'static str,
+    what: &'static str,
+    file: &'static str,
+    place: &'static str,
+    to: &'static str,
+) -> Bug {
+    let suite = Suite {
+        package: "msp-engine",
+        folder: "crates/msp-engine",
+        file: Some("media"),
+    };
+    found_by(suite, test, what, file, place, to)
+}
+
+/// One that a test of terminals finds.
+const fn terminal(
+    test: &'static str,
+    what: &'static str,
+    file: &'static str,
+    place: &'static str,
+    to: &'static str,
+) -> Bug {
+    let suite = Suite {
+        package: "msp-terminals",
+        folder: "crates/terminals",
+        file: None,
+    };
+    found_by(suite, test, what, file, place, to)
 }
 
 /// One that a test beside the code finds.
