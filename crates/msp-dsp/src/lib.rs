@@ -1,5 +1,5 @@
-//! Pure sound: resampler, levels, gain, concealment, digits and tones made and heard, and alignment of what was heard with
-//! what was said.
+//! Pure sound: resampler, levels, gain, concealment, time-scaling, digits and tones made and heard, and alignment of what was
+//! heard with what was said.
 //!
 //! Sound is one channel of `i16` at the edges and `f32` inside. What works on the frames of a stream allocates only when
 //! it is made, never per frame; [`align`] works on whole recordings and may.
@@ -16,6 +16,7 @@ mod level;
 mod media_class;
 mod ramp;
 mod resampler;
+mod time_scale;
 mod tone;
 mod tone_detector;
 
@@ -27,6 +28,7 @@ pub use gain::{Gain, db_to_ratio, ratio_to_db};
 pub use level::{FULL_SCALE_DBM0, Level, LevelMeter, SILENCE_DB};
 pub use media_class::{AnswerTone, MediaChange, MediaClass, MediaClassDetector};
 pub use resampler::{Progress, Resampler};
+pub use time_scale::{MAX_TIME_SCALE_REACH, ScaleWish, TimeScale};
 pub use tone::{Partial, ToneGenerator};
 pub use tone_detector::{ToneDetector, ToneEvent, ToneSpec};
 

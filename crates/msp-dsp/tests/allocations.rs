@@ -11,7 +11,8 @@ use msp_core::link::Digit;
 use msp_core::time::ClockRate;
 use msp_dsp::{
     CadenceGenerator, Concealer, Country, DtmfDetector, DtmfGenerator, DtmfShape, Gain, LevelMeter,
-    MediaClassDetector, Partial, ProgressTone, Resampler, ToneDetector, ToneGenerator, ToneSpec,
+    MediaClassDetector, Partial, ProgressTone, Resampler, ScaleWish, TimeScale, ToneDetector,
+    ToneGenerator, ToneSpec,
 };
 
 thread_local! {
@@ -60,6 +61,13 @@ fn frames_allocate_nothing() {
     let mut up = Resampler::new(narrow, wide).unwrap();
     let mut down = Resampler::new(wide, narrow).unwrap();
     let (mut frame, mut wide_frame, mut back) = ([0; 80], [0; 442], [0; 82]);
+    let scale = TimeScale::new(narrow).unwrap();
+    let wish = ScaleWish {
+        samples: 60,
+        most: 120,
+        likeness: 0.5,
+    };
+    let (mut sound, mut scaled) = ([0; 400], 0);
     let made = count(|| {
         for n in 0..500 {
             tone.fill(&mut frame);
@@ -72,12 +80,16 @@ fn frames_allocate_nothing() {
                 concealer.good(&mut frame);
             }
             meter.add(&frame);
+            sound.copy_within(80.., 0);
+            sound[320..].copy_from_slice(&frame);
+            scaled += usize::from(scale.compress(&mut sound, &wish).is_some());
+            scaled += usize::from(scale.stretch(&mut sound, 120, &wish).is_some());
             let wide = up.process(&frame, &mut wide_frame);
             down.process(&wide_frame[..wide.produced], &mut back);
         }
     });
     assert_eq!(made, 0);
-    assert!(meter.level().peak > 0.1);
+    assert!(meter.level().peak > 0.1 && scaled > 100);
     assert!(count(|| drop(vec![0])) > 0, "the count counts");
 }
 
