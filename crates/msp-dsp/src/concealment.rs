@@ -7,7 +7,7 @@
 
 use msp_core::time::ClockRate;
 
-use crate::{DspError, DspErrorKind, to_sample};
+use crate::{DspError, DspErrorKind, dot, to_sample};
 
 mod pitch;
 mod predictor;
@@ -19,6 +19,11 @@ const MAX_HZ: u32 = 48_000;
 
 /// Pitch periods that are repeated at once at most: one in the first 20 ms of a gap, then more, so that it does not buzz.
 const MAX_PERIODS: usize = 3;
+
+/// Two sounds that are less alike are not brought into step: it would be chance.
+const JOIN_LIKENESS: f32 = 0.5;
+/// The longest pitch and the window, in samples at the highest rate.
+const MAX_JOIN: usize = (125 + 60) * MAX_HZ as usize / 10_000;
 
 /// Hides gaps in the sound of one stream.
 ///
@@ -134,6 +139,57 @@ impl Concealer {
         self.record(out);
     }
 
+    /// Where `next`, the sound after a gap, joins what was made up in step with it: after so many more samples of
+    /// concealment if positive, `more` at most, or without so many of its own at its start if negative, `skip` at most.
+    ///
+    /// Whoever may move the sound after the gap by a little, because its place in time is changed anyway, has no step in
+    /// the pitch at the join then. Zero outside a gap, and where nothing fits.
+    pub fn join(&self, next: &[i16], more: usize, skip: usize) -> isize {
+        let Some(mut gap) = self.gap else {
+            return 0;
+        };
+        let window = self.times.window;
+        let more = more.min(self.times.max_pitch);
+        let skip = skip
+            .min(self.times.max_pitch)
+            .min(next.len().saturating_sub(window));
+        if next.len() < window || more + skip == 0 || self.times.fade(gap.made) <= 0.0 {
+            return 0;
+        }
+        let (mut made, mut here) = ([0.0; MAX_JOIN], [0.0; MAX_JOIN]);
+        for out in &mut made[..more + window] {
+            // No matter how loud: only the shape is compared.
+            *out = self.repeat(&mut gap);
+            gap.made += 1;
+        }
+        for (out, sample) in here[..skip + window].iter_mut().zip(next) {
+            *out = f32::from(*sample);
+        }
+        let later = made[..more + window].windows(window).zip(0..);
+        let later = later.map(|(made, n)| (likeness(made, &here[..window]), n));
+        let earlier = here[..skip + window].windows(window).zip(0..);
+        let earlier = earlier.map(|(here, n)| (likeness(&made[..window], here), -n));
+        let mut best = (JOIN_LIKENESS, 0);
+        for candidate in later.chain(earlier) {
+            if candidate.0 > best.0 {
+                best = candidate;
+            }
+        }
+        best.1
+    }
+
+    /// Fills `out` with what was given last, up to 40 ms of it.
+    pub fn recent(&self, out: &mut [i16]) {
+        let (newer, older) = self.history.split_at(self.oldest);
+        let from_newer = out.len().min(newer.len());
+        let (front, back) = out.split_at_mut(out.len() - from_newer);
+        back.copy_from_slice(&newer[newer.len() - from_newer..]);
+        let from_older = front.len().min(older.len());
+        let (rest, front) = front.split_at_mut(front.len() - from_older);
+        rest.fill(0);
+        front.copy_from_slice(&older[older.len() - from_older..]);
+    }
+
     /// Whether the last frame was concealed.
     pub fn is_concealing(&self) -> bool {
         self.gap.is_some()
@@ -229,6 +285,16 @@ impl Times {
     /// the truth.
     fn blend(&self, gap: &Gap) -> usize {
         overlap(gap.pitch).max(self.ten_ms / 5)
+    }
+}
+
+/// The normalised correlation of two sounds; that of a silence is zero.
+fn likeness(a: &[f32], b: &[f32]) -> f32 {
+    let energy = (dot(a, a) * dot(b, b)).sqrt();
+    if energy > 0.0 {
+        dot(a, b) / energy
+    } else {
+        0.0
     }
 }
 

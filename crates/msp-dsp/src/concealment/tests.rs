@@ -69,6 +69,68 @@ fn nothing_jumps_at_the_edges_of_a_gap() {
     }
 }
 
+/// After a gap the voice goes on at another place in its period than where the repetition stands.
+#[test]
+fn what_may_be_moved_joins_in_step() {
+    for hz in RATES {
+        let sent = voice(hz, 0.5);
+        let frame = hz as usize / 100;
+        let period = hz as usize / 125;
+        for shift in [period / 4, period / 2, 3 * period / 4] {
+            let mut concealer = Concealer::new(rate(hz)).unwrap();
+            let mut heard = sent[..20 * frame].to_vec();
+            for frame in heard.chunks_mut(frame) {
+                concealer.good(frame);
+            }
+            let mut gap = vec![0; 2 * frame];
+            concealer.conceal(&mut gap);
+            heard.extend(gap);
+            let next = &sent[22 * frame + shift..][..3 * frame];
+            assert_eq!(concealer.join(next, 0, 0), 0);
+            for (more, skip) in [(period, 0), (0, period)] {
+                let mut concealer = concealer.clone();
+                let join = concealer.join(next, more, skip);
+                let expected = if skip == 0 {
+                    shift as isize
+                } else {
+                    shift as isize - period as isize
+                };
+                assert!((join - expected).abs() <= 1, "{hz} {shift}: {join}");
+                let mut heard = heard.clone();
+                let mut rest = vec![0; usize::try_from(join).unwrap_or(0)];
+                concealer.conceal(&mut rest);
+                heard.extend(rest);
+                let mut next = next[usize::try_from(-join).unwrap_or(0)..].to_vec();
+                concealer.good(&mut next);
+                heard.extend(next);
+                let from = heard.len().min(25 * frame) - 5 * frame;
+                let (now, before) = (&heard[from..][..4 * frame], &heard[from - period..]);
+                // A tenth softer at the end of the gap, but in step.
+                let likeness = align::similarity(now, &before[..4 * frame]);
+                assert!(likeness > 0.97, "at {hz} Hz, {shift}: {likeness}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_given_last_is_known() {
+    let sent = voice(8000, 0.2);
+    let mut concealer = Concealer::new(rate(8000)).unwrap();
+    for len in [80, 33, 240, 7] {
+        let mut given = 0;
+        while given + len <= sent.len() {
+            concealer.good(&mut sent[given..given + len].to_vec());
+            given += len;
+            if given > 320 {
+                let mut recent = [1; 320];
+                concealer.recent(&mut recent);
+                assert!(recent[..] == sent[given - 320..given]);
+            }
+        }
+    }
+}
+
 /// Two tones that no pitch fits: where a gap begins the repetition is somewhere else than the sound was.
 #[test]
 fn a_sound_without_a_pitch_goes_into_a_gap_without_a_step() {
