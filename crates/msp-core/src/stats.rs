@@ -204,17 +204,33 @@ pub struct ReceiveStats {
 pub struct PlayoutStats {
     /// Decoded and played as they came.
     pub normal: u64,
-    /// Made up for what was missing.
+    /// Made up for what was missing: the sum of the three that follow.
     pub concealed: u64,
-    /// Played stretched or compressed.
+    /// Made up for packets that did not come, though later ones did.
+    pub concealed_lost: u64,
+    /// Made up for packets that came after their time.
+    pub concealed_late: u64,
+    /// Made up while nothing at all was there to be played.
+    pub concealed_underrun: u64,
+    /// Played otherwise than sent: stretched, compressed, or blended into what was made up.
     pub warped: u64,
+    /// Of the warped, those that are part of more samples than were sent.
+    pub stretched: u64,
+    /// Of the warped, those that are part of fewer samples than were sent.
+    pub compressed: u64,
     /// Comfort noise as the peer asked.
     pub comfort: u64,
     /// Silence because nothing had come yet, or the stream stood still.
     pub silence: u64,
+    /// Packets that came after their time.
+    pub late: u64,
+    /// Packets that were taken but not played.
+    pub discarded: u64,
     /// The present depth of the buffer.
     pub depth: Duration,
-    /// The depth that is aimed at.
+    /// How long packets wait that take the shortest way, where that is measured.
+    pub delay: Duration,
+    /// The delay that is aimed at.
     pub target: Duration,
 }
 

@@ -13,14 +13,18 @@ use msp_codecs::{CodecInfo, Decoder, Framing};
 use msp_core::fault::{self, Fault};
 use msp_core::id::PayloadType;
 use msp_core::stats::{DropCounts, DropReason, PlayoutStats};
+use msp_core::terminal::FRAME;
 use msp_core::time::{ClockRate, Instant};
 use msp_core::trace::PlayoutAction;
-use msp_dsp::{Concealer, Resampler};
+use msp_dsp::{Concealer, Resampler, TimeScale};
 
 use crate::error::{Error, ErrorKind};
 use crate::reach::{Reach, Tell};
 
+mod adapt;
+mod config;
 mod cut;
+mod delay;
 mod events;
 mod faults;
 mod lead;
@@ -29,6 +33,9 @@ mod placing;
 mod staging;
 mod store;
 
+use adapt::Adapting;
+pub use config::{PlayoutConfig, PlayoutMode};
+use delay::DelayEstimator;
 use events::Events;
 use faults::PlayoutFaults;
 use lead::Lead;
@@ -39,28 +46,6 @@ use store::Store;
 pub const MAX_PACKETS: usize = 64;
 /// The longest payload that is taken.
 pub const MAX_RECEIVED_PAYLOAD: usize = 1500;
-
-/// How a [`Playout`] works.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PlayoutConfig {
-    /// Samples a second of what is pulled.
-    pub rate: ClockRate,
-    /// How long a packet waits between its arrival and its first sample.
-    pub target: Duration,
-    /// Sound that waits at most.
-    pub max: Duration,
-}
-
-impl PlayoutConfig {
-    /// 40 ms of delay, 300 ms at most, at `rate`.
-    pub const fn new(rate: ClockRate) -> Self {
-        Self {
-            rate,
-            target: Duration::from_millis(40),
-            max: Duration::from_millis(300),
-        }
-    }
-}
 
 /// A payload type that a playout can turn into sound.
 pub struct PlayoutCodec {
@@ -192,12 +177,15 @@ pub struct Playout {
     played_place: Option<i64>,
     staged: Staged,
     pcm: Box<[i16]>,
+    /// Samples of the longest packet.
+    longest: usize,
     /// Samples made up since the last good one.
     made_up: usize,
     late_run: Option<(Instant, u32)>,
     lead: Lead,
     log: SegmentLog,
     stats: PlayoutStats,
+    adapting: Adapting,
     concealer: Concealer,
 
     events: Events,
@@ -224,6 +212,12 @@ impl Playout {
         }
         let concealer = Concealer::new(rate)
             .map_err(|_| Error::new(ErrorKind::UnsupportedRate, "concealment"))?;
+        let scale = TimeScale::new(rate)
+            .map_err(|_| Error::new(ErrorKind::UnsupportedRate, "time-scaling"))?;
+        // Behind what is aimed at there must be room for what comes early.
+        let most = config.max.as_nanos() * 3 / 4 / FRAME.as_nanos();
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let delay = DelayEstimator::new(i64::from(rate.hz() / 100), most);
         let mut playout = Self {
             config,
             store: Store::new(0),
@@ -239,7 +233,9 @@ impl Playout {
             events: Events::default(),
             staged: Staged::default(),
             pcm: Box::default(),
+            longest: 0,
             raw: Box::default(),
+            adapting: Adapting::new(delay, scale),
             concealer,
             made_up: 0,
             late_run: None,
@@ -252,7 +248,7 @@ impl Playout {
             drops: DropCounts::default(),
             faults: PlayoutFaults::new(rate),
         };
-        playout.equip(codecs)?;
+        playout.equip(codecs, Adapting::room(&scale))?;
         Ok(playout)
     }
 
@@ -276,7 +272,7 @@ impl Playout {
     }
 
     /// Makes room for `codecs`, which is all that takes memory.
-    fn equip(&mut self, mut codecs: Vec<PlayoutCodec>) -> Result<(), Error> {
+    fn equip(&mut self, mut codecs: Vec<PlayoutCodec>, scaled_at_once: usize) -> Result<(), Error> {
         let rate = self.config.rate;
         let (mut octets, mut samples, mut raw) = (0, 0, 0);
         for (n, codec) in codecs.iter_mut().enumerate() {
@@ -294,7 +290,8 @@ impl Playout {
         }
         // Chunks that are not full, and one long packet more.
         self.store = Store::new(octets + octets / 4 + MAX_RECEIVED_PAYLOAD);
-        self.pcm = vec![0; samples].into();
+        self.longest = samples;
+        self.pcm = vec![0; samples + scaled_at_once].into();
         self.raw = vec![0; raw].into();
         self.codecs = codecs;
         Ok(())
@@ -319,6 +316,10 @@ impl Playout {
             ..old.stats
         };
         self.drops = old.drops;
+        if self.config.rate == old.config.rate && self.config.max == old.config.max {
+            std::mem::swap(&mut self.adapting.delay, &mut old.adapting.delay);
+            self.adapting.delay.begin_anew();
+        }
     }
 
     /// Takes a packet. Its order is that of its place; its time to be heard follows from its timestamp.
@@ -340,7 +341,7 @@ impl Playout {
         }
         let len = expected_samples(&info, packet.payload.len(), self.config.rate)
             .ok_or(DropReason::BadPayload)?;
-        if packet.payload.len() > MAX_RECEIVED_PAYLOAD || len as usize > self.pcm.len() {
+        if packet.payload.len() > MAX_RECEIVED_PAYLOAD || len as usize > self.longest {
             return Err(DropReason::BadPayload);
         }
         let start = self.locate(packet, len, info.clock)?;
@@ -367,6 +368,7 @@ impl Playout {
         {
             return Err(DropReason::Duplicate);
         }
+        self.measure(packet.at, start, len);
         if self.entries.len() >= MAX_PACKETS {
             return Err(DropReason::BufferFull);
         }
@@ -423,6 +425,7 @@ impl Playout {
         self.events = Events::default();
         self.late_run = None;
         self.lead = Lead::new(self.config.target);
+        self.adapting.delay.begin_anew();
     }
 
     /// Fills `out`, which must be 10 ms, with the sound of the tick that is due at `now`.
@@ -438,6 +441,7 @@ impl Playout {
         }
         self.pulled_at = Some(now);
         self.cut_unnamed();
+        self.adapt();
         if !self.cut(out) {
             let mut rest = &mut *out;
             while !rest.is_empty() {
@@ -481,6 +485,7 @@ impl Playout {
         for entry in self.entries.drain(..) {
             self.store.free(entry.stored);
             self.drops.count(DropReason::Late);
+            self.stats.discarded += 1;
         }
         self.staged.len = 0;
         self.reset();
@@ -504,21 +509,19 @@ impl Playout {
     /// Gives decoded sound: bit by bit as it came, but for what is blended after a gap.
     fn play(&mut self, out: &mut [i16]) {
         let timestamp = self.staged_timestamp(self.head);
+        let action = self.action();
         let changed = self.concealer.good(out);
         self.made_up = 0;
+        self.adapting.sounded(out.len());
         self.advance(changed, PlayoutAction::Blended, Some(timestamp));
         let rest = self.staged_timestamp(self.head);
-        let action = self.staged.action.unwrap_or(PlayoutAction::Normal);
         self.advance(out.len() - changed, action, Some(rest));
     }
 
     /// Gives something where no packet is.
     fn miss(&mut self, out: &mut [i16]) {
-        let silent = self.newest.is_none()
-            || self.events.until.is_some_and(|until| self.head < until)
-            || self.made_up >= self.span(FADED) as usize
-            || self.nothing_was_lost();
-        if silent {
+        self.adapting.made_up(out.len());
+        if self.is_silent() {
             out.fill(0);
             let tail = self.concealer.good(out);
             self.advance(tail, PlayoutAction::Concealed, None);
@@ -528,6 +531,14 @@ impl Playout {
             self.made_up += out.len();
             self.advance(out.len(), PlayoutAction::Concealed, None);
         }
+    }
+
+    /// Whether there is nothing to hear at the head, rather than something that is missing.
+    fn is_silent(&self) -> bool {
+        self.newest.is_none()
+            || self.events.until.is_some_and(|until| self.head < until)
+            || self.made_up >= self.span(FADED) as usize
+            || self.nothing_was_lost()
     }
 
     /// Whether the packet behind the head directly follows the last one played, events and keep-alives counted: its
@@ -553,14 +564,30 @@ impl Playout {
         let ticks = u64::from(self.staged.ticks_per_second.max(1));
         self.log
             .add(samples as u32, action, timestamp, ticks, self.config.rate);
+        self.adapting.gave(samples);
         let n = samples as u64;
+        let stats = &mut self.stats;
         match action {
-            PlayoutAction::Normal => self.stats.normal += n,
-            PlayoutAction::Concealed => self.stats.concealed += n,
-            PlayoutAction::Comfort => self.stats.comfort += n,
-            PlayoutAction::Silence => self.stats.silence += n,
+            PlayoutAction::Normal => stats.normal += n,
+            PlayoutAction::Concealed => {
+                stats.concealed += n;
+                if self.entries.is_empty() {
+                    stats.concealed_underrun += n;
+                } else {
+                    stats.concealed_lost += n;
+                }
+            }
+            PlayoutAction::Comfort => stats.comfort += n,
+            PlayoutAction::Silence => stats.silence += n,
             // Sound of the peer, but not one to one.
-            _ => self.stats.warped += n,
+            _ => {
+                stats.warped += n;
+                match action {
+                    PlayoutAction::Stretched => stats.stretched += n,
+                    PlayoutAction::Compressed => stats.compressed += n,
+                    _ => {}
+                }
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use msp_core::params::MediaParams;
 use msp_core::terminal::FRAME;
 use msp_core::{Error, ErrorKind, Result};
 use msp_rtp::digits::DigitTiming;
+use msp_rtp::playout::PlayoutMode;
 use msp_rtp::protect::Protect;
 use msp_rtp::rtcp::WallClock;
 use msp_rtp::session::PlayoutDelay;
@@ -80,6 +81,7 @@ impl LegChange {
         fresh: Option<Box<Session>>,
     ) -> Result<Box<Self>> {
         let delay = PlayoutDelay {
+            mode: PlayoutMode::Fixed,
             target: config.playout_target,
             max: playout_max(config),
         };

@@ -2,13 +2,14 @@
 
 use msp_core::trace::PlayoutAction;
 
-use super::Playout;
+use super::{Playout, PlayoutMode};
 
 impl Playout {
     /// Gives two frames in the time of one, faded into each other, when the buffer has become too deep.
     pub(super) fn cut(&mut self, out: &mut [i16]) -> bool {
         let frame = out.len();
-        if !self.lead.wants_cut() || frame != self.frame() {
+        let fixed = self.config.mode == PlayoutMode::Fixed;
+        if !fixed || self.is_still() || !self.lead.wants_cut() || frame != self.frame() {
             return false;
         }
         if self.stage() < frame || self.made_up > 0 {

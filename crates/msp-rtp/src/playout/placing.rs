@@ -7,7 +7,7 @@ use msp_core::stats::DropReason;
 use msp_core::terminal::FRAME;
 use msp_core::time::{ClockRate, Instant};
 
-use super::{Entry, Lead, Playout, PlayoutPacket};
+use super::{Entry, Lead, Playout, PlayoutMode, PlayoutPacket};
 
 impl Playout {
     /// The position that `packet` gets.
@@ -24,7 +24,7 @@ impl Playout {
                 self.unplaced.get_or_insert(packet.at);
                 return Ok(self.head.max(waiting));
             }
-            return Ok(self.anchor(packet.at).max(waiting));
+            return Ok(self.anchor(packet.at, len).max(waiting));
         };
         if fault::is_on(Fault::IgnoreOrder) {
             return Ok(newest.end.max(self.head));
@@ -45,29 +45,42 @@ impl Playout {
                 _ => Err(DropReason::Late),
             };
         }
-        if start + len > self.head && start <= self.head + max && clock == newest.clock {
+        // A sender that stood still goes on where it was, and not where time is.
+        let stood_still = self.head - newest.end > self.span(STANDSTILL);
+        let anew = in_order && (packet.marker || stood_still) && start + len <= self.head;
+        let helps = start + len > self.head || !anew && self.can_go_back_to(start);
+        if helps && start <= self.head + max && clock == newest.clock {
+            self.adapting.went_ahead(false);
             self.note_lateness(packet.at, start < self.head);
             return match self.late_run {
-                Some(_) if self.gave_up(packet.at) => Ok(self.move_on(packet.at)),
+                Some(_) if self.gave_up(packet.at) => Ok(self.move_on(packet.at, len)),
                 _ => Ok(start),
             };
         }
         if !in_order {
+            if smooth {
+                self.measure(packet.at, start, len);
+            }
             return Err(DropReason::Late);
         }
         if !smooth {
             // The sender's clock jumped: go on right behind what is there, or anew if nothing is.
-            return Ok(newest.end.max(self.anchor(packet.at)));
+            self.adapting.delay.begin_anew();
+            return Ok(newest.end.max(self.anchor(packet.at, len)));
         }
         if start > self.head {
+            if self.follows_ahead() {
+                self.skip_to(start - self.span(self.wait(len)));
+                return Ok(start);
+            }
             return Err(DropReason::BufferFull);
         }
         // Time to be played is over. A sender that stood still meanwhile begins anew; others get a few chances.
         self.note_lateness(packet.at, true);
-        let stood_still = self.head - newest.end > self.span(STANDSTILL);
         if packet.marker || stood_still || self.gave_up(packet.at) {
-            return Ok(self.move_on(packet.at));
+            return Ok(self.move_on(packet.at, len));
         }
+        self.measure(packet.at, start, len);
         Err(DropReason::Late)
     }
 
@@ -85,17 +98,39 @@ impl Playout {
             .is_some_and(|(since, n)| n >= LATE_PACKETS && at.saturating_since(since) >= LATE_TIME)
     }
 
-    pub(super) fn move_on(&mut self, at: Instant) -> i64 {
+    pub(super) fn move_on(&mut self, at: Instant, len: i64) -> i64 {
         self.late_run = None;
         self.lead = Lead::new(self.config.target);
+        self.adapting.delay.begin_anew();
         let behind = self.newest.map_or(self.head, |n| n.end);
-        self.anchor(at).max(behind)
+        self.anchor(at, len).max(behind)
     }
 
-    /// The position of a packet that came at `at` and waits for the target delay: at the start of a pull.
-    pub(super) fn anchor(&self, at: Instant) -> i64 {
+    /// How long a packet of `len` samples waits of which nothing is known.
+    fn wait(&self, len: i64) -> Duration {
+        if self.config.mode != PlayoutMode::Adaptive {
+            return self.config.target;
+        }
+        let len = self.config.rate.duration(len.unsigned_abs());
+        let first = self.config.target.min(len);
+        let known = FRAME * u32::try_from(self.adapting.delay.first_wait()).unwrap_or(0);
+        first.max(known)
+    }
+
+    /// Whether a late packet at `start` may still be played from its start.
+    fn can_go_back_to(&self, start: i64) -> bool {
+        self.may_adapt() && start < self.head && self.head - start <= self.adapting.hollow()
+    }
+
+    /// Whether the head is to follow a packet in order that lies too far ahead.
+    fn follows_ahead(&mut self) -> bool {
+        self.config.mode == PlayoutMode::Adaptive && self.adapting.went_ahead(true)
+    }
+
+    /// The position of a packet of `len` samples that came at `at` and waits as others do: at the start of a pull.
+    pub(super) fn anchor(&self, at: Instant, len: i64) -> i64 {
         let next_pull = self.pulled_at.map_or(at, |t| t + FRAME);
-        let wait = (at + self.config.target).saturating_since(next_pull);
+        let wait = (at + self.wait(len)).saturating_since(next_pull);
         let frames = wait.as_nanos().div_ceil(FRAME.as_nanos()) as i64;
         self.head + frames * self.frame() as i64
     }
@@ -109,8 +144,11 @@ impl Playout {
 
     /// The first pull decides where the head stands before the packets that came earlier.
     pub(super) fn place_first(&mut self, now: Instant, arrived: Instant) {
-        let first = self.entries.first().map_or(self.head, |e| e.start);
-        let wait = (arrived + self.config.target).saturating_since(now);
+        let (first, len) = self
+            .entries
+            .first()
+            .map_or((self.head, 0), |e| (e.start, e.len));
+        let wait = (arrived + self.wait(len)).saturating_since(now);
         let frames = wait.as_nanos().div_ceil(FRAME.as_nanos()) as i64;
         let shift = self.head + frames * self.frame() as i64 - first;
         for entry in &mut self.entries {

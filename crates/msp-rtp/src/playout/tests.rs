@@ -31,7 +31,13 @@ fn codec() -> PlayoutCodec {
 
 impl Bench {
     fn new() -> Self {
-        let config = PlayoutConfig::new(ClockRate::HZ_8000);
+        Self::with(PlayoutConfig::fixed(
+            ClockRate::HZ_8000,
+            Duration::from_millis(40),
+        ))
+    }
+
+    fn with(config: PlayoutConfig) -> Self {
         Self {
             playout: Playout::new(config, vec![codec()]).unwrap(),
             now: Instant::from_millis(1000),
@@ -444,7 +450,7 @@ fn stream_from(b: &mut Bench, first: i64, packets: i64) {
 #[test]
 fn a_codec_of_another_rate_is_converted_and_named() {
     let wide = L16::HZ_16000;
-    let config = PlayoutConfig::new(ClockRate::HZ_8000);
+    let config = PlayoutConfig::fixed(ClockRate::HZ_8000, Duration::from_millis(40));
     let codecs = vec![
         codec(),
         PlayoutCodec::new(PayloadType(97), *wide.info(), wide.decoder()),

@@ -11,7 +11,7 @@ use msp_core::params::{MediaParams, PayloadMapping};
 use msp_core::time::ClockRate;
 
 use crate::error::{Error, ErrorKind};
-use crate::playout::{Playout, PlayoutCodec, PlayoutConfig};
+use crate::playout::{Playout, PlayoutCodec, PlayoutConfig, PlayoutMode};
 use crate::sender::SendCodec;
 
 /// Payload types of telephone events that are understood at once: one for each clock.
@@ -29,19 +29,38 @@ pub struct EventType {
 /// How playout is to work; the rate follows from the codec.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PlayoutDelay {
+    /// See [`PlayoutConfig::mode`].
+    pub mode: PlayoutMode,
     /// See [`PlayoutConfig::target`].
     pub target: Duration,
     /// See [`PlayoutConfig::max`].
     pub max: Duration,
 }
 
-impl Default for PlayoutDelay {
-    fn default() -> Self {
-        let config = PlayoutConfig::new(ClockRate::HZ_8000);
+impl PlayoutDelay {
+    /// A delay of `target`; see [`PlayoutConfig::fixed`].
+    pub const fn fixed(target: Duration) -> Self {
+        Self::of(PlayoutConfig::fixed(ClockRate::HZ_8000, target))
+    }
+
+    /// For who listens later; see [`PlayoutConfig::recorder`].
+    pub const fn recorder() -> Self {
+        Self::of(PlayoutConfig::recorder(ClockRate::HZ_8000))
+    }
+
+    const fn of(config: PlayoutConfig) -> Self {
         Self {
+            mode: config.mode,
             target: config.target,
             max: config.max,
         }
+    }
+}
+
+impl Default for PlayoutDelay {
+    /// Adaptive; see [`PlayoutConfig::new`].
+    fn default() -> Self {
+        Self::of(PlayoutConfig::new(ClockRate::HZ_8000))
     }
 }
 
@@ -133,6 +152,7 @@ impl SessionParams {
             Some(rate) => {
                 let config = PlayoutConfig {
                     rate,
+                    mode: delay.mode,
                     target: delay.target,
                     max: delay.max,
                 };

@@ -48,8 +48,13 @@ pub(crate) fn agreed(codec: &str, clock: u32, remote: &str, ptime_ms: u64) -> Me
     params
 }
 
+/// With a fixed delay of 40 ms, so that what is heard when is known to the sample.
 pub(crate) fn prepared(params: &MediaParams) -> SessionParams {
-    SessionParams::new(params, &CodecRegistry::builtin(), PlayoutDelay::default()).unwrap()
+    with_delay(params, PlayoutDelay::fixed(Duration::from_millis(40)))
+}
+
+pub(crate) fn with_delay(params: &MediaParams, delay: PlayoutDelay) -> SessionParams {
+    SessionParams::new(params, &CodecRegistry::builtin(), delay).unwrap()
 }
 
 /// A phone: a session, what it says, and what it hears.
