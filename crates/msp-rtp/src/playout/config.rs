@@ -34,13 +34,13 @@ pub struct PlayoutConfig {
 }
 
 impl PlayoutConfig {
-    /// An adaptive playout at `rate` that begins with 20 ms, and with 400 ms at most.
+    /// An adaptive playout at `rate` that begins with 20 ms, and with 360 ms at most.
     pub const fn new(rate: ClockRate) -> Self {
         Self {
             rate,
             mode: PlayoutMode::Adaptive,
             target: Duration::from_millis(20),
-            max: Duration::from_millis(400),
+            max: Duration::from_millis(360),
         }
     }
 
