@@ -71,6 +71,62 @@ fn jitter_of_60_ms_is_waited_for_and_no_longer() {
     assert!(heard.delay_after(0.0) <= 70.0 && heard.late_share() <= 0.005);
 }
 
+/// Jitter that begins and ends while somebody talks.
+// Shows: playout: the delay follows the jitter, and few samples are changed for it
+#[test]
+fn jitter_that_comes_and_goes_is_followed_both_ways() {
+    for seed in 1..5 {
+        let mut luck = Random::new(seed);
+        let sent = packets(20, 60, |n| {
+            let jitter = if (500..1500).contains(&n) { 60.0 } else { 0.0 };
+            Some(20.0 + luck.unit() * jitter)
+        });
+        let heard = listen(adaptive(), &sent, &voice(8000, 80_000), |_, _| {});
+        print("jitter from 10 to 30 s", &heard);
+        let during = heard.delay_between(12.0, 30.0);
+        let after = heard.delay_between(40.0, 60.0);
+        println!("   {during:.1} ms, then {after:.1}; {:?}", heard.stats);
+        assert!(during <= 72.0 && after <= 30.0, "{during} {after}");
+        assert!(heard.late_share() <= 0.005 && heard.missed == 0);
+        assert!(heard.stats.stretched > 0 && heard.stats.compressed > 0);
+        assert!(heard.share(heard.stats.warped) <= 0.01);
+    }
+}
+
+// Shows: playout: bursts that come back are waited for, a single one is not
+#[test]
+fn bursts_that_come_back_are_waited_for() {
+    for (period, waits) in [(50, true), (5000, false)] {
+        // A network that stands still for 120 ms, and then gives all that waited.
+        let sent = packets(20, 60, |n| {
+            Some(20.0 + (120 - (n + period / 2) % period * 20).max(0) as f64)
+        });
+        let heard = listen(adaptive(), &sent, &voice(8000, 80_000), |_, _| {});
+        print(&format!("a burst in {period} packets"), &heard);
+        let delay = heard.delay_between(20.0, 60.0);
+        if waits {
+            assert!((115.0..150.0).contains(&delay), "{delay}");
+        } else {
+            assert!(delay <= 30.0, "{delay}");
+        }
+        assert!(heard.late_share() <= 0.005, "{}", heard.late_share());
+    }
+}
+
+/// A packet in twenty is overtaken by two others; that is a delay as any other, and no loss.
+#[test]
+fn what_is_overtaken_is_waited_for() {
+    let mut luck = Random::new(1);
+    let sent = packets(20, 60, |_| {
+        Some(if luck.chance(0.05) { 65.0 } else { 20.0 })
+    });
+    let heard = listen(adaptive(), &sent, &voice(8000, 80_000), |_, _| {});
+    print("a packet in twenty is overtaken", &heard);
+    assert!(heard.late_share() <= 0.002 && heard.missed <= 2);
+    assert!(heard.delay_between(5.0, 60.0) <= 65.0);
+    assert!(heard.share(heard.stats.warped) <= 0.005);
+}
+
 // Shows: playout: a spike of delay is over in under two seconds
 #[test]
 fn a_spike_is_over_in_under_two_seconds() {

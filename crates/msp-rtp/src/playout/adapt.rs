@@ -144,8 +144,9 @@ impl Playout {
         };
         let (at, pulled_at) = (at.as_nanos(), pulled_at.as_nanos());
         let pulls = match at.checked_sub(pulled_at) {
-            Some(after @ 1..) => ((after - 1) / PULL) as i64,
-            _ => -1 - ((pulled_at - at) / PULL) as i64,
+            // What came at the very time of a pull and was not there for it is there for the next.
+            Some(after) => (after.saturating_sub(1) / PULL) as i64,
+            None => -1 - ((pulled_at - at - 1) / PULL) as i64,
         };
         // A packet that waited with us for longer is no measure of the network.
         pulls.clamp(-MAX_PULLS, MAX_PULLS)

@@ -69,11 +69,7 @@ impl Playout {
             return Ok(newest.end.max(self.anchor(packet.at, len)));
         }
         if start > self.head {
-            if self.follows_ahead() {
-                self.skip_to(start - self.span(self.wait(len)));
-                return Ok(start);
-            }
-            return Err(DropReason::BufferFull);
+            return self.follow_ahead(packet.at, start, len);
         }
         // Time to be played is over. A sender that stood still meanwhile begins anew; others get a few chances.
         self.note_lateness(packet.at, true);
@@ -122,9 +118,20 @@ impl Playout {
         self.may_adapt() && start < self.head && self.head - start <= self.adapting.hollow()
     }
 
-    /// Whether the head is to follow a packet in order that lies too far ahead.
-    fn follows_ahead(&mut self) -> bool {
-        self.config.mode == PlayoutMode::Adaptive && self.adapting.went_ahead(true)
+    /// The position of a packet in order at `start`, too far ahead to wait, once there were enough of that kind.
+    fn follow_ahead(&mut self, at: Instant, start: i64, len: i64) -> Result<i64, DropReason> {
+        let mode = self.config.mode;
+        if mode == PlayoutMode::Fixed || !self.adapting.went_ahead(true) {
+            return Err(DropReason::BufferFull);
+        }
+        self.adapting.went_ahead(false);
+        if mode == PlayoutMode::Adaptive {
+            self.skip_to(start - self.span(self.wait(len)));
+            return Ok(start);
+        }
+        // What waits is played first.
+        let behind = self.newest.map_or(self.head, |n| n.end);
+        Ok(behind.max(self.anchor(at, len)))
     }
 
     /// The position of a packet of `len` samples that came at `at` and waits as others do: at the start of a pull.

@@ -1,3 +1,5 @@
+mod adaptive;
+
 use super::*;
 use msp_codecs::{CodecFactory, L16};
 use msp_core::trace::PlayoutSegment;
@@ -96,7 +98,7 @@ impl Bench {
                     }
                 }
                 Silence => assert!(heard.iter().all(|s| *s == 0)),
-                Blended | Compressed => {
+                Blended | Compressed | PlayoutAction::Stretched => {
                     assert!(segment.rtp_timestamp.is_some());
                 }
                 _ => {}
@@ -523,10 +525,16 @@ proptest! {
     /// Whatever the network and the peer do, every sample is named, and what is called normal is what was sent.
     #[test]
     fn every_sample_is_named_rightly(
+        mode in prop::sample::select(vec![
+            PlayoutMode::Fixed,
+            PlayoutMode::Adaptive,
+            PlayoutMode::Recorder,
+        ]),
         first: u32,
-        events in prop::collection::vec((0u8..20, 0u64..6, 1u32..7), 1..300),
+        events in prop::collection::vec((0u8..21, 0u64..6, 1u32..7), 1..300),
     ) {
-        let mut b = Bench::new();
+        let fixed = PlayoutConfig::fixed(ClockRate::HZ_8000, Duration::from_millis(40));
+        let mut b = Bench::with(PlayoutConfig { mode, ..fixed });
         let (mut place, mut timestamp) = (100i64, first);
         let mut held: Vec<(i64, u32, u32)> = Vec::new();
         for (what, pulls, frames) in events {
@@ -538,6 +546,7 @@ proptest! {
                 3 => timestamp = timestamp.wrapping_mul(7),
                 4 => b.playout.event(place, timestamp, samples),
                 5 => b.playout.reset(),
+                7 => b.playout.hold_still(frames % 2 == 0),
                 6 => {
                     let _ = b.put(place, timestamp, samples);
                     let _ = b.put(place, timestamp, samples);
@@ -556,6 +565,11 @@ proptest! {
             }
         }
         b.checked();
-        prop_assert!(b.playout.stats().depth <= Duration::from_secs(2));
+        let stats = *b.playout.stats();
+        prop_assert!(stats.depth <= Duration::from_secs(2));
+        let causes = [stats.concealed_lost, stats.concealed_late, stats.concealed_underrun];
+        prop_assert_eq!(stats.concealed, causes.iter().sum::<u64>());
+        let all = stats.normal + stats.concealed + stats.warped + stats.comfort + stats.silence;
+        prop_assert_eq!(all, b.heard.len() as u64);
     }
 }

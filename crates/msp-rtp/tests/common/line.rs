@@ -45,9 +45,14 @@ pub(crate) struct Heard {
 impl Heard {
     /// The mean delay over the fastest packet, over all samples that were played after `from` seconds.
     pub(crate) fn delay_after(&self, from: f64) -> f64 {
+        self.delay_between(from, f64::INFINITY)
+    }
+
+    /// The same, over those between `from` and `to`.
+    pub(crate) fn delay_between(&self, from: f64, to: f64) -> f64 {
         let (mut sum, mut n) = (0.0, 0.0);
         for (at, delay, samples) in &self.delays {
-            if *at >= from {
+            if (from..to).contains(at) {
                 sum += delay * f64::from(*samples);
                 n += f64::from(*samples);
             }

@@ -61,6 +61,8 @@ pub(crate) fn with_delay(params: &MediaParams, delay: PlayoutDelay) -> SessionPa
 pub(crate) struct Phone {
     pub(crate) session: Session,
     pub(crate) address: SocketAddr,
+    /// How its playout waits: 40 ms, so that what is heard when is known to the sample.
+    pub(crate) delay: PlayoutDelay,
     /// Spoken frame by frame, then nothing.
     pub(crate) speech: Vec<i16>,
     pub(crate) spoken: usize,
@@ -76,6 +78,7 @@ impl Phone {
         Self {
             session: Session::new(&SessionConfig::new(seed, wall)),
             address: addr(address),
+            delay: PlayoutDelay::fixed(Duration::from_millis(40)),
             speech: Vec::new(),
             spoken: 0,
             heard: Vec::new(),
@@ -86,7 +89,7 @@ impl Phone {
     }
 
     pub(crate) fn agree(&mut self, now: Instant, params: &MediaParams) {
-        self.session.apply(now, prepared(params));
+        self.session.apply(now, with_delay(params, self.delay));
     }
 
     pub(crate) fn receive(&mut self, at: Instant, from: SocketAddr, bytes: &[u8]) -> Received {
@@ -173,6 +176,14 @@ impl World {
             a: Phone::new(A, seed * 2 + 1),
             b: Phone::new(B, seed * 2 + 2),
         }
+    }
+
+    /// The same with playouts that adapt.
+    pub(crate) fn adaptive(seed: u64, impairment: &str) -> Self {
+        let mut world = Self::new(seed, impairment);
+        world.a.delay = PlayoutDelay::default();
+        world.b.delay = PlayoutDelay::default();
+        world
     }
 
     /// Both ends agree on `codec`.
