@@ -27,6 +27,8 @@ pub(super) struct Adapting {
     /// Positions that a stretch or a compression made, of what is staged.
     pub(super) warp: Range<i64>,
     pub(super) warp_action: PlayoutAction,
+    /// What is still to be made up until the join with what follows, once that is known.
+    joining: Option<usize>,
     /// Pulls since time was last given or taken, and since there has been a wish to.
     rested: u32,
     waited: u32,
@@ -45,6 +47,7 @@ impl Adapting {
             whole: 0,
             warp: 0..0,
             warp_action: PlayoutAction::Normal,
+            joining: None,
             rested: 0,
             waited: 0,
             early: 0,
@@ -71,6 +74,7 @@ impl Adapting {
     /// So many of them are of no packet.
     pub(super) const fn made_up(&mut self, samples: usize) {
         self.whole = 0;
+        self.joining = None;
         self.hollow = self.hollow.saturating_add(samples as i64);
     }
 
@@ -323,16 +327,12 @@ impl Playout {
         if !self.may_warp() || !self.concealer.is_concealing() {
             return 0;
         }
-        let surplus = self.surplus();
-        let [more, skip] = [-surplus, surplus].map(|n| usize::try_from(n).unwrap_or(0));
-        let from = usize::try_from(self.head - self.staged.start).unwrap_or(0);
-        let next = self.pcm.get(from..from + available).unwrap_or_default();
-        let join = self.concealer.join(next, more, skip);
-        let Ok(more) = usize::try_from(join) else {
-            self.head += join.unsigned_abs() as i64;
-            return 0;
+        let left = match self.adapting.joining {
+            Some(left) => left,
+            None => self.find_join(available),
         };
-        let more = more.min(out.len());
+        let more = left.min(out.len());
+        self.adapting.joining = Some(left - more);
         let (out, _) = out.split_at_mut(more);
         if more > 0 {
             self.concealer.conceal(out);
@@ -340,6 +340,19 @@ impl Playout {
             self.name(more, PlayoutAction::Concealed, None);
         }
         more
+    }
+
+    /// How much more is to be made up; what is to be left out is.
+    fn find_join(&mut self, available: usize) -> usize {
+        let surplus = self.surplus();
+        let [more, skip] = [-surplus, surplus].map(|n| usize::try_from(n).unwrap_or(0));
+        let from = usize::try_from(self.head - self.staged.start).unwrap_or(0);
+        let next = self.pcm.get(from..from + available).unwrap_or_default();
+        let join = self.concealer.join(next, more, skip);
+        if join < 0 {
+            self.head += join.unsigned_abs() as i64;
+        }
+        usize::try_from(join).unwrap_or(0)
     }
 
     /// The head goes to `position`; what lies before is not played.

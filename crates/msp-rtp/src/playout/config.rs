@@ -26,8 +26,8 @@ pub struct PlayoutConfig {
     pub rate: ClockRate,
     /// What is done about a network that varies.
     pub mode: PlayoutMode,
-    /// How long a packet waits between its arrival and its first sample. An adaptive playout lets only the first packet
-    /// wait so long, and no longer than that packet is.
+    /// How long a packet waits between its arrival and its first sample. In an adaptive playout only the first one does,
+    /// as long as nothing is known of the network.
     pub target: Duration,
     /// Sound that waits at most.
     pub max: Duration,

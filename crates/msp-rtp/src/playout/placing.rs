@@ -24,7 +24,7 @@ impl Playout {
                 self.unplaced.get_or_insert(packet.at);
                 return Ok(self.head.max(waiting));
             }
-            return Ok(self.anchor(packet.at, len).max(waiting));
+            return Ok(self.anchor(packet.at).max(waiting));
         };
         if fault::is_on(Fault::IgnoreOrder) {
             return Ok(newest.end.max(self.head));
@@ -53,7 +53,7 @@ impl Playout {
             self.adapting.went_ahead(false);
             self.note_lateness(packet.at, start < self.head);
             return match self.late_run {
-                Some(_) if self.gave_up(packet.at) => Ok(self.move_on(packet.at, len)),
+                Some(_) if self.gave_up(packet.at) => Ok(self.move_on(packet.at)),
                 _ => Ok(start),
             };
         }
@@ -66,15 +66,15 @@ impl Playout {
         if !smooth {
             // The sender's clock jumped: go on right behind what is there, or anew if nothing is.
             self.adapting.delay.begin_anew();
-            return Ok(newest.end.max(self.anchor(packet.at, len)));
+            return Ok(newest.end.max(self.anchor(packet.at)));
         }
         if start > self.head {
-            return self.follow_ahead(packet.at, start, len);
+            return self.follow_ahead(packet.at, start);
         }
         // Time to be played is over. A sender that stood still meanwhile begins anew; others get a few chances.
         self.note_lateness(packet.at, true);
         if packet.marker || stood_still || self.gave_up(packet.at) {
-            return Ok(self.move_on(packet.at, len));
+            return Ok(self.move_on(packet.at));
         }
         self.measure(packet.at, start, len);
         Err(DropReason::Late)
@@ -94,23 +94,21 @@ impl Playout {
             .is_some_and(|(since, n)| n >= LATE_PACKETS && at.saturating_since(since) >= LATE_TIME)
     }
 
-    pub(super) fn move_on(&mut self, at: Instant, len: i64) -> i64 {
+    pub(super) fn move_on(&mut self, at: Instant) -> i64 {
         self.late_run = None;
         self.lead = Lead::new(self.config.target);
         self.adapting.delay.begin_anew();
         let behind = self.newest.map_or(self.head, |n| n.end);
-        self.anchor(at, len).max(behind)
+        self.anchor(at).max(behind)
     }
 
-    /// How long a packet of `len` samples waits of which nothing is known.
-    fn wait(&self, len: i64) -> Duration {
+    /// How long a packet waits of whose own delay nothing is known.
+    fn wait(&self) -> Duration {
         if self.config.mode != PlayoutMode::Adaptive {
             return self.config.target;
         }
-        let len = self.config.rate.duration(len.unsigned_abs());
-        let first = self.config.target.min(len);
-        let known = FRAME * u32::try_from(self.adapting.delay.first_wait()).unwrap_or(0);
-        first.max(known)
+        let pulls = u32::try_from(self.adapting.delay.first_wait()).unwrap_or(0);
+        self.config.target.max(FRAME * pulls)
     }
 
     /// Whether a late packet at `start` may still be played from its start.
@@ -119,25 +117,25 @@ impl Playout {
     }
 
     /// The position of a packet in order at `start`, too far ahead to wait, once there were enough of that kind.
-    fn follow_ahead(&mut self, at: Instant, start: i64, len: i64) -> Result<i64, DropReason> {
+    fn follow_ahead(&mut self, at: Instant, start: i64) -> Result<i64, DropReason> {
         let mode = self.config.mode;
         if mode == PlayoutMode::Fixed || !self.adapting.went_ahead(true) {
             return Err(DropReason::BufferFull);
         }
         self.adapting.went_ahead(false);
         if mode == PlayoutMode::Adaptive {
-            self.skip_to(start - self.span(self.wait(len)));
+            self.skip_to(start - self.span(self.wait()));
             return Ok(start);
         }
         // What waits is played first.
         let behind = self.newest.map_or(self.head, |n| n.end);
-        Ok(behind.max(self.anchor(at, len)))
+        Ok(behind.max(self.anchor(at)))
     }
 
-    /// The position of a packet of `len` samples that came at `at` and waits as others do: at the start of a pull.
-    pub(super) fn anchor(&self, at: Instant, len: i64) -> i64 {
+    /// The position of a packet that came at `at` and waits as others do: at the start of a pull.
+    pub(super) fn anchor(&self, at: Instant) -> i64 {
         let next_pull = self.pulled_at.map_or(at, |t| t + FRAME);
-        let wait = (at + self.wait(len)).saturating_since(next_pull);
+        let wait = (at + self.wait()).saturating_since(next_pull);
         let frames = wait.as_nanos().div_ceil(FRAME.as_nanos()) as i64;
         self.head + frames * self.frame() as i64
     }
@@ -151,11 +149,8 @@ impl Playout {
 
     /// The first pull decides where the head stands before the packets that came earlier.
     pub(super) fn place_first(&mut self, now: Instant, arrived: Instant) {
-        let (first, len) = self
-            .entries
-            .first()
-            .map_or((self.head, 0), |e| (e.start, e.len));
-        let wait = (arrived + self.wait(len)).saturating_since(now);
+        let first = self.entries.first().map_or(self.head, |e| e.start);
+        let wait = (arrived + self.wait()).saturating_since(now);
         let frames = wait.as_nanos().div_ceil(FRAME.as_nanos()) as i64;
         let shift = self.head + frames * self.frame() as i64 - first;
         for entry in &mut self.entries {
