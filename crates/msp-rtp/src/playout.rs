@@ -1,10 +1,14 @@
 //! Between network and ear: puts packets in order, waits a little for those that are late, hides what is missing, and
 //! names every sample that it gives.
 //!
-//! This one aims at a fixed delay. Time inside is counted in samples of the output: each packet gets a position, and
-//! every pull moves the head by 10 ms. A packet is given to the ear when the head reaches it; what the head reaches
-//! without a packet is concealed, or silent where nothing was sent. A timestamp that jumps gets a new relation of
-//! timestamps to positions, so that positions only grow.
+//! Time inside is counted in samples of the output: each packet gets a position, and every pull moves the head by 10 ms. A
+//! packet is given to the ear when the head reaches it; what the head reaches without a packet is concealed, or silent
+//! where nothing was sent. A timestamp that jumps gets a new relation of timestamps to positions, so that positions only
+//! grow.
+//!
+//! How long packets wait is a matter of the [`PlayoutMode`]. To wait longer the head goes back and says a little of the
+//! sound again, to wait shorter it leaps over some, each time by a period of the voice or in a pause; to play a packet
+//! that came late from its start it goes back over what was made up meanwhile.
 
 use std::mem::offset_of;
 use std::time::Duration;
@@ -316,6 +320,7 @@ impl Playout {
             ..old.stats
         };
         self.drops = old.drops;
+        self.hold_still(old.is_still());
         if self.config.rate == old.config.rate && self.config.max == old.config.max {
             std::mem::swap(&mut self.adapting.delay, &mut old.adapting.delay);
             self.adapting.delay.begin_anew();

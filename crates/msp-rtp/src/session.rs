@@ -435,6 +435,14 @@ impl Session {
                 .is_some_and(|p| p.clock(payload_type).is_some())
     }
 
+    /// Freezes the delay of playout where it is, or lets it go; see [`Playout::hold_still`]. Nothing happens while nothing
+    /// can be received.
+    pub fn hold_playout_still(&mut self, still: bool) {
+        if let Some(playout) = &mut self.playout {
+            playout.hold_still(still);
+        }
+    }
+
     /// What was played, stretch by stretch.
     pub fn playout_log(&mut self) -> Option<&mut SegmentLog> {
         self.playout.as_mut().map(|p| p.log())

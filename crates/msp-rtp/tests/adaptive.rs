@@ -127,6 +127,133 @@ fn what_is_overtaken_is_waited_for() {
     assert!(heard.share(heard.stats.warped) <= 0.005);
 }
 
+/// From 10 to 120 ms, each packet sent when its last sample is there: the longer ones come later for their first.
+#[test]
+fn packet_times_may_change_while_it_adapts() {
+    let (mut sent, mut samples, mut luck) = (Vec::new(), 0i64, Random::new(1));
+    for round in 0..6 {
+        for ms in [20, 10, 60, 30, 120, 40] {
+            for _ in 0..3000 / ms {
+                let (place, timestamp) = (sent.len() as i64, samples);
+                samples += ms * 8;
+                let way = if round < 3 { 0.0 } else { luck.unit() * 30.0 };
+                sent.push(Sent {
+                    at: samples * 125_000 + (way * 1e6) as i64,
+                    place,
+                    timestamp,
+                    samples: ms as usize * 8,
+                    marker: false,
+                });
+            }
+        }
+    }
+    let heard = listen(adaptive(), &sent, &voice(8000, 80_000), |_, _| {});
+    print("packets of 10 to 120 ms", &heard);
+    println!("   {:?}", heard.stats);
+    assert!(heard.missed <= 2, "{}", heard.missed);
+    assert!(heard.late_share() <= 0.01);
+    // A packet of 120 ms is 110 ms later than one of 10 ms.
+    assert!(heard.delay_after(0.0) <= 110.0 + 60.0);
+    assert!(heard.share(heard.stats.warped) <= 0.03);
+}
+
+/// Packets over a cellular link that carries one whenever the list says: those that wait longer than half a second for it
+/// are dropped.
+fn over_cell(name: &str) -> Option<Vec<Sent>> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/corpora/10-jitter")
+        .join(name);
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        println!("skipped: {} is not here", path.display());
+        return None;
+    };
+    let mut chances = text.lines().map(|line| line.parse::<i64>().unwrap());
+    let mut sent = packets(20, 118, |_| Some(0.0));
+    sent.retain_mut(|packet| {
+        let ready = packet.at / 1_000_000;
+        let Some(at) = chances.find(|at| *at >= ready) else {
+            return false;
+        };
+        packet.at = at * 1_000_000;
+        at - ready <= 500
+    });
+    Some(sent)
+}
+
+// Shows: playout: on recorded networks it misses fewer packets than any fixed delay as long as its own
+#[test]
+fn cellular_links_are_followed() {
+    for name in [
+        "mahimahi-ATT-LTE-driving-2016.up.first120s.txt",
+        "mahimahi-TMobile-LTE-short.down.first120s.txt",
+    ] {
+        let Some(sent) = over_cell(name) else {
+            return;
+        };
+        let heard = listen(adaptive(), &sent, &voice(8000, 80_000), |_, _| {});
+        print(name, &heard);
+        let expected = 118 * 50;
+        let missed = (expected - sent.len() as i64 + heard.missed as i64) as f64 / expected as f64;
+        let delay = heard.delay_after(0.0);
+        let fixed = missed_at(&sent, expected, delay + 20.0);
+        println!("   missed {missed:.4}; by a fixed delay 20 ms longer {fixed:.4}");
+        assert!(missed <= fixed + 1e-9, "{name}");
+        assert!(heard.share(heard.stats.warped) <= 0.05);
+    }
+}
+
+/// The textbook's impairments, as `profiles.json` beside the traces has them.
+#[test]
+fn the_textbooks_impairments_are_followed() {
+    let gauss = |luck: &mut Random| {
+        let radius = (-2.0 * luck.unit().max(1e-12).ln()).sqrt();
+        radius * (luck.unit() * std::f64::consts::TAU).cos()
+    };
+    let mut luck = Random::new(1003);
+    let mut last = 0.0f64;
+    let normal = packets(20, 60, |n| {
+        // In order: none comes before the one before.
+        last = (n as f64 * 20.0 + 60.0 + 20.0 * gauss(&mut luck)).max(last);
+        Some(last - n as f64 * 20.0)
+    });
+    let gamma = packets(20, 60, |_| {
+        let wait = -15.0 * (luck.unit().max(1e-12) * luck.unit().max(1e-12)).ln();
+        (!luck.chance(0.01)).then_some(40.0 + wait)
+    });
+    let step = packets(20, 30, |n| {
+        Some(if (500..1000).contains(&n) {
+            120.0
+        } else {
+            40.0
+        })
+    });
+    let spikes = packets(20, 60, |n| Some(40.0 + (250 - n % 250 * 20).max(0) as f64));
+    let overtaken = packets(20, 60, |_| {
+        Some(if luck.chance(0.02) { 85.0 } else { 40.0 })
+    });
+    // Mean delay in milliseconds, and late, missed and warped packets and samples in percent, at most.
+    for (name, sent, most) in [
+        ("jit-n20", normal, [125.0, 1.0, 0.1, 1.0]),
+        ("jit-gamma", gamma, [120.0, 1.5, 0.3, 2.0]),
+        ("step-up", step, [80.0, 0.5, 0.3, 1.0]),
+        ("spike-5s", spikes, [140.0, 5.0, 1.0, 4.0]),
+        ("reorder-2", overtaken, [70.0, 2.0, 2.0, 1.5]),
+    ] {
+        let heard = listen(adaptive(), &sent, &voice(8000, 80_000), |_, _| {});
+        print(name, &heard);
+        let shares = [
+            heard.late_share(),
+            heard.missed as f64 / heard.packets as f64,
+            heard.share(heard.stats.warped),
+        ];
+        println!("   {:.2} % missed", shares[1] * 100.0);
+        assert!(heard.delay_after(0.0) <= most[0], "{name}");
+        for (share, most) in shares.into_iter().zip(&most[1..]) {
+            assert!(share * 100.0 <= *most, "{name}: {shares:?}");
+        }
+    }
+}
+
 // Shows: playout: a spike of delay is over in under two seconds
 #[test]
 fn a_spike_is_over_in_under_two_seconds() {

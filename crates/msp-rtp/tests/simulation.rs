@@ -114,6 +114,29 @@ fn on_a_bad_network_each_differing_sample_is_named_when_playout_adapts() {
     bad_networks(World::adaptive);
 }
 
+/// A modem speaks: whatever the network does, and though another agreement follows, no sample is stretched or compressed.
+#[test]
+fn playout_that_is_held_still_goes_on_so_over_another_agreement() {
+    let mut w = World::adaptive(30, "delay=10ms,jitter=80ms");
+    w.a.speech = speech(8000 * 10, 1);
+    w.agree("PCMU", 8000, 20);
+    w.run(100);
+    w.b.session.hold_playout_still(true);
+    let before = w.b.session.stats().playout;
+    w.run(200);
+    w.agree("PCMA", 8000, 20);
+    w.run(200);
+    let held = w.b.session.stats().playout;
+    assert_eq!(held.stretched, before.stretched);
+    assert_eq!(held.compressed, before.compressed);
+    w.b.session.hold_playout_still(false);
+    w.network.set_default("delay=10ms".parse().unwrap());
+    w.run(900);
+    let after = w.b.session.stats().playout;
+    assert!(after.compressed > held.compressed, "{after:?}");
+    w.b.segments();
+}
+
 fn bad_networks(world: fn(u64, &str) -> World) {
     for (seed, impairment) in [
         "delay=20ms,loss=5%",

@@ -385,16 +385,11 @@ impl Need {
             };
         }
         match frames {
-            // It is no hurry: there will be a pause.
-            0 => Self {
-                rest: 10,
-                voiced: false,
-                likeness: 1.0,
-            },
-            1..=3 => Self {
-                rest: 10,
-                voiced: waited >= 100,
-                likeness: if waited < 200 { 0.85 } else { 0.5 },
+            // It is no hurry: it may be needed again soon, and there will be a pause.
+            0..=3 => Self {
+                rest: if waited < HASTE { u32::MAX } else { 10 },
+                voiced: frames > 0 && waited >= 2 * HASTE,
+                likeness: if waited < 4 * HASTE { 0.85 } else { 0.5 },
             },
             // Too late to talk with: a quarter faster.
             _ => Self {
@@ -406,6 +401,8 @@ impl Need {
     }
 }
 
+/// Pulls for which a delay that is a little too long is left alone.
+const HASTE: u32 = 50;
 /// So many packets in a row lie too far ahead before the head follows them.
 const EARLY_PACKETS: u32 = 3;
 /// Pulls that a packet may have been with us at most, to count as its own delay.
