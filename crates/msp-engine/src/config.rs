@@ -10,8 +10,13 @@ use msp_codecs::CodecRegistry;
 use msp_core::registry::TerminalRegistry;
 use msp_core::trace::Trace;
 use msp_core::{Error, ErrorKind, Result};
+use msp_rtp::playout::PlayoutMode;
+use msp_rtp::session::PlayoutDelay;
 
 use crate::ports::PortPool;
+
+/// How long a fixed playout waits unless asked otherwise.
+const FIXED_TARGET: Duration = Duration::from_millis(60);
 
 /// Settings of an engine. Made with [`Default`] and changed one by one; checked when the engine starts.
 #[derive(Clone, Debug)]
@@ -23,7 +28,8 @@ pub struct EngineConfig {
     pub(crate) rtcp_mux: bool,
     pub(crate) priority: bool,
     pub(crate) low_delay: bool,
-    pub(crate) playout_target: Duration,
+    pub(crate) playout: PlayoutMode,
+    pub(crate) playout_target: Option<Duration>,
     pub(crate) ptime: Duration,
     pub(crate) keep_alive: Option<Duration>,
     pub(crate) media_timeout: Option<Duration>,
@@ -36,7 +42,7 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     /// Ports 16384 to 32767, all addresses of this machine, one shard for each core, reports on a port of their own,
-    /// threads that go first, each frame worked off when it is due, 60 ms of playout, packets of 20 ms, a keep-alive after 15 s without sending, no media timeout, ports that rest
+    /// threads that go first, each frame worked off when it is due, playout that adapts to the network, packets of 20 ms, a keep-alive after 15 s without sending, no media timeout, ports that rest
     /// for 5 s, digits of 100 ms, the codecs built in, no terminal classes, no trace.
     fn default() -> Self {
         Self {
@@ -47,7 +53,8 @@ impl Default for EngineConfig {
             rtcp_mux: false,
             priority: true,
             low_delay: true,
-            playout_target: Duration::from_millis(60),
+            playout: PlayoutMode::Adaptive,
+            playout_target: None,
             ptime: Duration::from_millis(20),
             keep_alive: Some(Duration::from_secs(15)),
             media_timeout: None,
@@ -91,8 +98,11 @@ impl EngineConfig {
         /// Each frame of 10 ms is worked off when it is due. Else the two frames of a packet are worked off together, at
         /// little more than half the cost; the first of them is then heard, and pulled, up to 10 ms later.
         low_delay: bool,
-        /// How much received sound playout holds to bridge the network's jitter.
-        playout_target: Duration,
+        /// What playout does about a network whose delay varies.
+        playout: PlayoutMode,
+        /// How long playout waits, instead of the usual time of its mode: from the first packet on where it adapts (20 ms
+        /// else) or leaves out nothing (200 ms), and all along where it is fixed (60 ms).
+        playout_target: Option<Duration>,
         /// How much sound a packet holds unless the peer asks for another length: 10 to 60 ms in steps of 10.
         ptime: Duration,
         /// Something is sent after so long without sending, to keep the path through NATs open (RFC 6263).
@@ -112,7 +122,7 @@ impl EngineConfig {
     }
 
     /// Sets one option by its name, as a file or a command line has it: `ports` (`16384-32767`), `bind` and `advertise`
-    /// (addresses with commas between), `shards`, `rtcp-mux`, `priority` and `low-delay` (`on`, `off`), `playout-target`, `ptime`, `keep-alive`,
+    /// (addresses with commas between), `shards`, `rtcp-mux`, `priority` and `low-delay` (`on`, `off`), `playout` (`adaptive`, `fixed`, `recorder`), `playout-target`, `ptime`, `keep-alive`,
     /// `media-timeout`, `quarantine`, `digit-length` (`20ms`, `5s`; `off` where that has a sense), `codecs`
     /// (`PCMA,L16/16000`).
     ///
@@ -131,7 +141,15 @@ impl EngineConfig {
             "rtcp-mux" => self.rtcp_mux = switch(option, value)?,
             "priority" => self.priority = switch(option, value)?,
             "low-delay" => self.low_delay = switch(option, value)?,
-            "playout-target" => self.playout_target = duration(option, value)?,
+            "playout" => {
+                self.playout = match value {
+                    "adaptive" => PlayoutMode::Adaptive,
+                    "fixed" => PlayoutMode::Fixed,
+                    "recorder" => PlayoutMode::Recorder,
+                    _ => return Err(bad()),
+                }
+            }
+            "playout-target" => self.playout_target = Some(duration(option, value)?),
             "ptime" => self.ptime = duration(option, value)?,
             "keep-alive" => self.keep_alive = optional(option, value)?,
             "media-timeout" => self.media_timeout = optional(option, value)?,
@@ -176,7 +194,7 @@ impl EngineConfig {
             ),
             ((1..=256).contains(&self.shards), "shards", &self.shards),
             (
-                within(self.playout_target, 10, 1000),
+                self.playout_target.is_none_or(|t| within(t, 10, 1000)),
                 "playout-target",
                 &self.playout_target,
             ),
@@ -206,6 +224,23 @@ impl EngineConfig {
         match checks.iter().find(|(fine, ..)| !fine) {
             Some((_, option, value)) => Err(invalid(option, &format!("{value:?}"))),
             None => Ok(()),
+        }
+    }
+
+    /// How playout is to work.
+    pub(crate) fn playout_delay(&self) -> PlayoutDelay {
+        let usual = match self.playout {
+            PlayoutMode::Fixed => {
+                return PlayoutDelay::fixed(self.playout_target.unwrap_or(FIXED_TARGET));
+            }
+            PlayoutMode::Recorder => PlayoutDelay::recorder(),
+            _ => PlayoutDelay::default(),
+        };
+        let target = self.playout_target.unwrap_or(usual.target);
+        PlayoutDelay {
+            target,
+            max: usual.max.max(target * 2),
+            ..usual
         }
     }
 
@@ -287,6 +322,7 @@ mod tests {
             ("rtcp-mux", "on"),
             ("priority", "off"),
             ("low-delay", "off"),
+            ("playout", "fixed"),
             ("playout-target", "80ms"),
             ("ptime", "30ms"),
             ("keep-alive", "off"),
@@ -328,6 +364,7 @@ mod tests {
             ("rtcp-mux", "yes"),
             ("priority", "1"),
             ("low-delay", ""),
+            ("playout", "best"),
             ("ptime", "20"),
             ("quarantine", "off"),
             ("codecs", "opus"),

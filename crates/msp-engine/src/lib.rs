@@ -34,6 +34,7 @@ mod wheel;
 pub use clock::{Clock, SystemClock};
 pub use config::EngineConfig;
 pub use engine::Engine;
+pub use msp_rtp::playout::PlayoutMode;
 pub use shard::Load;
 #[cfg(target_os = "linux")]
 pub use sys::{Preference, media_preference, process_cpu_time, thread_cpu_time};

@@ -412,7 +412,7 @@ fn after_a_long_stall_only_what_could_still_wait_is_rendered() {
         .filter(|s| s.action == PlayoutAction::Skipped)
         .map(|s| u64::from(s.samples))
         .sum::<u64>();
-    assert!((80..=4800 + 160).contains(&skipped), "{skipped}");
+    assert!((80..=5760 + 160).contains(&skipped), "{skipped}");
     for pair in segments.windows(2) {
         let end = pair[0].position + u64::from(pair[0].samples);
         assert!(pair[1].position >= end);

@@ -12,6 +12,7 @@ use std::time::Duration;
 use common::world::{A, B, World, ip};
 use common::{Ear, Mouth, find, speech};
 use msp_codecs::{CodecFactory, CodecRegistry, round_trip};
+use msp_engine::PlayoutMode;
 use netsim::Impairment;
 
 fn codec(name: &str) -> std::sync::Arc<dyn CodecFactory> {
@@ -34,7 +35,7 @@ fn heard_by_frames_or_packets(name: &str, packet_ms: u64, way_ms: u64, low_delay
         c.codecs(CodecRegistry::builtin().select([name]).unwrap())
             .ptime(Duration::from_millis(packet_ms))
             .low_delay(low_delay)
-            .playout_target(Duration::from_millis(60))
+            .playout(PlayoutMode::Fixed)
     });
     let way: Impairment = format!("delay={way_ms}ms").parse().unwrap();
     world.sim.with_network(|n| n.link_both(ip(A), ip(B), way));

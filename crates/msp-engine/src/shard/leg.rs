@@ -8,27 +8,17 @@ use msp_core::params::MediaParams;
 use msp_core::terminal::FRAME;
 use msp_core::{Error, ErrorKind, Result};
 use msp_rtp::digits::DigitTiming;
-use msp_rtp::playout::PlayoutMode;
 use msp_rtp::protect::Protect;
 use msp_rtp::rtcp::WallClock;
-use msp_rtp::session::PlayoutDelay;
 use msp_rtp::{Session, SessionConfig, SessionParams};
 
 use crate::config::EngineConfig;
 use crate::control::security;
 use crate::random::Random;
 
-/// The most sound that playout holds, unless its target is more than half of that.
-const PLAYOUT_MAX: Duration = Duration::from_millis(300);
-
-/// The most sound that playout holds.
-fn playout_max(config: &EngineConfig) -> Duration {
-    PLAYOUT_MAX.max(config.playout_target * 2)
-}
-
 /// After so many frames that were skipped, playout has nothing left from before.
 pub(super) fn stale_frames(config: &EngineConfig) -> u64 {
-    let frames = 2 * playout_max(config).as_nanos() / FRAME.as_nanos();
+    let frames = 2 * config.playout_delay().max.as_nanos() / FRAME.as_nanos();
     u64::try_from(frames).unwrap_or(u64::MAX)
 }
 
@@ -80,11 +70,7 @@ impl LegChange {
         agreed: &MediaParams,
         fresh: Option<Box<Session>>,
     ) -> Result<Box<Self>> {
-        let delay = PlayoutDelay {
-            mode: PlayoutMode::Fixed,
-            target: config.playout_target,
-            max: playout_max(config),
-        };
+        let delay = config.playout_delay();
         let mut agreed = agreed.clone();
         agreed.ptime.get_or_insert(config.ptime);
         let params = SessionParams::new(&agreed, &config.codecs, delay).map_err(|e| {

@@ -20,6 +20,7 @@ use msp_core::id::CallKey;
 use msp_core::stats::DropReason;
 use msp_core::time::Instant;
 use msp_core::trace::{PacketKind, Trace, TraceBody, Way};
+use msp_rtp::playout::PlayoutMode;
 use msp_rtp::reach::Reach;
 
 use crate::config::EngineConfig;
@@ -43,7 +44,7 @@ const PAIRS: usize = 2048;
 /// Reports that it has room for before the table grows.
 const REPORTS: usize = 1024;
 
-/// With this target or a longer one, packets need not be taken in each frame.
+/// With this target or a longer one that does not follow the network, packets need not be taken in each frame.
 const UNHURRIED: Duration = Duration::from_millis(40);
 
 /// What a shard needs to know of an engine's settings.
@@ -63,7 +64,8 @@ impl ShardSettings {
     pub(crate) fn of(config: &EngineConfig) -> Self {
         Self {
             media_timeout: config.media_timeout,
-            unhurried: config.playout_target >= UNHURRIED,
+            unhurried: config.playout != PlayoutMode::Adaptive
+                && config.playout_delay().target >= UNHURRIED,
             low_delay: config.low_delay,
             stale_frames: leg::stale_frames(config),
             trace: config.trace.clone(),
