@@ -240,20 +240,20 @@ impl Playout {
             return;
         }
         self.adapting.waited = self.adapting.waited.saturating_add(1);
-        let need = Need::of(surplus, self.frame() as i64, self.adapting.waited);
+        let Some(need) = Need::of(surplus, self.frame() as i64, self.adapting.waited) else {
+            return;
+        };
         if self.adapting.rested < need.rest || self.adapting.hollow > 0 {
             return;
         }
+        let samples = usize::try_from(surplus.abs()).unwrap_or(usize::MAX);
         let wish = ScaleWish {
-            samples: usize::try_from(surplus.abs()).unwrap_or(usize::MAX),
-            most: if need.voiced {
-                if surplus > 0 {
-                    surplus as usize
-                } else {
-                    self.adapting.scale.max_lag()
-                }
-            } else {
-                0
+            samples,
+            // What is taken out must not be missing then; a little too much delay does no harm.
+            most: match surplus {
+                _ if !need.voiced => 0,
+                1.. => samples,
+                _ => self.adapting.scale.max_lag(),
             },
             likeness: need.likeness,
         };
@@ -366,7 +366,7 @@ impl Playout {
 
 /// How badly time is to be given or taken.
 struct Need {
-    /// Pulls since the last time.
+    /// Pulls that must have passed since the last time.
     rest: u32,
     /// Also where it is not quiet.
     voiced: bool,
@@ -374,30 +374,56 @@ struct Need {
 }
 
 impl Need {
-    const fn of(surplus: i64, frame: i64, waited: u32) -> Self {
-        let frames = surplus.abs() / frame;
-        if surplus < 0 {
+    /// What `surplus` asks for after it has been there for `waited` pulls, if now is a time to try: to look for a place
+    /// costs more than all else at a pull.
+    const fn of(surplus: i64, frame: i64, waited: u32) -> Option<Self> {
+        let (every, need) = match surplus / frame {
             // What is missing is heard as a gap at the next packet that comes late.
-            return Self {
-                rest: 3,
-                voiced: true,
-                likeness: if waited < 10 { 0.85 } else { 0.5 },
-            };
-        }
-        match frames {
+            _ if surplus < 0 => (
+                2,
+                Self {
+                    rest: 3,
+                    voiced: true,
+                    likeness: patience(waited, [10, 50]),
+                },
+            ),
             // It is no hurry: it may be needed again soon, and there will be a pause.
-            0..=3 => Self {
-                rest: if waited < HASTE { u32::MAX } else { 10 },
-                voiced: frames > 0 && waited >= 2 * HASTE,
-                likeness: if waited < 4 * HASTE { 0.85 } else { 0.5 },
-            },
+            0..=3 if waited < HASTE => return None,
+            frames @ 0..=3 => (
+                5,
+                Self {
+                    rest: 10,
+                    voiced: frames > 0 && waited >= 2 * HASTE,
+                    likeness: patience(waited, [4 * HASTE, 20 * HASTE]),
+                },
+            ),
             // Too late to talk with: a quarter faster.
-            _ => Self {
-                rest: 3,
-                voiced: true,
-                likeness: if waited < 20 { 0.7 } else { 0.0 },
-            },
+            _ => (
+                1,
+                Self {
+                    rest: 3,
+                    voiced: true,
+                    likeness: patience(waited, [10, 20]),
+                },
+            ),
+        };
+        if waited.is_multiple_of(every) {
+            Some(need)
+        } else {
+            None
         }
+    }
+}
+
+/// How alike two places must be after `waited` pulls: less from the one of two times on, and not at all from the other on,
+/// for a sound may have no such places.
+const fn patience(waited: u32, [less, any]: [u32; 2]) -> f32 {
+    if waited < less {
+        0.85
+    } else if waited < any {
+        0.5
+    } else {
+        -1.0
     }
 }
 
