@@ -21,6 +21,8 @@ mod call;
 mod control;
 mod error;
 mod event;
+#[cfg(doctest)]
+mod guide;
 mod hub;
 mod identity;
 mod inherit;
