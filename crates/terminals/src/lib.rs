@@ -36,6 +36,7 @@ pub use detector::{Detector, DetectorFactory, DetectorOptions, TellDigit};
 pub use digits::{DigitTones, DigitTonesFactory, MAX_TONES};
 pub use echo::{Echo, EchoFactory};
 pub use mixer::{Mixer, MixerFactory, MixerMember, Voice};
+pub use msp_dsp::{Burst, Country, DtmfShape, Partial, ProgressTone, ToneSpec};
 pub use null::{Null, NullFactory};
 pub use play::{FilePlay, FilePlayFactory, PlayItem, PlayOptions};
 pub use record::{FileRecord, FileRecordFactory, IfExists, Layout, RecordOptions, Recorded};
