@@ -97,12 +97,24 @@ pub(crate) struct LineArgs {
     /// Ports for RTP and RTCP
     #[arg(long, value_name = "FIRST-LAST", value_parser = port_range)]
     pub(crate) ports: Option<(u16, u16)>,
+    /// What is done about a network whose delay varies: to follow it, to wait 60 ms whatever it does, or to leave out nothing
+    /// that came, for who listens later
+    #[arg(long, value_name = "MODE", value_enum, default_value = "adaptive")]
+    pub(crate) playout: Playout,
     /// Whether media are encrypted with keys in SDP: never, if the peer can, or always; never unless a profile says more
     #[arg(long, value_name = "WHEN", value_enum)]
     pub(crate) srtp: Option<Srtp>,
     /// Send the keys of --srtp even where the signalling can be read by anybody
     #[arg(long)]
     pub(crate) srtp_keys_in_clear: bool,
+}
+
+/// What is done about a network whose delay varies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Playout {
+    Adaptive,
+    Fixed,
+    Recorder,
 }
 
 /// Whether media are encrypted.

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use tipring::msp_core::trace::Trace;
-use tipring::msp_engine::{Clock, SystemClock};
+use tipring::msp_engine::{Clock, PlayoutMode, SystemClock};
 use tipring::{Phone, PhoneBuilder, SecurityPolicy, TlsIdentity, TlsSettings};
 
-use crate::args::{Bind, LineArgs, PeerArgs, Srtp, TlsArgs};
+use crate::args::{Bind, LineArgs, PeerArgs, Playout, Srtp, TlsArgs};
 use crate::exit::{Fail, Failure};
 use crate::output::{Output, phone_json};
 
@@ -82,6 +82,11 @@ impl LineArgs {
             .bind(bind.or_port(port))
             .trace(trace)
             .keys_in_clear(self.srtp_keys_in_clear)
+            .playout(match self.playout {
+                Playout::Adaptive => PlayoutMode::Adaptive,
+                Playout::Fixed => PlayoutMode::Fixed,
+                Playout::Recorder => PlayoutMode::Recorder,
+            })
             .media_timeout(MEDIA_TIMEOUT);
         if let Some(profile) = peer.profile {
             builder = builder.profile(profile);

@@ -18,7 +18,7 @@ use msp_core::provider::{Address, OpenAddress, Provider};
 use msp_core::registry::TerminalRegistry;
 use msp_core::time::Instant;
 use msp_core::trace::Trace;
-use msp_engine::{Clock, Engine, EngineConfig, SystemClock};
+use msp_engine::{Clock, Engine, EngineConfig, PlayoutMode, SystemClock};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tsp_sip::account::{Account, AccountId};
 use tsp_sip::call::{
@@ -70,6 +70,7 @@ pub struct PhoneBuilder {
     pub(crate) codecs: Vec<Box<str>>,
     ports: Option<RangeInclusive<u16>>,
     media_timeout: Option<Duration>,
+    playout: PlayoutMode,
     pub(crate) policy: CallPolicy,
     pub(crate) timers: Timers,
     pub(crate) requests: RequestPolicy,
@@ -91,6 +92,7 @@ impl Default for PhoneBuilder {
             codecs: Vec::new(),
             ports: None,
             media_timeout: None,
+            playout: PlayoutMode::default(),
             policy: CallPolicy::default(),
             timers: Timers::default(),
             requests: RequestPolicy::default(),
@@ -194,6 +196,13 @@ impl PhoneBuilder {
         self
     }
 
+    /// What is done about a network whose delay varies: to adapt, unless this says something else.
+    #[must_use]
+    pub const fn playout(mut self, mode: PlayoutMode) -> Self {
+        self.playout = mode;
+        self
+    }
+
     /// How long SIP waits and how often it tries, instead of what RFC 3261 table 4 says for the open Internet: shorter on
     /// a network of one's own, where finished calls are forgotten sooner then.
     #[must_use]
@@ -258,6 +267,7 @@ impl PhoneBuilder {
             .bind(vec![self.bind.ip()])
             .terminals(terminals)
             .media_timeout(self.media_timeout)
+            .playout(self.playout)
             .trace(self.trace.clone());
         if let Some(advertise) = self.advertise {
             config = config.advertise(vec![advertise]);

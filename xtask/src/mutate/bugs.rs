@@ -4,6 +4,7 @@ mod around;
 mod described;
 mod parts;
 mod phone;
+mod playout;
 mod scripted;
 mod simulated;
 mod terminals;
@@ -20,6 +21,7 @@ pub(super) fn all() -> Vec<&'static Bug> {
         described::BUGS,
         phone::BUGS,
         terminals::BUGS,
+        playout::BUGS,
     ];
     lists.into_iter().flatten().collect()
 }
@@ -110,6 +112,23 @@ const fn connected(
         file: Some("media"),
     };
     found_by(suite, test, what, file, place, to)
+}
+
+/// One that a playout which adapts finds.
+const fn played(
+    file: Option<&'static str>,
+    test: &'static str,
+    what: &'static str,
+    at: &'static str,
+    place: &'static str,
+    to: &'static str,
+) -> Bug {
+    let suite = Suite {
+        package: "msp-rtp",
+        folder: "crates/msp-rtp",
+        file,
+    };
+    found_by(suite, test, what, at, place, to)
 }
 
 /// One that a test of terminals finds.
