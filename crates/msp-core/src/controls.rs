@@ -1,4 +1,4 @@
-//! Volume, balance and mute of a terminal (C24), shared by its application and the media thread.
+//! Volume, gain and mute of a terminal (C24), shared by its application and the media thread.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,8 +10,6 @@ pub struct AudioLevels {
     /// On TAPI's scale: 0xFFFF passes sound unchanged, 0 is silence, and in between each step is the same part of
     /// [`AudioControls::VOLUME_RANGE_DB`].
     pub volume: u16,
-    /// From -10,000, only the left channel, over 0 to 10,000, only the right one.
-    pub balance: i16,
     /// Added to the volume, in hundredths of a decibel.
     pub gain: i16,
     /// Nothing is heard, whatever the volume.
@@ -22,7 +20,6 @@ impl AudioLevels {
     /// Sound passes unchanged.
     pub const UNCHANGED: Self = Self {
         volume: u16::MAX,
-        balance: 0,
         gain: 0,
         muted: false,
     };
@@ -37,18 +34,14 @@ impl AudioLevels {
     }
 
     const fn pack(self) -> u64 {
-        self.volume as u64
-            | (self.balance as u16 as u64) << 16
-            | (self.gain as u16 as u64) << 32
-            | (self.muted as u64) << 48
+        self.volume as u64 | (self.gain as u16 as u64) << 16 | (self.muted as u64) << 32
     }
 
     const fn unpack(bits: u64) -> Self {
         Self {
             volume: bits as u16,
-            balance: (bits >> 16) as u16 as i16,
-            gain: (bits >> 32) as u16 as i16,
-            muted: bits >> 48 != 0,
+            gain: (bits >> 16) as u16 as i16,
+            muted: bits >> 32 != 0,
         }
     }
 }
@@ -57,7 +50,6 @@ impl AudioLevels {
 /// within a frame, without a click. At first sound passes unchanged.
 #[derive(Debug)]
 pub struct AudioControls {
-    channels: u8,
     levels: AtomicU64,
 }
 
@@ -69,10 +61,9 @@ impl AudioControls {
     /// The most that [`set_gain_db`](Self::set_gain_db) adds or takes.
     pub const MAX_GAIN_DB: f32 = 24.0;
 
-    /// The knobs of a terminal of so many channels.
-    pub const fn new(channels: u8) -> Self {
+    /// Knobs that stand where sound passes unchanged.
+    pub const fn new() -> Self {
         Self {
-            channels,
             levels: AtomicU64::new(AudioLevels::UNCHANGED.pack()),
         }
     }
@@ -102,21 +93,20 @@ impl AudioControls {
         Ok(())
     }
 
-    /// Sets the balance, as [`AudioLevels::balance`] has it.
+    /// Sets the balance: from -[`FULL_BALANCE`](Self::FULL_BALANCE), only the left channel, over 0 to the right.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`] beyond [`FULL_BALANCE`](Self::FULL_BALANCE) either way,
-    /// [`ErrorKind::Unsupported`] for anything but 0 on a terminal of one channel.
+    /// [`ErrorKind::InvalidArgument`] beyond the range, [`ErrorKind::Unsupported`] for anything but 0: streams have one
+    /// channel.
     pub fn set_balance(&self, balance: i16) -> Result<()> {
         let refuse = |kind| Err(Error::new(kind, format!("a balance of {balance}")));
-        if !(-Self::FULL_BALANCE..=Self::FULL_BALANCE).contains(&balance) {
-            return refuse(ErrorKind::InvalidArgument);
+        match balance {
+            0 => Ok(()),
+            b if b.unsigned_abs() > Self::FULL_BALANCE.unsigned_abs() => {
+                refuse(ErrorKind::InvalidArgument)
+            }
+            _ => refuse(ErrorKind::Unsupported),
         }
-        if self.channels == 1 && balance != 0 {
-            return refuse(ErrorKind::Unsupported);
-        }
-        self.turn(|levels| levels.balance = balance);
-        Ok(())
     }
 
     /// Mutes, or lets sound pass again.
@@ -140,7 +130,7 @@ impl AudioControls {
 
 impl Default for AudioControls {
     fn default() -> Self {
-        Self::new(1)
+        Self::new()
     }
 }
 
@@ -169,19 +159,18 @@ mod tests {
 
     #[test]
     fn c24_what_is_out_of_range_or_has_no_effect_is_refused_and_changes_nothing() {
-        let (mono, stereo) = (AudioControls::new(1), AudioControls::new(2));
+        let controls = AudioControls::new();
         let kind = |result: Result<()>| result.map_err(|e| e.kind());
-        assert_eq!(kind(mono.set_balance(1)), Err(ErrorKind::Unsupported));
-        assert_eq!(kind(mono.set_balance(0)), Ok(()));
+        assert_eq!(kind(controls.set_balance(1)), Err(ErrorKind::Unsupported));
+        assert_eq!(kind(controls.set_balance(0)), Ok(()));
         for balance in [-10_001, 10_001] {
-            let refused = kind(stereo.set_balance(balance));
+            let refused = kind(controls.set_balance(balance));
             assert_eq!(refused, Err(ErrorKind::InvalidArgument));
         }
         for db in [-24.01, 24.01, f32::NAN] {
-            assert_eq!(kind(mono.set_gain_db(db)), Err(ErrorKind::InvalidArgument));
+            let refused = kind(controls.set_gain_db(db));
+            assert_eq!(refused, Err(ErrorKind::InvalidArgument));
         }
-        assert_eq!(mono.levels(), AudioLevels::UNCHANGED);
-        assert_eq!(kind(stereo.set_balance(-10_000)), Ok(()));
-        assert_eq!(stereo.levels().balance, -10_000);
+        assert_eq!(controls.levels(), AudioLevels::UNCHANGED);
     }
 }

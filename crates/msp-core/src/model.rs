@@ -87,6 +87,19 @@ pub enum DigitWay {
 /// Who tells of a press in two ways does so within this time.
 const ONE_PRESS: Duration = Duration::from_secs(1);
 
+/// More presses than that in this time are nobody's fingers.
+const MAX_PRESSES: usize = 32;
+
+/// A key that was pressed a moment ago.
+#[derive(Debug)]
+struct Press {
+    at: Instant,
+    way: DigitWay,
+    digit: Digit,
+    /// A second way told of it.
+    told_twice: bool,
+}
+
 /// The streams of one call.
 ///
 /// Each change may leave events, in order: take them with [`drain_events`](Self::drain_events) after it.
@@ -98,7 +111,8 @@ pub struct CallModel {
     max_terminals: usize,
     streams: Vec<StreamModel>,
     gathering: Option<Gathering>,
-    last_digit: Option<(Instant, DigitWay, Digit)>,
+    /// Of the last second.
+    presses: Vec<Press>,
     events: Vec<MspEvent>,
 }
 
@@ -141,7 +155,7 @@ impl CallModel {
             max_terminals,
             streams,
             gathering: None,
-            last_digit: None,
+            presses: Vec::new(),
             events: Vec::new(),
         })
     }
@@ -376,13 +390,21 @@ impl CallModel {
     /// The peer pressed a key, as `way` told, for ways of the media with the stream that it was heard on. What a second way
     /// tells of a key soon after the first is the same press.
     pub fn digit(&mut self, now: Instant, way: DigitWay, stream: Option<StreamId>, digit: Digit) {
-        let same = |(at, first, told): (Instant, DigitWay, Digit)| {
-            told == digit && first != way && now.saturating_since(at) < ONE_PRESS
-        };
-        if self.last_digit.is_some_and(same) {
+        self.presses
+            .retain(|p| now.saturating_since(p.at) < ONE_PRESS);
+        let same = |p: &&mut Press| p.digit == digit && p.way != way && !p.told_twice;
+        if let Some(press) = self.presses.iter_mut().find(same) {
+            press.told_twice = true;
             return;
         }
-        self.last_digit = Some((now, way, digit));
+        if self.presses.len() < MAX_PRESSES {
+            self.presses.push(Press {
+                at: now,
+                way,
+                digit,
+                told_twice: false,
+            });
+        }
         let scope = stream.map_or(self.scope, |s| self.scope.stream(s));
         let kind = EventKind::Digit(digit);
         self.emit(now, scope, kind, Cause::RemoteRequest, None);
@@ -546,5 +568,34 @@ impl CallModel {
             cause,
             error,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c25_keys_that_are_told_in_two_ways_are_told_once_however_they_interleave() {
+        let audio = MediaKinds::AUDIO;
+        let mut call = CallModel::new(AddressId(1), CallKey(1), audio, audio, 1).unwrap();
+        let digit = |c| Digit::from_char(c).unwrap();
+        let (event, tone) = (DigitWay::Event, DigitWay::Tone);
+        for (ms, way, key) in [
+            (0, event, '1'),
+            (150, event, '2'),
+            (245, tone, '1'),
+            (395, tone, '2'),
+            (600, event, '2'),
+            (845, tone, '2'),
+            (2_000, tone, '1'),
+        ] {
+            call.digit(Instant::from_millis(ms), way, None, digit(key));
+        }
+        let told: Vec<_> = call.drain_events().map(|e| e.kind).collect();
+        assert_eq!(
+            told,
+            ['1', '2', '2', '1'].map(|c| EventKind::Digit(digit(c)))
+        );
     }
 }

@@ -96,7 +96,7 @@ struct Tables {
 }
 
 impl TerminalRegistry {
-    /// Adds a class; its superclass is known from then on.
+    /// Adds a class; its superclass is known as long as it is there.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidTerminalClass`] if there is one of that name.
@@ -115,7 +115,9 @@ impl TerminalRegistry {
     /// # Errors
     /// [`ErrorKind::InvalidTerminalClass`] if there is none of that name.
     pub fn unregister(&self, class: &TerminalClass) -> Result<()> {
-        match self.write().factories.remove(class) {
+        // What goes with the class is none of the table's business.
+        let removed = self.write().factories.remove(class);
+        match removed {
             Some(_) => Ok(()),
             None => Err(Error::new(ErrorKind::InvalidTerminalClass, class.as_str())),
         }
@@ -126,31 +128,31 @@ impl TerminalRegistry {
     /// # Errors
     /// [`ErrorKind::InvalidTerminalClass`] if it is known already.
     pub fn register_superclass(&self, superclass: TerminalClass) -> Result<()> {
-        if self.superclasses().contains(&superclass) {
+        let known = self.superclasses().contains(&superclass);
+        if known || !self.write().superclasses.insert(superclass.clone()) {
             return Err(registered(&superclass));
         }
-        self.write().superclasses.insert(superclass);
         Ok(())
     }
 
     /// The superclasses that are known, in the order of their names.
     pub fn superclasses(&self) -> Vec<TerminalClass> {
-        let tables = self.read();
-        let of_classes = tables.factories.values().map(|f| f.info().superclass);
-        let all: BTreeSet<_> = tables
-            .superclasses
-            .iter()
-            .cloned()
-            .chain(of_classes)
-            .collect();
+        let explicit = self.read().superclasses.clone();
+        let of_classes = self.infos().into_iter().map(|i| i.superclass);
+        let all: BTreeSet<_> = explicit.into_iter().chain(of_classes).collect();
         all.into_iter().collect()
     }
 
     /// The classes that carry all of `kinds`, in the order of their names.
     pub fn classes(&self, kinds: MediaKinds) -> Vec<TerminalClassInfo> {
-        let tables = self.read();
-        let infos = tables.factories.values().map(|f| f.info());
+        let infos = self.infos().into_iter();
         infos.filter(|i| kinds.is_subset(i.kinds)).collect()
+    }
+
+    /// What all classes say of themselves; asked without the table, for they are others' code.
+    fn infos(&self) -> Vec<TerminalClassInfo> {
+        let factories: Vec<_> = self.read().factories.values().cloned().collect();
+        factories.iter().map(|f| f.info()).collect()
     }
 
     /// The classes under `superclass` that carry all of `kinds`, in the order of their names.

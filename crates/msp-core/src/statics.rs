@@ -61,7 +61,7 @@ impl StaticTerminals {
         Ok(())
     }
 
-    /// A terminal is gone; if it was a default, the first of those that are left is.
+    /// A terminal is gone; if it was a default, the first of those that are left is, until it is plugged in again.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidTerminal`] if it was not there.
@@ -71,7 +71,6 @@ impl StaticTerminals {
             let mut plugged = lock(&self.plugged);
             let terminal = plugged.get(id).ok_or_else(|| unknown(id))?;
             plugged.terminals.retain(|t| t.id() != id);
-            plugged.defaults.retain(|_, default| *default != id);
             terminal
         };
         self.tell(StaticChange::Unavailable(id));

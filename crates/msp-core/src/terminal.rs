@@ -218,7 +218,7 @@ pub trait Terminal: Any + Send + Sync {
     }
     /// Which streams it can serve.
     fn direction(&self) -> Direction;
-    /// Its volume, balance and mute; the provider applies them wherever it is on a stream.
+    /// Its volume, gain and mute; the provider applies them wherever it is on a stream.
     fn controls(&self) -> &Arc<AudioControls>;
     /// The terminals that it is made of, in their order, if it is of several tracks. Only they are connected to streams;
     /// a track may have tracks of its own.

@@ -204,6 +204,23 @@ mod tests {
     }
 
     #[test]
+    fn what_waited_before_the_call_began_is_no_delay() {
+        let (a, b) = Bridge::pair();
+        let ((_a_mouth, mut a_ear), (mut b_mouth, _b_ear)) = (ends(&a), ends(&b));
+        let sound = noise(80 * 40);
+        let (mut heard, mut frame) = (Vec::new(), [0; 80]);
+        for (n, piece) in sound.chunks(80).enumerate() {
+            a_ear.push(TIME, piece);
+            if n >= 20 {
+                b_mouth.pull(TIME, &mut frame);
+                heard.extend(frame);
+            }
+        }
+        let last = &heard[heard.len() - 80..];
+        assert_eq!(last, &sound[80 * 37..80 * 38], "20 ms");
+    }
+
+    #[test]
     fn a_side_that_is_late_by_a_packet_makes_no_gap() {
         let (a, b) = Bridge::pair();
         let ((_a_mouth, mut a_ear), (mut b_mouth, _b_ear)) = (ends(&a), ends(&b));

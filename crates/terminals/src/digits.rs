@@ -160,6 +160,10 @@ impl FrameSource for Mouth {
 impl Drop for Mouth {
     fn drop(&mut self) {
         self.end(GenerationEnd::Cancelled);
+        while let Ok(next) = self.wanted.pop() {
+            self.playing = Some(next);
+            self.end(GenerationEnd::Cancelled);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod ticks;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use msp_core::error::{Error, ErrorKind, Result};
@@ -42,6 +43,8 @@ const LOUDER: f32 = 3.0;
 pub struct Mixer {
     rate: ClockRate,
     ticks: Ticks,
+    /// The latest tick that anybody gave sound in.
+    newest: AtomicU64,
     members: Mutex<Members>,
 }
 
@@ -71,6 +74,7 @@ impl Mixer {
         Arc::new(Self {
             rate,
             ticks: Ticks::new(AudioFormat::mono(rate).samples(FRAME)),
+            newest: AtomicU64::new(0),
             members: Mutex::default(),
         })
     }

@@ -138,7 +138,15 @@ impl FrameSource for Mouth {
         let Some(outlet) = &mut self.outlet else {
             return crate::filled(frame, 0);
         };
-        let old = outlet.ring.slots().saturating_sub(self.most);
+        let waiting = outlet.ring.slots();
+        let reserves = !self.pipe.reserve.is_zero();
+        let old = match waiting > self.most {
+            false => 0,
+            true if !reserves => waiting - self.most,
+            // As much as should wait is kept of what flows; what piled up while nobody took it is of another time.
+            true if self.flows => waiting - self.first,
+            true => waiting,
+        };
         if old > 0
             && let Ok(chunk) = outlet.ring.read_chunk(old)
         {
@@ -146,8 +154,7 @@ impl FrameSource for Mouth {
             self.pipe.dropped.fetch_add(old as u64, Ordering::Relaxed);
         }
         let waiting = outlet.ring.slots();
-        self.flows =
-            self.pipe.reserve.is_zero() || waiting >= self.first || (self.flows && waiting > 0);
+        self.flows = !reserves || waiting >= self.first || (self.flows && waiting > 0);
         let done = if self.flows { outlet.take(frame) } else { 0 };
         crate::filled(frame, done)
     }

@@ -100,7 +100,8 @@ impl FilePlay {
         if start > Duration::ZERO && in_first.is_some_and(|d| d <= start) {
             return Err(invalid(format!("{first:?}: it ends before {start:?}")));
         }
-        let all: Option<Duration> = lengths.into_iter().sum();
+        let add = |sum: Duration, length: Option<Duration>| Some(sum.saturating_add(length?));
+        let all = lengths.into_iter().try_fold(Duration::ZERO, add);
         let name = match items.len() {
             1 => format!("{first:?}"),
             n => format!("{first:?} and {} more", n - 1),

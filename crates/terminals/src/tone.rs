@@ -131,7 +131,8 @@ impl Terminal for Tone {
         Ok(Connection::Source(Box::new(Mouth {
             generator,
             left: self.length.map(|l| rate.ticks(l)),
-            events: Some(port.events),
+            events: port.events,
+            told: false,
         })))
     }
 }
@@ -140,8 +141,9 @@ struct Mouth {
     generator: CadenceGenerator,
     /// Samples until it ends, if it is to end.
     left: Option<u64>,
-    /// Where its end is told, until it is.
-    events: Option<TerminalEvents>,
+    events: TerminalEvents,
+    /// Its end was told.
+    told: bool,
 }
 
 impl FrameSource for Mouth {
@@ -153,11 +155,10 @@ impl FrameSource for Mouth {
         if let Some(left) = &mut self.left {
             *left -= done as u64;
         }
-        if done < frame.len()
-            && let Some(events) = self.events.take()
-        {
+        if done < frame.len() && !self.told {
+            self.told = true;
             let kind = EventKind::Generated(GenerationEnd::Done);
-            events.emit(kind, Cause::LocalRequest, None);
+            self.events.emit(kind, Cause::LocalRequest, None);
         }
         crate::filled(frame, done)
     }

@@ -10,12 +10,13 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use msp_core::link::Digit;
 use msp_core::media::Direction;
 use msp_core::terminal::{Connection, FrameTime, Terminal};
 use msp_core::time::{ClockRate, Instant};
 use msp_terminals::{
-    AppOptions, AppSink, AppSource, Echo, FilePlay, FileRecord, Null, PlayOptions, RecordOptions,
-    Tone,
+    AppOptions, AppSink, AppSource, Detector, DetectorOptions, DigitTones, DtmfShape, Echo,
+    FilePlay, FileRecord, Mixer, Null, PlayOptions, RecordOptions, TellDigit, Tone, Voice,
 };
 
 #[path = "../src/testing.rs"]
@@ -151,6 +152,39 @@ fn no_media_side_allocates() {
     let echo = Echo::new();
     assert_eq!(run(&*echo, render, 100, idle), 0);
     assert_eq!(run(&*echo, capture, 100, idle), 0);
+
+    let mixer = Mixer::new(rate(48_000)).unwrap();
+    let (one, other) = (mixer.join(), mixer.join());
+    other.set_voice(Voice::One(one.id())).unwrap();
+    assert_eq!(run(&*other, render, 100, idle), 0, "a whisper");
+    let mut n = 0;
+    let change = || {
+        n += 1;
+        let voice = [Voice::All, Voice::Nobody, Voice::One(one.id())][n % 3];
+        other.set_voice(voice).unwrap();
+    };
+    assert_eq!(run(&*other, render, 100, change), 0);
+    assert_eq!(run(&*one, capture, 100, idle), 0);
+
+    let listen = DetectorOptions {
+        digits: Some(TellDigit::OnPress),
+        tones: Vec::new(),
+        media_class: true,
+    };
+    assert_eq!(
+        run(&*Detector::new(listen).unwrap(), render, 1_000, idle),
+        0
+    );
+    let digits = DigitTones::new();
+    let mut n = 0;
+    let press = || {
+        n += 1;
+        if n % 7 == 1 {
+            let keys = [Digit::from_char('5').unwrap()];
+            digits.play(&keys, DtmfShape::default()).unwrap();
+        }
+    };
+    assert_eq!(run(&*digits, capture, 100, press), 0);
     let others: [Arc<dyn Terminal>; 2] = [Null::new(), Tone::new(440.0, -3.0).unwrap()];
     for terminal in others {
         assert_eq!(run(&*terminal, capture, 100, idle), 0);

@@ -130,13 +130,14 @@ impl CallHub {
     /// [`ErrorKind::Closed`].
     pub async fn clear(&self) -> Result<()> {
         let legs = std::mem::take(&mut *self.alive());
-        for leg in &legs {
-            leg.call.start_hang_up()?;
+        // One that cannot be ended is no reason to leave the others.
+        let begun: Vec<_> = legs.iter().map(|l| l.call.start_hang_up()).collect();
+        for (leg, begun) in legs.iter().zip(&begun) {
+            if begun.is_ok() {
+                leg.call.ended().await?;
+            }
         }
-        for leg in &legs {
-            leg.call.ended().await?;
-        }
-        Ok(())
+        begun.into_iter().collect()
     }
 
     fn take(&self, call: &Call) -> Result<Call> {

@@ -71,6 +71,8 @@ pub(crate) struct CallCore {
     answers: bool,
     /// Something was agreed on before.
     agreed_once: bool,
+    /// When it is asked again, as it stands in the resources.
+    deadline: Option<Instant>,
 }
 
 impl CallCore {
@@ -102,6 +104,7 @@ impl CallCore {
             waiting: Vec::new(),
             answers: false,
             agreed_once: false,
+            deadline: None,
         })
     }
 
@@ -181,6 +184,13 @@ impl CallCore {
             self.terminal_failed(cx, stream, terminal, error);
             self.publish(cx);
             return;
+        }
+        if let (EventKind::MediaClass(class), Some((pair, _))) =
+            (&kind, pair_of(&mut self.pairs, stream))
+        {
+            // Fax, modems and text telephones bear no stretching.
+            let still = class.is_data();
+            pair.tell(cx.resources, |t| ShardCommand::HoldStill(t, still));
         }
         if let EventKind::Digit(digit) = kind {
             // A terminal hears keys in the sound.
@@ -346,22 +356,34 @@ impl CallCore {
 
     pub(crate) fn cancel_gathering(&mut self, cx: &mut Context<'_>) {
         self.model.cancel_gathering(cx.now);
+        self.note_deadline(cx);
         self.publish(cx);
     }
 
     /// A deadline of the call has passed, perhaps one that holds no more.
     pub(crate) fn timeout(&mut self, cx: &mut Context<'_>) {
+        self.deadline = None;
         if self.model.deadline().is_some_and(|at| at <= cx.now) {
             self.model.timeout(cx.now);
             self.publish(cx);
         }
+        self.note_deadline(cx);
     }
 
     /// Has the call asked again when its digits take too long.
-    pub(super) fn note_deadline(&self, cx: &mut Context<'_>) {
-        if let Some(at) = self.model.deadline() {
-            cx.resources.deadlines.insert((at, self.key));
+    pub(super) fn note_deadline(&mut self, cx: &mut Context<'_>) {
+        let wanted = self.model.deadline();
+        if wanted == self.deadline {
+            return;
         }
+        let deadlines = &mut cx.resources.deadlines;
+        if let Some(old) = self.deadline {
+            deadlines.remove(&(old, self.key));
+        }
+        if let Some(at) = wanted {
+            deadlines.insert((at, self.key));
+        }
+        self.deadline = wanted;
     }
 
     /// The source that is heard on `stream`.

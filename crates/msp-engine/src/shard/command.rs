@@ -51,6 +51,8 @@ pub(crate) enum ShardCommand {
     Disconnect(TransportId, Direction, TerminalId),
     /// Let media flow, or not.
     Flow(TransportId, Flow),
+    /// Let playout's delay stand still, or not: what comes is to be heard as it was sent.
+    HoldStill(TransportId, bool),
     /// Send digits.
     Digits(TransportId, Box<Keys>),
 }

@@ -318,6 +318,7 @@ impl Shard {
             | ShardCommand::Convert(id, ..)
             | ShardCommand::Disconnect(id, ..)
             | ShardCommand::Flow(id, _)
+            | ShardCommand::HoldStill(id, _)
             | ShardCommand::Digits(id, _) => (id, command),
         };
         let index = id.0 as usize;
@@ -334,7 +335,8 @@ impl Shard {
             ShardCommand::Direct(_, leg, direction) => transport.direct(leg, direction),
             ShardCommand::DropLeg(_, leg) => transport.drop_leg(leg, out),
             ShardCommand::SelectLeg(_, leg) => transport.select_leg(leg),
-            ShardCommand::Connect(_, edge) => transport.connect(edge),
+            ShardCommand::Connect(_, edge) => transport.connect(edge, out),
+            ShardCommand::HoldStill(_, still) => transport.hold_still(still),
             ShardCommand::Convert(_, direction, terminal, convert) => {
                 transport.convert(direction, terminal, convert, out);
             }

@@ -31,7 +31,8 @@ impl Terminals {
             listeners: Vec::with_capacity(MAX_TERMINALS),
         };
         for edge in edges {
-            terminals.add(edge);
+            let none = terminals.add(edge);
+            debug_assert!(none.is_none(), "nobody leaves what has not begun");
         }
         terminals
     }
@@ -59,9 +60,15 @@ impl Terminals {
         }
     }
 
-    /// Adds a terminal. The control side sees to it that there is room.
-    pub(super) fn add(&mut self, edge: Box<Edge>) {
-        self.list(edge.direction, edge.is_source()).push(edge);
+    /// Adds a terminal. The control side sees to it that there is room but for those that are leaving: one of them is given
+    /// back at once if they take it.
+    pub(super) fn add(&mut self, edge: Box<Edge>) -> Option<Box<Edge>> {
+        let list = self.list(edge.direction, edge.is_source());
+        let full = list.len() == list.capacity();
+        let leaving = list.iter().position(|e| e.is_leaving()).filter(|_| full);
+        let gone = leaving.map(|n| list.remove(n));
+        list.push(edge);
+        gone
     }
 
     /// Takes a terminal off at once.
@@ -177,8 +184,10 @@ impl Gone {
     /// Whether and why `edge` goes after a frame in which its code held or not.
     fn after(held: bool, edge: &Edge) -> Option<Self> {
         match held {
+            // One that leaves is none of the stream's any more, whatever its code does.
+            _ if edge.is_leaving() => Some(Self::Left),
             false => Some(Self::Panicked),
-            true => edge.is_leaving().then_some(Self::Left),
+            true => None,
         }
     }
 }

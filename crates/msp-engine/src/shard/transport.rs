@@ -298,11 +298,20 @@ impl Transport {
         }
     }
 
-    pub(super) fn connect(&mut self, mut edge: Box<Edge>) {
+    pub(super) fn connect(&mut self, mut edge: Box<Edge>, out: &mut Outbox) {
         if self.flows(edge.direction) {
             edge.fade_in();
         }
-        self.terminals.add(edge);
+        if let Some(gone) = self.terminals.add(edge) {
+            out.drop(Garbage::of(gone));
+        }
+    }
+
+    /// Freezes the delay of playout where it is, or lets it go.
+    pub(super) fn hold_still(&mut self, still: bool) {
+        for (_, session) in self.legs.legs_mut() {
+            session.hold_playout_still(still);
+        }
     }
 
     const fn flows(&self, direction: Direction) -> bool {

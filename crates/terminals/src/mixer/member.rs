@@ -14,7 +14,7 @@ use msp_core::terminal::{
 };
 use msp_dsp::{Gain, Level, Resampler, SILENCE_DB, db_to_ratio};
 
-use super::ticks::Ticks;
+use super::ticks::{Added, Ticks};
 use super::{CLASS, DELAY, Mixer, tick_of};
 use crate::edge::resampler;
 use crate::{filled, mono};
@@ -23,6 +23,8 @@ use crate::{filled, mono};
 const LONGEST: usize = 960;
 /// What is kept of a member's own sound, to leave it out of what it hears.
 const OWN: usize = 8;
+/// Ticks after which a member that gives no sound is silent.
+const ABSENT: u64 = 10;
 /// Frames over which the level falls to a third.
 const RELEASE: f32 = 30.0;
 
@@ -64,6 +66,8 @@ struct Shared {
     gain: AtomicU32,
     /// Mean square of what it says, full scale being 1, as the bits of an `f32`.
     power: AtomicU32,
+    /// The tick that it said something in last.
+    measured: AtomicU64,
     late: AtomicU64,
     /// The mouth, the ear.
     connected: [AtomicBool; 2],
@@ -104,6 +108,7 @@ impl MixerMember {
                 epoch: AtomicU32::new(0),
                 gain: AtomicU32::new(1f32.to_bits()),
                 power: AtomicU32::new(0f32.to_bits()),
+                measured: AtomicU64::new(0),
                 late: AtomicU64::new(0),
                 connected: Default::default(),
             }),
@@ -156,7 +161,10 @@ impl MixerMember {
 
     /// How loud the others hear it at this time, in dBov; silence for one that they do not hear.
     pub fn level_dbov(&self) -> f32 {
-        if !self.shared.heard_by_all.load(Ordering::Relaxed) {
+        let newest = self.mixer.newest.load(Ordering::Relaxed);
+        let behind = newest.saturating_sub(self.shared.measured.load(Ordering::Relaxed));
+        // One whose stream does not flow says nothing, whatever it said last.
+        if behind > ABSENT || !self.shared.heard_by_all.load(Ordering::Relaxed) {
             return SILENCE_DB;
         }
         let power = f32::from_bits(self.shared.power.load(Ordering::Relaxed));
@@ -167,7 +175,7 @@ impl MixerMember {
         level.rms_dbov()
     }
 
-    /// Frames that came too late to be mixed.
+    /// Frames that came when others had heard their time already.
     pub fn late_frames(&self) -> u64 {
         self.shared.late.load(Ordering::Relaxed)
     }
@@ -222,6 +230,7 @@ impl Terminal for MixerMember {
             Direction::Render => {
                 let convert = resampler(rate, mixer.rate, &self.name)?;
                 self.take(EAR)?;
+                lock(&self.shared.whispers_to).before = None;
                 Ok(Connection::Sink(Box::new(Ear {
                     mixer,
                     shared,
@@ -280,15 +289,19 @@ impl FrameSink for Ear {
         self.gain.apply(own);
         self.measure(own);
         let number = tick_of(time);
-        let all = self.shared.heard_by_all.load(Ordering::Relaxed);
-        let added = if all {
-            self.shared.keep(number, own);
-            self.mixer.ticks.add(number, own)
+        self.shared.measured.store(number, Ordering::Relaxed);
+        self.mixer.newest.fetch_max(number, Ordering::Relaxed);
+        let added = if self.shared.heard_by_all.load(Ordering::Relaxed) {
+            let added = self.mixer.ticks.add(number, own);
+            if added != Added::Lost {
+                self.shared.keep(number, own);
+            }
+            added
         } else {
             let private = self.whispers_to.as_ref().and_then(|s| s.private.get());
-            private.is_none_or(|p| p.add(number, own))
+            private.map_or(Added::InTime, |p| p.add(number, own))
         };
-        if !added {
+        if added != Added::InTime {
             self.shared.late.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -305,6 +318,8 @@ impl Ear {
         let epoch = self.shared.epoch.load(Ordering::Acquire);
         if epoch != self.epoch
             && let Ok(mut whispers) = self.shared.whispers_to.try_lock()
+            // Nothing is freed here: who was known before goes when the application looks in next.
+            && whispers.before.is_none()
         {
             self.epoch = epoch;
             let to = whispers.to.clone();
@@ -339,8 +354,9 @@ impl FrameSource for Mouth {
         let number = tick_of(time) - DELAY;
         let mut mix = [0; LONGEST];
         let mix = mix.get_mut(..self.mixer.frame()).unwrap_or_default();
-        self.mixer.ticks.read(number, mix);
-        self.shared.leave_out(number, mix);
+        if self.mixer.ticks.read(number, mix) {
+            self.shared.leave_out(number, mix);
+        }
         if let Some(private) = self.shared.private.get() {
             private.read(number, mix);
         }

@@ -236,6 +236,30 @@ fn the_loudest_has_the_floor_until_somebody_is_clearly_louder() {
 }
 
 #[test]
+fn who_is_put_on_hold_loses_the_floor() {
+    let mixer = Mixer::new(RATE).unwrap();
+    let [mut a, mut b] = [(); 2].map(|()| Party::new(&mixer, 8_000));
+    a.say(0, &level(9_000));
+    b.say(0, &level(1_000));
+    assert_eq!(mixer.active_speaker(), Some(a.member.id()));
+    for tick in 1..20 {
+        b.say(tick, &level(1_000));
+    }
+    assert_eq!(mixer.active_speaker(), Some(b.member.id()));
+}
+
+#[test]
+fn what_comes_after_others_heard_its_time_is_counted() {
+    let mixer = Mixer::new(RATE).unwrap();
+    let [mut a, mut b] = [(); 2].map(|()| Party::new(&mixer, 8_000));
+    b.hear(5);
+    a.say(5, &level(1));
+    assert_eq!(a.member.late_frames(), 0);
+    a.say(3, &level(1));
+    assert_eq!(a.member.late_frames(), 1);
+}
+
+#[test]
 fn rooms_are_known_by_their_names_as_long_as_somebody_is_in() {
     let factory = MixerFactory::default();
     let spec = |room: &str| TerminalSpec::audio(Direction::Bidirectional).with("room", room);

@@ -11,7 +11,22 @@ const BUSY: u64 = u64::MAX;
 const PATIENCE: u32 = 1_000;
 
 /// Sums of the last ticks.
-pub(super) struct Ticks([Tick; KEPT as usize]);
+pub(super) struct Ticks {
+    ticks: [Tick; KEPT as usize],
+    /// The latest that was read, and one.
+    read: AtomicU64,
+}
+
+/// What became of sound that was added.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Added {
+    /// It is in its tick.
+    InTime,
+    /// It is in its tick, which somebody has read already.
+    Late,
+    /// Its tick is gone.
+    Lost,
+}
 
 struct Tick {
     /// The number of the tick and one; 0 before there was any.
@@ -34,41 +49,51 @@ const fn sums(pair: i64) -> (i32, i32) {
 impl Ticks {
     /// Sums of frames of so many samples.
     pub(super) fn new(frame: usize) -> Self {
-        Self(std::array::from_fn(|_| Tick {
-            number: AtomicU64::new(0),
-            sum: (0..frame.div_ceil(2)).map(|_| AtomicI64::new(0)).collect(),
-        }))
+        let sum = || (0..frame.div_ceil(2)).map(|_| AtomicI64::new(0)).collect();
+        Self {
+            ticks: std::array::from_fn(|_| Tick {
+                number: AtomicU64::new(0),
+                sum: sum(),
+            }),
+            read: AtomicU64::new(0),
+        }
     }
 
     fn of(&self, number: u64) -> &Tick {
-        &self.0[(number % KEPT) as usize]
+        &self.ticks[(number % KEPT) as usize]
     }
 
-    /// Adds `sound` to the tick `number`. Whether it was not too late for that.
-    pub(super) fn add(&self, number: u64, sound: &[i16]) -> bool {
+    /// Adds `sound` to the tick `number`.
+    pub(super) fn add(&self, number: u64, sound: &[i16]) -> Added {
         let tick = self.of(number);
         if !tick.open(number + 1) {
-            return false;
+            return Added::Lost;
         }
         for (sum, two) in tick.sum.iter().zip(sound.chunks(2)) {
             let second = two.get(1).copied().unwrap_or(0);
             sum.fetch_add(pair(two[0], second), Ordering::Relaxed);
         }
-        true
+        match self.read.load(Ordering::Relaxed) > number {
+            true => Added::Late,
+            false => Added::InTime,
+        }
     }
 
-    /// Adds the tick `number` to `mix`, if anybody gave sound in it.
-    pub(super) fn read(&self, number: u64, mix: &mut [i32]) {
+    /// Adds the tick `number` to `mix`. Whether anybody gave sound in it.
+    pub(super) fn read(&self, number: u64, mix: &mut [i32]) -> bool {
+        self.read.fetch_max(number + 1, Ordering::Relaxed);
         let tick = self.of(number);
-        if tick.number.load(Ordering::Acquire) == number + 1 {
-            for (two, sum) in mix.chunks_mut(2).zip(&tick.sum) {
-                let (first, second) = sums(sum.load(Ordering::Relaxed));
-                two[0] += first;
-                if let Some(last) = two.get_mut(1) {
-                    *last += second;
-                }
+        if tick.number.load(Ordering::Acquire) != number + 1 {
+            return false;
+        }
+        for (two, sum) in mix.chunks_mut(2).zip(&tick.sum) {
+            let (first, second) = sums(sum.load(Ordering::Relaxed));
+            two[0] += first;
+            if let Some(last) = two.get_mut(1) {
+                *last += second;
             }
         }
+        true
     }
 }
 
@@ -115,13 +140,16 @@ mod tests {
     #[test]
     fn a_tick_has_what_was_given_in_it_and_nothing_of_the_one_before() {
         let ticks = Ticks::new(2);
-        assert!(ticks.add(3, &[1, i16::MIN]) && ticks.add(3, &[10, i16::MIN]));
+        for first in [1, 10] {
+            assert_eq!(ticks.add(3, &[first, i16::MIN]), Added::InTime);
+        }
         assert_eq!(read(&ticks, 3), [11, 2 * i32::from(i16::MIN)]);
+        assert_eq!(ticks.add(3, &[0, 0]), Added::Late, "it was read");
         assert_eq!(read(&ticks, 4), [0, 0], "nobody spoke");
-        assert!(ticks.add(3 + KEPT, &[5, 5]));
+        assert_eq!(ticks.add(3 + KEPT, &[5, 5]), Added::InTime);
         assert_eq!(read(&ticks, 3 + KEPT), [5, 5]);
         assert_eq!(read(&ticks, 3), [0, 0], "its place was taken");
-        assert!(!ticks.add(3, &[1, 1]), "too late");
+        assert_eq!(ticks.add(3, &[1, 1]), Added::Lost);
         assert_eq!(read(&ticks, 3 + KEPT), [5, 5]);
     }
 
@@ -130,7 +158,9 @@ mod tests {
         let ticks = Ticks::new(2);
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| (0..KEPT).all(|n| (0..500).all(|_| ticks.add(n, &[1, -2]))));
+                scope.spawn(|| {
+                    (0..KEPT).all(|n| (0..500).all(|_| ticks.add(n, &[1, -2]) == Added::InTime))
+                });
             }
         });
         for n in 0..KEPT {

@@ -42,6 +42,10 @@ impl PlayItem {
             return Ok(file?.info().duration());
         }
         if let Self::Tone(bursts, _) = self {
+            if bursts.is_empty() {
+                let what = "a tone of no burst";
+                return Err(Error::new(ErrorKind::InvalidArgument, what));
+            }
             let highest = ClockRate::new(192_000).ok_or(ErrorKind::InvalidArgument)?;
             tone(bursts, highest)
                 .map_err(|e| Error::new(ErrorKind::InvalidArgument, e.to_string()))?;

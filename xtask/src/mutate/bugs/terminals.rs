@@ -5,13 +5,6 @@ use crate::mutate::Bug;
 
 pub(super) const BUGS: &[Bug] = &[
     shared(
-        "c16_static_terminals_come_and_go_and_have_defaults",
-        "a default outlives its terminal",
-        "crates/msp-core/src/statics.rs",
-        "            plugged.defaults.retain(|_, default| «*default != id»);",
-        "*default == id",
-    ),
-    shared(
         "c21_a_terminal_is_selected_on_a_call_all_or_nothing",
         "what was selected before a failure stays selected",
         "crates/msp-core/src/selection.rs",
@@ -24,13 +17,6 @@ pub(super) const BUGS: &[Bug] = &[
         "crates/msp-core/src/selection.rs",
         "    «matches.iter().any(|(s, _)| s.id() == stream.id())»",
         "matches.iter().any(|(s, _)| s.id() == stream.id()) && matches.len() > 9",
-    ),
-    shared(
-        "c22_others_add_classes_under_superclasses",
-        "classes are found under any superclass",
-        "crates/msp-core/src/registry.rs",
-        "        classes.retain(|c| «c.superclass == *superclass»);",
-        "true",
     ),
     shared(
         "c26_a_gathering_ends_once_and_for_one_reason",

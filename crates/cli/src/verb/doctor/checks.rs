@@ -37,7 +37,7 @@ pub(super) fn all(sip: SocketAddr, media: (u16, u16)) -> Vec<Finding> {
     vec![
         addresses(&ours),
         sip_port(sip, &bind_both(sip)),
-        media_ports(media),
+        media_ports(sip.ip(), media),
         files(open_files(&limits)),
         clock(&mut lateness()),
         priority(media_preference()),
@@ -112,12 +112,15 @@ fn sip_port(address: SocketAddr, bound: &io::Result<()>) -> Finding {
 }
 
 /// Tries pairs of ports spread over the range.
-fn media_ports((first, last): (u16, u16)) -> Finding {
+fn media_ports(at: IpAddr, (first, last): (u16, u16)) -> Finding {
     const ABOUT: &str = "media ports";
-    let pairs = (last.saturating_sub(first) / 2 + 1).min(PAIRS);
-    let step = (last.saturating_sub(first) / pairs.max(1)).max(2);
-    let open = |port: u16| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok();
-    let free = (0..pairs).filter(|n| open((first & !1).saturating_add(n * step)));
+    // Even ports are for media, the odd ones above them for reports.
+    let begin = first.checked_next_multiple_of(2).unwrap_or(u16::MAX);
+    let pairs = (last.saturating_sub(begin).saturating_add(1) / 2).min(PAIRS);
+    let step = ((last.saturating_sub(begin) / pairs.max(1)) & !1).max(2);
+    let open = |port: u16| UdpSocket::bind((at, port));
+    let both = |port: u16| Some((open(port).ok()?, open(port.checked_add(1)?).ok()?));
+    let free = (0..pairs).filter(|n| both(begin.saturating_add(n * step)).is_some());
     let free = free.count() as u16;
     let found = format!("{free} of {pairs} tried from {first} to {last} are free");
     match free {
@@ -301,9 +304,10 @@ mod tests {
         let taken = UdpSocket::bind("0.0.0.0:0").unwrap();
         let port = taken.local_addr().unwrap().port() & !1;
         let other = UdpSocket::bind(("0.0.0.0", port));
+        let any = Ipv4Addr::UNSPECIFIED.into();
         let range = (port, port + 1);
-        assert_eq!(health(&media_ports(range)), Hurts);
+        assert_eq!(health(&media_ports(any, range)), Hurts);
         drop((taken, other));
-        assert_eq!(health(&media_ports(range)), Good);
+        assert_eq!(health(&media_ports(any, range)), Good);
     }
 }
