@@ -71,7 +71,7 @@ pub(super) const BUGS: &[Bug] = &[
         "mixer::tests::c11_each_hears_all_others_and_not_itself",
         "every second sample of a sum is lost",
         "crates/terminals/src/mixer/ticks.rs",
-        "                    *last += «second»;",
+        "                *last += «second»;",
         "0",
     ),
     terminal(
@@ -141,7 +141,7 @@ pub(super) const BUGS: &[Bug] = &[
         "digits::tests::c25_one_generation_at_a_time_and_a_new_one_cancels_the_old",
         "digits that are asked for wait for those before",
         "crates/terminals/src/digits.rs",
-        "        while let Ok(next) = «self.wanted.pop()» {",
+        "        while let Ok(next) = «self.wanted.pop()» {\n            self.end(GenerationEnd::Cancelled);\n            self.playing",
         "if self.playing.is_some() { Err(rtrb::PopError::Empty) } else { self.wanted.pop() }",
     ),
     terminal(
