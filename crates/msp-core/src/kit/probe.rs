@@ -128,7 +128,7 @@ impl FrameSink for Keep {
     }
 }
 
-/// Makes [`Probe`]s that give 1,000; class [`PROBE`].
+/// Makes [`Probe`]s that give 1,000; class `kit.probe`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProbeFactory;
 
