@@ -110,7 +110,10 @@ fn crates_stand_in_order() {
         .map(|package| package.name.to_string())
         .collect();
     assert_none(&rules::unknown_crates(&names));
-    assert_none(&rules::against_the_order(&edges()));
+    // A crate's own tests may want it with more features than others do.
+    let mut edges = edges();
+    edges.retain(|edge| edge.from != edge.to);
+    assert_none(&rules::against_the_order(&edges));
 }
 
 #[test]
