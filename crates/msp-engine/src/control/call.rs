@@ -116,7 +116,6 @@ impl CallCore {
         match report {
             MediaReport::Digit(digit) => {
                 self.model.digit(now, DigitWay::Event, Some(render), digit);
-                self.note_deadline(cx);
             }
             MediaReport::Locked(address) => {
                 let kind = EventKind::SourceLocked(address);
@@ -196,7 +195,6 @@ impl CallCore {
             // A terminal hears keys in the sound.
             self.model
                 .digit(cx.now, DigitWay::Tone, Some(stream), digit);
-            self.note_deadline(cx);
             self.publish(cx);
             return;
         }
@@ -349,29 +347,24 @@ impl CallCore {
 
     pub(crate) fn gather(&mut self, cx: &mut Context<'_>, spec: GatherSpec) -> Result<()> {
         self.model.gather(cx.now, spec)?;
-        self.note_deadline(cx);
         self.publish(cx);
         Ok(())
     }
 
     pub(crate) fn cancel_gathering(&mut self, cx: &mut Context<'_>) {
         self.model.cancel_gathering(cx.now);
-        self.note_deadline(cx);
         self.publish(cx);
     }
 
     /// A deadline of the call has passed, perhaps one that holds no more.
     pub(crate) fn timeout(&mut self, cx: &mut Context<'_>) {
         self.deadline = None;
-        if self.model.deadline().is_some_and(|at| at <= cx.now) {
-            self.model.timeout(cx.now);
-            self.publish(cx);
-        }
-        self.note_deadline(cx);
+        self.model.timeout(cx.now);
+        self.publish(cx);
     }
 
     /// Has the call asked again when its digits take too long.
-    pub(super) fn note_deadline(&mut self, cx: &mut Context<'_>) {
+    fn note_deadline(&mut self, cx: &mut Context<'_>) {
         let wanted = self.model.deadline();
         if wanted == self.deadline {
             return;
@@ -457,8 +450,9 @@ impl CallCore {
         self.reply(cx, leg, self.legs.generation(leg), body);
     }
 
-    /// Tells what changed: events to the application, flow and digits to the shard.
+    /// Tells what changed: events to the application, flow and digits to the shard, and when the call is to be asked again.
     fn publish(&mut self, cx: &mut Context<'_>) {
+        self.note_deadline(cx);
         for event in self.model.drain_events() {
             cx.resources.outputs.push_back(ControlOutput::Event(event));
         }

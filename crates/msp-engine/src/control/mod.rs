@@ -83,7 +83,7 @@ pub(crate) struct Line {
     pub(crate) id: AddressId,
     pub(crate) name: String,
     pub(crate) bus: EventBus,
-    /// Over the static terminals, as long as the address is open.
+    /// Over the static terminals, as long as somebody holds the address.
     pub(crate) _watch: StaticWatch,
 }
 

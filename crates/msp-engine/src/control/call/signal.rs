@@ -64,7 +64,6 @@ impl CallCore {
             } => self.direct(cx, leg, slot, direction, cause),
             ToMsp::Digit { digit, .. } => {
                 self.model.digit(cx.now, DigitWay::Signalling, None, digit);
-                self.note_deadline(cx);
                 Ok(())
             }
             _ => Err(Error::new(ErrorKind::Unsupported, "message")),
