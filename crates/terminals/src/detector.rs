@@ -17,7 +17,7 @@ use msp_dsp::{
     DspError, DtmfDetector, DtmfEvent, MediaClassDetector, ToneDetector, ToneEvent, ToneSpec,
 };
 
-use crate::{mono, options};
+use crate::{HIGHEST, mono, options};
 
 static CLASS: TerminalClass = TerminalClass::DETECTOR;
 
@@ -61,8 +61,7 @@ impl Detector {
             let what = "a detector that listens for nothing";
             return Err(Error::new(ErrorKind::InvalidArgument, what));
         }
-        let highest = ClockRate::new(192_000).unwrap_or(ClockRate::HZ_8000);
-        ToneDetector::new(highest, &options.tones)
+        ToneDetector::new(HIGHEST, &options.tones)
             .map_err(|e| Error::new(ErrorKind::InvalidArgument, e.to_string()))?;
         Ok(Arc::new(Self {
             id: next_terminal_id(),

@@ -63,6 +63,9 @@ pub fn register_all(registry: &TerminalRegistry) -> Result<()> {
     factories.into_iter().try_for_each(|f| registry.register(f))
 }
 
+/// What cannot be made or heard at this rate cannot at any.
+const HIGHEST: ClockRate = ClockRate::new(192_000).unwrap();
+
 /// The superclass of the classes of files.
 static FILE: TerminalClass = TerminalClass::new("file");
 

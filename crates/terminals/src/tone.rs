@@ -13,10 +13,9 @@ use msp_core::terminal::{
     Connection, FrameSource, FrameTime, Pulled, StreamPort, Terminal, TerminalClass,
     TerminalEvents, next_terminal_id,
 };
-use msp_core::time::ClockRate;
 use msp_dsp::{Burst, Cadence, CadenceGenerator, Country, Partial, ProgressTone};
 
-use crate::{mono, options};
+use crate::{HIGHEST, mono, options};
 
 static CLASS: TerminalClass = TerminalClass::TONE;
 
@@ -38,6 +37,10 @@ impl Tone {
     /// # Errors
     /// [`ErrorKind::InvalidArgument`] for a frequency or a level that cannot be made at any rate.
     pub fn new(hz: f32, dbfs: f32) -> Result<Arc<Self>> {
+        Self::sine(hz, dbfs, None)
+    }
+
+    fn sine(hz: f32, dbfs: f32, length: Option<Duration>) -> Result<Arc<Self>> {
         let silent = Partial { hz: 0.0, dbfs: 0.0 };
         let sine = Burst {
             partials: [Partial { hz, dbfs }, silent, silent],
@@ -48,7 +51,7 @@ impl Tone {
             let what = format!("a sine of {hz} Hz");
             return Err(Error::new(ErrorKind::InvalidArgument, what));
         }
-        Self::cadence(format!("{hz} Hz at {dbfs} dBFS"), &[sine], None, None)
+        Self::cadence(format!("{hz} Hz at {dbfs} dBFS"), &[sine], None, length)
     }
 
     /// A tone that tells how a call goes, as it sounds in `country`, for `length` or as long as it has itself.
@@ -75,12 +78,7 @@ impl Tone {
         times: Option<u32>,
         length: Option<Duration>,
     ) -> Result<Arc<Self>> {
-        let highest = ClockRate::new(192_000).ok_or(ErrorKind::InvalidArgument)?;
-        CadenceGenerator::new(highest, Cadence { bursts, times })
-            .map_err(|e| Error::new(ErrorKind::InvalidArgument, e.to_string()))?;
-        if bursts.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidArgument, "a tone of no burst"));
-        }
+        check(bursts)?;
         Ok(Arc::new(Self {
             id: next_terminal_id(),
             controls: Arc::default(),
@@ -90,6 +88,23 @@ impl Tone {
             length,
         }))
     }
+}
+
+/// Checks that `bursts` can be made.
+///
+/// # Errors
+/// [`ErrorKind::InvalidArgument`] for no burst, or a frequency or a level that cannot be made at any rate.
+pub(crate) fn check(bursts: &[Burst]) -> Result<()> {
+    let invalid = |what: String| Error::new(ErrorKind::InvalidArgument, what);
+    if bursts.is_empty() {
+        return Err(invalid("a tone of no burst".to_owned()));
+    }
+    let once = Cadence {
+        bursts,
+        times: Some(1),
+    };
+    let made = CadenceGenerator::new(HIGHEST, once);
+    made.map(drop).map_err(|e| invalid(e.to_string()))
 }
 
 impl Terminal for Tone {
@@ -193,11 +208,7 @@ impl TerminalFactory for ToneFactory {
             spec.expect_options(&["hz", "dbfs", "duration_ms"])?;
             let hz = options::optional(spec, "hz")?.unwrap_or(1_004.0);
             let dbfs = options::optional(spec, "dbfs")?.unwrap_or(-10.0);
-            let sine = Tone::new(hz, dbfs)?;
-            return Ok(match length {
-                None => sine,
-                length => Tone::cadence(sine.name.as_str(), &sine.bursts, None, length)?,
-            });
+            return Ok(Tone::sine(hz, dbfs, length)?);
         };
         spec.expect_options(&["tone", "country", "duration_ms"])?;
         let tone = NAMES.into_iter().find(|(n, _)| n == name);

@@ -10,6 +10,7 @@ use msp_core::time::ClockRate;
 use msp_dsp::{Burst, Cadence, CadenceGenerator};
 
 use crate::sound::{Feed, SoundFile};
+use crate::tone;
 
 /// Samples that silence and tones are made in.
 const PIECE: usize = 800;
@@ -28,58 +29,33 @@ pub enum PlayItem {
 }
 
 impl PlayItem {
-    fn file(&self) -> Option<Result<SoundFile>> {
-        match self {
-            Self::File(path) => Some(SoundFile::open(path)),
-            Self::Memory(bytes) => Some(SoundFile::in_memory(bytes.clone())),
-            Self::Silence(_) | Self::Tone(..) => None,
-        }
-    }
-
     /// Checks that it can be played; how long it is, if that is known.
     pub(super) fn check(&self) -> Result<Option<Duration>> {
-        if let Some(file) = self.file() {
-            return Ok(file?.info().duration());
-        }
-        if let Self::Tone(bursts, _) = self {
-            if bursts.is_empty() {
-                let what = "a tone of no burst";
-                return Err(Error::new(ErrorKind::InvalidArgument, what));
-            }
-            let highest = ClockRate::new(192_000).ok_or(ErrorKind::InvalidArgument)?;
-            tone(bursts, highest)
-                .map_err(|e| Error::new(ErrorKind::InvalidArgument, e.to_string()))?;
-        }
         match self {
-            Self::Silence(length) | Self::Tone(_, length) => Ok(Some(*length)),
-            Self::File(_) | Self::Memory(_) => Ok(None),
+            Self::File(path) => Ok(SoundFile::open(path)?.info().duration()),
+            Self::Memory(bytes) => Ok(SoundFile::in_memory(bytes.clone())?.info().duration()),
+            Self::Silence(length) => Ok(Some(*length)),
+            Self::Tone(bursts, length) => tone::check(bursts).map(|()| Some(*length)),
         }
     }
 
     fn open(&self, rate: ClockRate, start: Duration) -> Result<Piece> {
-        if let Some(file) = self.file() {
-            return Ok(Piece::Sound(Box::new(Feed::of(file?, rate, start)?)));
-        }
-        Ok(match self {
+        let sound = |file| Ok(Piece::Sound(Box::new(Feed::of(file, rate, start)?)));
+        match self {
+            Self::File(path) => sound(SoundFile::open(path)?),
+            Self::Memory(bytes) => sound(SoundFile::in_memory(bytes.clone())?),
+            Self::Silence(length) => Ok(Piece::Silence(rate.ticks(*length))),
             Self::Tone(bursts, length) => {
-                let generator = tone(bursts, rate)
+                let endless = Cadence {
+                    bursts,
+                    times: None,
+                };
+                let generator = CadenceGenerator::new(rate, endless)
                     .map_err(|e| Error::new(ErrorKind::NoFormat, e.to_string()))?;
-                Piece::Tone(generator, rate.ticks(*length))
+                Ok(Piece::Tone(generator, rate.ticks(*length)))
             }
-            Self::Silence(length) => Piece::Silence(rate.ticks(*length)),
-            Self::File(_) | Self::Memory(_) => Piece::Silence(0),
-        })
+        }
     }
-}
-
-fn tone(bursts: &[Burst], rate: ClockRate) -> Result<CadenceGenerator, msp_dsp::DspError> {
-    CadenceGenerator::new(
-        rate,
-        Cadence {
-            bursts,
-            times: None,
-        },
-    )
 }
 
 impl fmt::Debug for PlayItem {
