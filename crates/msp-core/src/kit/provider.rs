@@ -342,20 +342,20 @@ pub fn c26_a_gathering_ends_once_and_for_one_reason(bench: &mut dyn Bench) {
     let line = Line::open(bench);
     let call = line.call(26);
     let keys = |text: &str| -> Vec<Digit> { text.chars().filter_map(Digit::from_char).collect() };
+    let tell = |bench: &mut dyn Bench, body| {
+        let message = Envelope {
+            call: CallKey(26),
+            leg: LegId::FIRST,
+            generation: Generation(0),
+            body,
+        };
+        line.open.link.sender.send(message).unwrap();
+        bench.run(Duration::from_millis(20));
+    };
     let press = |bench: &mut dyn Bench, text: &str| {
         for digit in keys(text) {
-            let body = ToMsp::Digit {
-                digit,
-                duration: Duration::from_millis(100),
-            };
-            let message = Envelope {
-                call: CallKey(26),
-                leg: LegId::FIRST,
-                generation: Generation(0),
-                body,
-            };
-            line.open.link.sender.send(message).unwrap();
-            bench.run(Duration::from_millis(20));
+            let duration = Duration::from_millis(100);
+            tell(bench, ToMsp::Digit { digit, duration });
         }
     };
     let gathered = || -> Vec<(String, GatherEnd)> {
@@ -415,15 +415,8 @@ pub fn c26_a_gathering_ends_once_and_for_one_reason(bench: &mut dyn Bench) {
         assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
     }
     call.gather(spec.clone()).unwrap();
-    let over = Envelope {
-        call: CallKey(26),
-        leg: LegId::FIRST,
-        generation: Generation(0),
-        body: ToMsp::Disconnected {
-            cause: Cause::RemoteRequest,
-        },
-    };
-    line.open.link.sender.send(over).unwrap();
+    let cause = Cause::RemoteRequest;
+    tell(bench, ToMsp::Disconnected { cause });
     bench.run(SOON);
     assert_eq!(gathered(), got("", GatherEnd::Cancelled));
     assert_eq!(call.gather(spec).unwrap_err().kind(), ErrorKind::Closed);
