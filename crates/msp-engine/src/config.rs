@@ -40,13 +40,18 @@ pub struct EngineConfig {
     pub(crate) trace: Trace,
 }
 
+impl EngineConfig {
+    /// The ports of an engine that is not told others.
+    pub const PORTS: RangeInclusive<u16> = 16_384..=32_767;
+}
+
 impl Default for EngineConfig {
     /// Ports 16384 to 32767, all addresses of this machine, one shard for each core, reports on a port of their own,
     /// threads that go first, each frame worked off when it is due, playout that adapts to the network, packets of 20 ms, a keep-alive after 15 s without sending, no media timeout, ports that rest
     /// for 5 s, digits of 100 ms, the codecs built in, no terminal classes, no trace.
     fn default() -> Self {
         Self {
-            ports: 16_384..=32_767,
+            ports: Self::PORTS,
             bind: vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
             advertise: Vec::new(),
             shards: std::thread::available_parallelism().map_or(1, usize::from),

@@ -5,7 +5,7 @@ mod checks;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::json;
-use tipring::msp_engine::{Clock, SystemClock};
+use tipring::msp_engine::{Clock, EngineConfig, SystemClock};
 
 use crate::args::DoctorArgs;
 use crate::exit::{Fail, Failure};
@@ -63,7 +63,10 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), Fail> {
     let out = Output::new(&args.output, SystemClock.now());
     let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 5060));
     let sip = args.bind.map_or(anywhere, |b| b.or_port(5060));
-    let findings = checks::all(sip, args.ports.unwrap_or(checks::MEDIA_PORTS));
+    let media = args
+        .ports
+        .unwrap_or_else(|| EngineConfig::PORTS.into_inner());
+    let findings = checks::all(sip, media);
     for finding in &findings {
         let (about, word, found) = (finding.about, finding.health.word(), &finding.found);
         let mut text = format!("{word:<6} {about:<12} {found}");

@@ -11,8 +11,6 @@ use tipring::msp_engine::{Clock, Preference, SystemClock, media_preference};
 use super::Finding;
 use super::Health::{Good, Hurts, Note};
 
-/// Where the engine takes ports for media, unless asked otherwise.
-pub(super) const MEDIA_PORTS: (u16, u16) = (16_384, 32_767);
 /// Pairs of media ports that are tried.
 const PAIRS: u16 = 32;
 /// Files that the program has open beside those of its calls.
