@@ -7,7 +7,7 @@
 
 use msp_core::time::ClockRate;
 
-use crate::{DspError, DspErrorKind, dot, to_sample};
+use crate::{DspError, DspErrorKind, Shape, to_sample};
 
 mod pitch;
 mod predictor;
@@ -165,10 +165,12 @@ impl Concealer {
         for (out, sample) in here[..skip + window].iter_mut().zip(next) {
             *out = f32::from(*sample);
         }
+        let first = Shape::of(&here[..window]);
         let later = made[..more + window].windows(window).zip(0..);
-        let later = later.map(|(made, n)| (likeness(made, &here[..window]), n));
+        let later = later.map(|(made, n)| (first.likeness(made), n));
+        let first = Shape::of(&made[..window]);
         let earlier = here[..skip + window].windows(window).zip(0..);
-        let earlier = earlier.map(|(here, n)| (likeness(&made[..window], here), -n));
+        let earlier = earlier.map(|(here, n)| (first.likeness(here), -n));
         let mut best = (JOIN_LIKENESS, 0);
         for candidate in later.chain(earlier) {
             if candidate.0 > best.0 {
@@ -285,16 +287,6 @@ impl Times {
     /// the truth.
     fn blend(&self, gap: &Gap) -> usize {
         overlap(gap.pitch).max(self.ten_ms / 5)
-    }
-}
-
-/// The normalised correlation of two sounds; that of a silence is zero.
-fn likeness(a: &[f32], b: &[f32]) -> f32 {
-    let energy = (dot(a, a) * dot(b, b)).sqrt();
-    if energy > 0.0 {
-        dot(a, b) / energy
-    } else {
-        0.0
     }
 }
 

@@ -51,3 +51,29 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
     lanes.iter().sum::<f32>() + rest
 }
+
+/// A sound that others are compared with, no matter how loud they are.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape<'a> {
+    sound: &'a [f32],
+    energy: f32,
+}
+
+impl<'a> Shape<'a> {
+    pub(crate) fn of(sound: &'a [f32]) -> Self {
+        Self {
+            sound,
+            energy: dot(sound, sound),
+        }
+    }
+
+    /// The normalised correlation with `other`: 1 for the same, -1 for its opposite, 0 for a silence.
+    pub(crate) fn likeness(&self, other: &[f32]) -> f32 {
+        let energy = (self.energy * dot(other, other)).sqrt();
+        if energy > 0.0 {
+            dot(self.sound, other) / energy
+        } else {
+            0.0
+        }
+    }
+}

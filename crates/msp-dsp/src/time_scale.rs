@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use msp_core::time::ClockRate;
 
-use crate::{DspError, DspErrorKind, dot, to_sample};
+use crate::{DspError, DspErrorKind, Shape, to_sample};
 
 const MIN_HZ: u32 = 8_000;
 const MAX_HZ: u32 = 48_000;
@@ -203,17 +203,12 @@ impl Towards {
     }
 }
 
-/// Which of `places` has the sound most like `here`, and their normalised correlation. That of a silence is zero.
+/// Which of `places` has the sound most like `here`, and how alike they are.
 fn best<'a>(places: impl Iterator<Item = (usize, &'a [f32])>, here: &[f32]) -> (usize, f32) {
-    let own = dot(here, here);
+    let here = Shape::of(here);
     let mut best = (0, f32::NEG_INFINITY);
     for (place, there) in places {
-        let energy = (own * dot(there, there)).sqrt();
-        let likeness = if energy > 0.0 {
-            dot(here, there) / energy
-        } else {
-            0.0
-        };
+        let likeness = here.likeness(there);
         if likeness > best.1 {
             best = (place, likeness);
         }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Partial, ToneGenerator};
+use crate::{Partial, ToneGenerator, dot};
 
 const RATES: [u32; 6] = [8000, 11_025, 16_000, 32_000, 44_100, 48_000];
 

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use msp_core::terminal::FRAME;
 use msp_core::time::Instant;
 use msp_core::trace::PlayoutAction;
 use msp_dsp::{ScaleWish, TimeScale};
@@ -142,7 +143,7 @@ impl Playout {
 
     /// The pull that comes next after `at`, counted from the next one that there will be.
     fn pulls_ahead(&self, at: Instant) -> i64 {
-        const PULL: u64 = 10_000_000;
+        const PULL: u64 = FRAME.as_nanos() as u64;
         let Some(pulled_at) = self.pulled_at else {
             return 0;
         };
